@@ -1,0 +1,3 @@
+"""Diptych: unpaired image-to-image translation."""
+
+__version__ = "0.1.0"

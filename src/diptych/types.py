@@ -1,0 +1,170 @@
+"""What a method is: batches in, updates out.
+
+A method is a plain `nn.Module` that satisfies `Method`, and any of the
+capabilities below it; there is nothing to inherit. Its `iteration` is a
+generator: it yields each loss, the trainer performs that update, and the
+method goes on with the stepped weights.
+
+Images are (B, 3, H, W) float32 RGB in [-1, 1] everywhere inside Diptych.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """Independent draws from two domains."""
+
+    x: Tensor
+    """(B, 3, H, W) in [-1, 1], domain X."""
+    y: Tensor
+    """(B, 3, H, W) in [-1, 1], domain Y."""
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The same scenes in two domains: x[i] and y[i] belong together."""
+
+    x: Tensor
+    """(B, 3, H, W) in [-1, 1], domain X."""
+    y: Tensor
+    """(B, 3, H, W) in [-1, 1], domain Y."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images of many domains with what is known of each."""
+
+    image: Tensor
+    """(B, 3, H, W) in [-1, 1]."""
+    label: Tensor
+    """(B, K) in {0, 1}: one-hot for one folder a domain, attributes for a table."""
+
+
+@dataclass(frozen=True)
+class Adapting:
+    """A labelled source and an unlabelled target."""
+
+    x: Tensor
+    """(B, 3, H, W) in [-1, 1], source."""
+    x_label: Tensor
+    """(B,) int64 class of each source image."""
+    y: Tensor
+    """(B, 3, H, W) in [-1, 1], target."""
+
+
+Batch = Unpaired | Paired | Labelled | Adapting
+B_co = TypeVar("B_co", bound=Batch)
+
+
+@dataclass
+class Clock:
+    """What a method may know of the run."""
+
+    step: int
+    """Iterations done."""
+    fraction: float
+    """Share of the budget done, in [0, 1]."""
+    rng: torch.Generator
+    """The method's only randomness; on the CPU, saved with the run."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """Minimise `loss` over the parameters of `group`, with one optimiser step."""
+
+    group: str
+    loss: Tensor
+    """() scalar."""
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
+    """Logged: () scalars, unweighted, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """One optimiser and what it trains."""
+
+    modules: tuple[nn.Module, ...]
+    """Layers that several of them share are counted once."""
+    lr: float
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's; the first is the momentum of the others."""
+    optimiser: Literal["adam", "rmsprop", "sgd"] = "adam"
+    decay_from: float = 1.0
+    """Share of the budget after which the rate falls linearly to 0; 1 is never."""
+
+
+@runtime_checkable
+class Method(Protocol):
+    """An `nn.Module` built as `Name(config, domains=K)` that can be trained.
+
+    `Config` in the same file is a frozen dataclass with at least `width`,
+    `size` and `batch_size`, the paper's values as defaults.
+    """
+
+    batch_type: ClassVar[type[Any]]
+    """Which batch the data path builds."""
+    config: Any
+
+    def groups(self) -> Mapping[str, Group]:
+        """The optimisers, by the names that `iteration` yields."""
+        ...
+
+    def iteration(self, batches: Iterator[Any], clock: Clock) -> Iterator[Update]:
+        """One training step: draws one or more batches, yields each update."""
+        ...
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """Turns an image into another domain's."""
+
+    inference_modules: ClassVar[tuple[str, ...]]
+    """Attributes that translating needs: saved in the translator, averaged by EMA."""
+    exportable: ClassVar[bool]
+    """False where translating optimises."""
+
+    @property
+    def size_multiple(self) -> int:
+        """Inputs are padded to a multiple of this many pixels."""
+        ...
+
+    @property
+    def fixed_size(self) -> int | None:
+        """Inputs are resized to this many pixels and back, if not None."""
+        ...
+
+    def translate(
+        self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
+    ) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] to the same shape and range.
+
+        `to` names the domains' indices that the result belongs to; it has one
+        entry except for methods with attributes.
+        """
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """Makes images of a domain from noise."""
+
+    def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
+        """(n, 3, size, size) in [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Has a latent code between its domains."""
+
+    def encode(self, image: Tensor, source: int) -> Tensor: ...
+
+    def decode(self, z: Tensor, to: int) -> Tensor: ...
