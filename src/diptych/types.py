@@ -168,3 +168,17 @@ class Encodes(Protocol):
     def encode(self, image: Tensor, source: int) -> Tensor: ...
 
     def decode(self, z: Tensor, to: int) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A paper's settings for one of its experiments, chosen by `--recipe NAME`.
+
+    A method's file may hold `RECIPES: Mapping[str, Recipe]`.
+    """
+
+    summary: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Values for fields of the method's `Config`."""
+    run: Mapping[str, Any] = field(default_factory=dict)
+    """Values for the run: epochs, load_size."""

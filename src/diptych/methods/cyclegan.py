@@ -1,0 +1,298 @@
+"""CycleGAN (Zhu, Park, Isola, Efros 2017, arXiv:1703.10593).
+
+G: X -> Y and F: Y -> X, each against a discriminator, made each other's inverse
+by a cycle-consistency loss. Implements Secs. 3, 4, 5.1.4 (the ablations), 5.2
+(the identity loss) and the appendix (Sec. 7).
+
+Where the paper is silent or ambiguous:
+- The objectives' expectations of norms are means over pixels, as in the
+  authors' code, not sums.
+- G and F are stepped together on the summed objective, then D_X and D_Y; the
+  first code steps G, D_Y, F, D_X one by one, the second as here.
+- "We also tried replacing the L1 norm with an adversarial loss between
+  F(G(x)) and x" (Sec. 3.2) does not say what its discriminator sees. Here it
+  sees pairs: (x, x) is real and (x, F(G(x))) is not, since a discriminator of
+  F(G(x)) alone asks for realism, not for x.
+- "Several discriminators" average their losses, as GMAN's arithmetic mean
+  (Durugkar et al. 2016); they start from different weights.
+
+Deviations: the U-Net has instance norm and no dropout, and the whole-image
+discriminator no batch norm, so that an image's translation does not depend on
+its batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from diptych.errors import InputError
+from diptych.networks import init_normal
+from diptych.networks.patchgan import ImageGAN, PatchGAN
+from diptych.networks.resnet import ResNetGenerator
+from diptych.networks.unet import UNetGenerator
+from diptych.objectives import l1, log_loss, lsgan, saturating
+from diptych.replay import ReplayBuffer
+from diptych.types import Clock, Group, Recipe, Unpaired, Update
+
+_PATCH_LAYERS = {"1x1": 0, "16x16": 1, "34x34": 2, "70x70": 3, "142x142": 4, "286x286": 5}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """CycleGAN's options; the defaults are the paper's."""
+
+    width: int = 64
+    """Channels of the first layer of each network; 64 in the paper's appendix."""
+    size: int = 256
+    """Pixels a side that the networks see in training; 256 in the paper, 128 for Cityscapes."""
+    batch_size: int = 1
+    """Images of each domain a step; 1 in Sec. 4."""
+    generator: Literal["resnet", "unet"] = "resnet"
+    """Johnson et al.'s network (Sec. 4), or the U-Net that the authors tried first."""
+    blocks: int | None = None
+    """Residual blocks; by default 6 below 256 pixels and 9 from there (Sec. 4)."""
+    discriminator: Literal[
+        "1x1", "16x16", "34x34", "70x70", "142x142", "286x286", "image"
+    ] = "70x70"
+    """The patch, in pixels, that a score of D judges; 70x70 in Sec. 4."""
+    discriminators: int = 1
+    """How many a domain, averaged: another cure for oscillation, at the price of memory."""
+    gan_loss: Literal["lsgan", "log", "log-saturating"] = "lsgan"
+    """Least squares (Sec. 4), or Eq. (1)'s logarithms, for G non-saturating or as written."""
+    gan_weight: float = 1.0
+    """Weight of Eq. (1) in Eq. (3); 0 is the ablation "cycle alone"."""
+    cycle: Literal["both", "forward", "backward", "none"] = "both"
+    """Which halves of Eq. (2): forward is F(G(x)) = x, backward G(F(y)) = y (Sec. 5.1.4)."""
+    cycle_weight: float = 10.0
+    """λ in Eq. (3); 10 in Sec. 4."""
+    cycle_loss: Literal["l1", "adversarial"] = "l1"
+    """Eq. (2)'s L1, or the adversarial loss that brought no improvement (Sec. 3.2)."""
+    identity_weight: float = 0.0
+    """Weight of the identity loss relative to λ; 0.5 for painting -> photo (Sec. 5.2)."""
+    buffer_size: int = 50
+    """Generated images kept for D (Sec. 4); 0 shows it the latest only."""
+    lr: float = 2e-4
+    """Adam's learning rate; 2e-4 in Sec. 4."""
+    beta1: float = 0.5
+    """Adam's momentum; 0.5 in the authors' code."""
+    decay_from: float = 0.5
+    """Share of the budget at a constant rate before its linear fall to 0; 0.5 in Sec. 4."""
+
+    def __post_init__(self) -> None:
+        least = {"width": 1, "size": 16, "batch_size": 1, "discriminators": 1, "buffer_size": 0}
+        least |= {"gan_weight": 0, "cycle_weight": 0, "identity_weight": 0, "lr": 0}
+        for name, bound in least.items():
+            value = vars(self)[name]
+            if not value >= bound:
+                raise InputError(f"{name} is {value}: it must be at least {bound}")
+        for name in ("decay_from", "beta1"):
+            if not 0 <= vars(self)[name] <= 1:
+                raise InputError(f"{name} is {vars(self)[name]}: it must be from 0 to 1")
+        if self.blocks is not None and self.blocks < 1:
+            raise InputError(f"blocks is {self.blocks}: it must be at least 1")
+        self._check_size()
+        if not self.gan_weight and (self.cycle == "none" or not self.cycle_weight):
+            raise InputError("gan_weight is 0 and there is no cycle: nothing is left to learn")
+
+    def _check_size(self) -> None:
+        multiple = 1 << self.size.bit_length() - 1 if self._needs_power_of_two else 4
+        if self.size % multiple:
+            what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
+            raise InputError(f"size is {self.size}: it must be {what}")
+        # Below it, the last norm would see a single pixel, or the convolution none.
+        least = 2 ** (_PATCH_LAYERS.get(self.discriminator, 0) + 1) * 2
+        if self.size < least:
+            raise InputError(
+                f"size is {self.size}: a {self.discriminator} discriminator needs at least {least}"
+            )
+
+    @property
+    def _needs_power_of_two(self) -> bool:
+        return self.generator == "unet" or self.discriminator == "image"
+
+    @property
+    def residual_blocks(self) -> int:
+        """Sec. 4: "6 blocks for 128x128 images and 9 blocks for 256x256"."""
+        return self.blocks or (6 if self.size < 256 else 9)
+
+    @property
+    def has_forward_cycle(self) -> bool:
+        return self.cycle_weight > 0 and self.cycle in ("both", "forward")
+
+    @property
+    def has_backward_cycle(self) -> bool:
+        return self.cycle_weight > 0 and self.cycle in ("both", "backward")
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "object-transfiguration": Recipe(
+        "horse <-> zebra, apple <-> orange: one kind of object into another (Sec. 5.2)",
+        config={"size": 256, "identity_weight": 0.0},
+        run={"epochs": 200.0},
+    ),
+    "season-transfer": Recipe(
+        "winter <-> summer (Sec. 5.2)",
+        config={"size": 256, "identity_weight": 0.0},
+        run={"epochs": 200.0},
+    ),
+    "style-transfer": Recipe(
+        "a painter's whole collection <-> photographs (Sec. 5.2)",
+        config={"size": 256, "identity_weight": 0.5},
+        run={"epochs": 200.0, "load_size": 0},
+    ),
+    "painting-to-photo": Recipe(
+        "the same training, used towards photographs; the identity loss keeps colours (Sec. 5.2)",
+        config={"size": 256, "identity_weight": 0.5},
+        run={"epochs": 200.0, "load_size": 0},
+    ),
+    "photo-enhancement": Recipe(
+        "smartphone <-> SLR photographs with a shallow depth of field (Sec. 5.2)",
+        config={"size": 256, "identity_weight": 0.5},
+        run={"epochs": 200.0},
+    ),
+    "cityscapes": Recipe(
+        "labels <-> photographs at 128 pixels (Sec. 5.1, appendix)",
+        config={"size": 128},
+        run={"epochs": 200.0},
+    ),
+    "cycle-alone": Recipe("ablation: no adversarial loss (Tables 4, 5)", {"gan_weight": 0.0}),
+    "gan-alone": Recipe("ablation: no cycle-consistency loss (Tables 4, 5)", {"cycle": "none"}),
+    "gan-forward": Recipe("ablation: F(G(x)) = x only (Tables 4, 5)", {"cycle": "forward"}),
+    "gan-backward": Recipe("ablation: G(F(y)) = y only (Tables 4, 5)", {"cycle": "backward"}),
+}
+
+
+class CycleGAN(nn.Module):
+    """Two generators and their discriminators; domain 0 is X and domain 1 is Y."""
+
+    batch_type: ClassVar[type[Unpaired]] = Unpaired
+    inference_modules: ClassVar[tuple[str, ...]] = ("G", "F")
+    exportable: ClassVar[bool] = True
+    fixed_size: ClassVar[int | None] = None
+
+    def __init__(self, config: Config, domains: int = 2) -> None:
+        super().__init__()
+        if domains != 2:
+            raise InputError(f"cyclegan translates between 2 domains, not {domains}")
+        self.config = config
+        self.G = _generator(config)
+        self.F = _generator(config)
+        self.D_X = _discriminators(config)
+        self.D_Y = _discriminators(config)
+        # Judges of (x, F(G(x))) and (y, G(F(y))), only for the adversarial cycle loss.
+        self.C_X = _discriminators(config, 6) if self._is_adversarial_x else nn.ModuleList()
+        self.C_Y = _discriminators(config, 6) if self._is_adversarial_y else nn.ModuleList()
+        self.fakes_x = ReplayBuffer(config.buffer_size)
+        self.fakes_y = ReplayBuffer(config.buffer_size)
+        init_normal(self)
+
+    @property
+    def _is_adversarial_x(self) -> bool:
+        return self.config.cycle_loss == "adversarial" and self.config.has_forward_cycle
+
+    @property
+    def _is_adversarial_y(self) -> bool:
+        return self.config.cycle_loss == "adversarial" and self.config.has_backward_cycle
+
+    @property
+    def size_multiple(self) -> int:
+        """4 for the ResNet; a U-Net halves down to one pixel."""
+        return 4 if self.config.generator == "resnet" else self.config.size
+
+    def groups(self) -> dict[str, Group]:
+        c = self.config
+        judges = (self.D_X, self.D_Y) if c.gan_weight else ()
+        judges += tuple(C for C in (self.C_X, self.C_Y) if len(C))
+        settings = {"lr": c.lr, "betas": (c.beta1, 0.999), "decay_from": c.decay_from}
+        groups = {"generators": Group(modules=(self.G, self.F), **settings)}  # type: ignore[arg-type]
+        if judges:
+            groups["discriminators"] = Group(modules=judges, **settings)  # type: ignore[arg-type]
+        return groups
+
+    def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
+        c = self.config
+        batch = next(batches)
+        x, y = batch.x, batch.y
+        fake_y, fake_x = self.G(x), self.F(y)
+        terms: dict[str, Tensor] = {}
+        loss = torch.zeros((), device=x.device)
+        if c.gan_weight:
+            terms["adversarial"] = self._fool(self.D_Y, fake_y) + self._fool(self.D_X, fake_x)
+            loss = loss + c.gan_weight * terms["adversarial"]  # Eq. (1), both ways
+        cycled_x = self.F(fake_y) if c.has_forward_cycle else None
+        cycled_y = self.G(fake_x) if c.has_backward_cycle else None
+        if cycled_x is not None or cycled_y is not None:
+            terms["cycle"] = self._cycle(self.C_X, x, cycled_x) + self._cycle(self.C_Y, y, cycled_y)
+            loss = loss + c.cycle_weight * terms["cycle"]  # Eq. (3)
+        if c.identity_weight and c.cycle_weight:
+            terms["identity"] = l1(self.G(y), y) + l1(self.F(x), x)  # Sec. 5.2
+            loss = loss + c.cycle_weight * c.identity_weight * terms["identity"]
+        yield Update("generators", loss, terms)
+
+        # Resumed here only after the trainer has stepped G and F.
+        terms, losses = {}, []
+        if c.gan_weight:
+            past_y = self.fakes_y.exchange(fake_y, clock.rng)
+            past_x = self.fakes_x.exchange(fake_x, clock.rng)
+            terms["D_Y"] = self._tell_apart(self.D_Y, y, past_y)
+            terms["D_X"] = self._tell_apart(self.D_X, x, past_x)
+        for name, C, image, cycled in (("C_X", self.C_X, x, cycled_x), ("C_Y", self.C_Y, y, cycled_y)):
+            if len(C) and cycled is not None:
+                terms[name] = self._tell_apart(C, _pair(image, image), _pair(image, cycled.detach()))
+        losses = list(terms.values())
+        if losses:
+            yield Update("discriminators", torch.stack(losses).sum(), terms)
+
+    def translate(
+        self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
+    ) -> Tensor:
+        """(B, 3, H, W) in [-1, 1]: G(image) for to=(1,), F(image) for to=(0,)."""
+        return self.G(image) if to == (1,) else self.F(image)
+
+    def _fool(self, D: Iterable[nn.Module], fake: Tensor) -> Tensor:
+        """G's part of Eq. (1): the fakes should pass for real."""
+        if self.config.gan_loss == "lsgan":
+            return _mean(lsgan(d(fake), real=True) for d in D)  # Sec. 4
+        if self.config.gan_loss == "log":
+            return _mean(log_loss(d(fake), real=True) for d in D)
+        return _mean(saturating(d(fake)) for d in D)  # Eq. (1) as written
+
+    def _tell_apart(self, D: Iterable[nn.Module], real: Tensor, fake: Tensor) -> Tensor:
+        """D's part of Eq. (1), to minimise."""
+        loss: Callable[..., Tensor] = lsgan if self.config.gan_loss == "lsgan" else log_loss
+        both = (loss(d(real), real=True) + loss(d(fake), real=False) for d in D)
+        return 0.5 * _mean(both)  # halved to slow D relative to G: appendix
+
+    def _cycle(self, C: nn.ModuleList, image: Tensor, cycled: Tensor | None) -> Tensor:
+        """One half of Eq. (2), 0 where the configuration leaves it out."""
+        if cycled is None:
+            return torch.zeros((), device=image.device)
+        return self._fool(C, _pair(image, cycled)) if len(C) else l1(cycled, image)
+
+
+def _generator(config: Config) -> nn.Module:
+    if config.generator == "unet":
+        return UNetGenerator(config.width, depth=config.size.bit_length() - 1)
+    return ResNetGenerator(config.width, config.residual_blocks)
+
+
+def _discriminators(config: Config, channels: int = 3) -> nn.ModuleList:
+    def build() -> nn.Module:
+        if config.discriminator == "image":
+            return ImageGAN(config.width, config.size, channels)
+        return PatchGAN(config.width, _PATCH_LAYERS[config.discriminator], channels)
+
+    return nn.ModuleList(build() for _ in range(config.discriminators))
+
+
+def _pair(image: Tensor, other: Tensor) -> Tensor:
+    return torch.cat([image, other], dim=1)  # (B, 6, H, W)
+
+
+def _mean(losses: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(losses)).mean()

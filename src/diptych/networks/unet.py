@@ -1,0 +1,69 @@
+"""The U-Net generator of Isola et al. 2017, appendix 6.1."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+
+class UNetGenerator(nn.Module):
+    """C64-C128-C256-C512... down to 1x1 and back, with a skip at every scale.
+
+    (B, 3, H, W) to (B, 3, H, W) in [-1, 1]; H and W are multiples of
+    2**depth, and `size` = 2**depth is what the paper's networks see: 8 scales
+    for 256 pixels, 54,409,603 parameters at width 64 with biases. The innermost
+    1x1 map has no norm, which would erase it.
+
+    Instance norm replaces the paper's batch norm, as CycleGAN's code does.
+    `dropout` is the rate in the decoder's three innermost blocks of 512
+    channels (0.5 in pix2pix, where it is the noise).
+    """
+
+    def __init__(self, width: int = 64, depth: int = 8, dropout: float = 0.0) -> None:
+        super().__init__()
+        if depth < 3:
+            raise ValueError(f"a U-Net has 3 or more scales, not {depth}")
+        channels = [min(width * 2**i, width * 8) for i in range(depth)]
+        self.down = nn.ModuleList()
+        self.up = nn.ModuleList()
+        for i, k in enumerate(channels):
+            has_norm = 0 < i < depth - 1  # C64 and the bottleneck have none
+            self.down.append(_down(3 if i == 0 else channels[i - 1], k, i > 0, has_norm))
+        for i in range(depth - 1, 0, -1):
+            k = channels[i] if i == depth - 1 else 2 * channels[i]
+            drops = dropout if depth - 1 - i < 3 else 0.0
+            self.up.append(_up(k, channels[i - 1], drops))
+        self.out = nn.Sequential(
+            nn.ReLU(), nn.ConvTranspose2d(2 * width, 3, 4, stride=2, padding=1), nn.Tanh()
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        skips = [image]
+        for down in self.down:
+            skips.append(down(skips[-1]))
+        h = skips.pop()  # (B, 8*width, H/2**depth, W/2**depth)
+        for up in self.up:
+            h = torch.cat([up(h), skips.pop()], dim=1)
+        return cast(Tensor, self.out(h))
+
+
+def _down(channels_in: int, k: int, has_activation: bool, has_norm: bool) -> nn.Sequential:
+    """Ck: 4x4, stride 2; the activation comes first so that a skip carries raw features."""
+    layers: list[nn.Module] = [nn.LeakyReLU(0.2)] if has_activation else []
+    layers.append(nn.Conv2d(channels_in, k, 4, stride=2, padding=1))
+    if has_norm:
+        layers.append(nn.InstanceNorm2d(k))
+    return nn.Sequential(*layers)
+
+
+def _up(channels_in: int, k: int, dropout: float) -> nn.Sequential:
+    layers: list[nn.Module] = [
+        nn.ReLU(),
+        nn.ConvTranspose2d(channels_in, k, 4, stride=2, padding=1),
+        nn.InstanceNorm2d(k),
+    ]
+    if dropout:
+        layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers)

@@ -1,0 +1,53 @@
+"""Losses as pure functions: no weights, no logging, no devices.
+
+All return () float32 scalars, also under autocast: squared errors and
+logarithms of half-precision scores lose the digits that matter.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def l1(image: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of two (B, C, H, W) images.
+
+    The papers sum |·| over an image; we average, as their authors' code does,
+    so that a weight does not depend on the resolution.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if image.shape != target.shape:
+        raise ValueError(
+            f"l1 compares equal shapes, not {tuple(image.shape)} and {tuple(target.shape)}"
+        )
+    return (image.float() - target.float()).abs().mean()
+
+
+def lsgan(score: Tensor, *, real: bool) -> Tensor:
+    """Least squares: E[(D - 1)²] where `real` is wanted, else E[D²].
+
+    Mao et al. 2017 with a=0, b=c=1; Zhu et al. 2017, Sec. 4. `score` is D's
+    raw output of any shape, one number a patch.
+    """
+    return (score.float() - float(real)).square().mean()
+
+
+def log_loss(logit: Tensor, *, real: bool) -> Tensor:
+    """Negative log-likelihood: -E[log D] where `real` is wanted, else -E[log(1 - D)].
+
+    D = sigmoid(`logit`); Goodfellow et al. 2014, Eq. (1), negated so that it is
+    minimised. With real=True on generated images it is their non-saturating
+    generator loss.
+    """
+    return F.softplus(-logit.float() if real else logit.float()).mean()
+
+
+def saturating(logit: Tensor) -> Tensor:
+    """E[log(1 - D)] on generated images, what Eq. (1)'s generator minimises as written.
+
+    Its gradient vanishes where D is sure: Goodfellow et al. 2014, Sec. 3.
+    """
+    return -F.softplus(logit.float()).mean()

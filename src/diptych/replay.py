@@ -1,0 +1,50 @@
+"""A history of generated images (Shrivastava et al. 2016, Sec. 2.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class ReplayBuffer(nn.Module):
+    """The last images that a generator made, for its discriminator to see again.
+
+    As in Zhu et al. 2017, Sec. 4: until `capacity` images are held, each image
+    is stored and returned; from then on, with probability 1/2, an image takes
+    a random stored one's place and that older one is returned in its stead.
+    Capacity 0 returns every image as it came. What it holds is part of
+    `state_dict`, so a resumed run shows D the same images.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        if capacity < 0:
+            raise ValueError(f"a replay buffer holds 0 or more images, not {capacity}")
+        self.capacity = capacity
+        self.images: list[Tensor] = []
+
+    @torch.no_grad()
+    def exchange(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """(B, C, H, W) fresh images to the same number of fresh or older ones, detached."""
+        if self.capacity == 0:
+            return images.detach()
+        return torch.stack([self._exchange_one(image, rng) for image in images.detach()])
+
+    def _exchange_one(self, image: Tensor, rng: torch.Generator) -> Tensor:
+        if len(self.images) < self.capacity:
+            self.images.append(image.clone())
+            return image
+        if torch.rand((), generator=rng).item() < 0.5:
+            return image
+        place = int(torch.randint(self.capacity, (), generator=rng).item())
+        older = self.images[place].to(image)
+        self.images[place] = image.clone()
+        return older
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"images": list(self.images)}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.images = list(state["images"])
