@@ -1,0 +1,180 @@
+"""What data is: named domains, each a lazy, ordered collection of images.
+
+A collection costs no more than its names: a million files are one bytes object
+and one array of offsets, which a worker process is sent at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from diptych.errors import InputError
+from diptych.images import read_image
+
+
+class Images(Protocol):
+    """A lazy, ordered collection of images."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Relative, with "/" on every system; for messages and for output files."""
+        ...
+
+    def read(self, index: int) -> Image.Image:
+        """The image, RGB. Raises InputError where it cannot be used."""
+        ...
+
+
+@runtime_checkable
+class ReadsReduced(Protocol):
+    """A collection that can decode a large image at a fraction of its size, faster."""
+
+    def read_reduced(self, index: int, shorter_side: int) -> Image.Image:
+        """The image, RGB, with a shorter side of at least `shorter_side` where it has that."""
+        ...
+
+
+@dataclass(frozen=True)
+class Palette:
+    """What the colours of a label domain mean."""
+
+    names: tuple[str, ...]
+    colours: tuple[tuple[int, int, int], ...]
+    """RGB in [0, 255], one a name."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The part of the data for one purpose."""
+
+    domains: tuple[Images, ...]
+    """One collection a domain; sizes differ, nothing corresponds."""
+    pairs: tuple[Images, ...] | None = None
+    """Equally long collections, one a domain; item i of each shows the same scene."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Everything that a run needs to know of its data."""
+
+    source: str
+    """What the user typed."""
+    domains: tuple[str, ...]
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+    palettes: Mapping[str, Palette] = field(default_factory=dict)
+    """By domain name, for domains of labels."""
+    is_tiled: bool = False
+    """The images already have the size: no resizing, no cropping."""
+    fingerprint: str = ""
+    """Hexadecimal; changes when the data do."""
+    notes: tuple[str, ...] = ()
+    """What was decided without being asked, one line each, to be printed once."""
+
+
+class Names:
+    """Relative file names in one bytes object: some 40 bytes a name, and quick to send."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        encoded = [os.fsencode(name) for name in names]
+        self._text = b"".join(encoded)
+        self._ends: NDArray[np.int64] = np.cumsum([len(name) for name in encoded], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, index: int) -> str:
+        if not 0 <= index < len(self):
+            raise IndexError(f"no name {index}: there are {len(self)}")
+        start = self._ends[index - 1] if index else 0
+        return os.fsdecode(self._text[start : self._ends[index]])
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[index] for index in range(len(self)))
+
+
+class FileImages:
+    """Image files below one folder."""
+
+    def __init__(self, folder: str | os.PathLike[str], names: Iterable[str]) -> None:
+        """`names` are relative to `folder`, with "/" on every system."""
+        self.folder = os.fspath(folder)
+        self.names = names if isinstance(names, Names) else Names(names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+    def path(self, index: int) -> str:
+        return os.path.join(self.folder, *self.names[index].split("/"))  # noqa: PTH118  # hot
+
+    def read(self, index: int) -> Image.Image:
+        return read_image(self.path(index))
+
+    def read_reduced(self, index: int, shorter_side: int) -> Image.Image:
+        return read_image(self.path(index), at_least=shorter_side)
+
+
+class HalfImages:
+    """The left or right halves of side-by-side images (pix2pix's layout)."""
+
+    def __init__(self, whole: FileImages, *, is_right: bool) -> None:
+        self.whole = whole
+        self.is_right = is_right
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def name(self, index: int) -> str:
+        return self.whole.name(index)
+
+    def read(self, index: int) -> Image.Image:
+        image = self.whole.read(index)
+        width, height = image.size
+        if width != 2 * height:
+            raise InputError(
+                f"{self.whole.path(index)} is {width}x{height}: a side-by-side pair is twice as "
+                "wide as high; remove it or make it so"
+            )
+        left = height if self.is_right else 0
+        return image.crop((left, 0, left + height, height))
+
+
+class ArrayImages:
+    """Images held in memory."""
+
+    def __init__(self, image_uint8: NDArray[np.uint8], names: Iterable[str] | None = None) -> None:
+        """`image_uint8` is (N, H, W, 3) RGB; `names` default to running numbers.
+
+        Raises:
+            ValueError: another shape or type, or not one name an image.
+        """
+        if image_uint8.ndim != 4 or image_uint8.shape[3] != 3 or image_uint8.dtype != np.uint8:
+            raise ValueError(
+                f"images are {image_uint8.dtype} {image_uint8.shape}: expected uint8 (N, H, W, 3)"
+            )
+        self.image_uint8 = image_uint8
+        count = len(image_uint8)
+        self.names = Names(names if names is not None else (f"{i:06d}.png" for i in range(count)))
+        if len(self.names) != count:
+            raise ValueError(f"{len(self.names)} names for {count} images")
+
+    def __len__(self) -> int:
+        return len(self.image_uint8)
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+    def read(self, index: int) -> Image.Image:
+        return Image.fromarray(self.image_uint8[index])
