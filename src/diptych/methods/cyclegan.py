@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,9 +56,9 @@ class Config:
     """Johnson et al.'s network (Sec. 4), or the U-Net that the authors tried first."""
     blocks: int | None = None
     """Residual blocks; by default 6 below 256 pixels and 9 from there (Sec. 4)."""
-    discriminator: Literal[
-        "1x1", "16x16", "34x34", "70x70", "142x142", "286x286", "image"
-    ] = "70x70"
+    discriminator: Literal["1x1", "16x16", "34x34", "70x70", "142x142", "286x286", "image"] = (
+        "70x70"
+    )
     """The patch, in pixels, that a score of D judges; 70x70 in Sec. 4."""
     discriminators: int = 1
     """How many a domain, averaged: another cure for oscillation, at the price of memory."""
@@ -206,13 +206,15 @@ class CycleGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        judges = (self.D_X, self.D_Y) if c.gan_weight else ()
-        judges += tuple(C for C in (self.C_X, self.C_Y) if len(C))
-        settings = {"lr": c.lr, "betas": (c.beta1, 0.999), "decay_from": c.decay_from}
-        groups = {"generators": Group(modules=(self.G, self.F), **settings)}  # type: ignore[arg-type]
-        if judges:
-            groups["discriminators"] = Group(modules=judges, **settings)  # type: ignore[arg-type]
-        return groups
+        judges: list[nn.Module] = [self.D_X, self.D_Y] if c.gan_weight else []
+        judges += [C for C in (self.C_X, self.C_Y) if len(C)]
+
+        def group(*modules: nn.Module) -> Group:
+            betas = (c.beta1, 0.999)
+            return Group(modules=modules, lr=c.lr, betas=betas, decay_from=c.decay_from)
+
+        groups = {"generators": group(self.G, self.F)}
+        return groups | ({"discriminators": group(*judges)} if judges else {})
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
         c = self.config
@@ -235,24 +237,25 @@ class CycleGAN(nn.Module):
         yield Update("generators", loss, terms)
 
         # Resumed here only after the trainer has stepped G and F.
-        terms, losses = {}, []
+        terms = {}
         if c.gan_weight:
             past_y = self.fakes_y.exchange(fake_y, clock.rng)
             past_x = self.fakes_x.exchange(fake_x, clock.rng)
             terms["D_Y"] = self._tell_apart(self.D_Y, y, past_y)
             terms["D_X"] = self._tell_apart(self.D_X, x, past_x)
-        for name, C, image, cycled in (("C_X", self.C_X, x, cycled_x), ("C_Y", self.C_Y, y, cycled_y)):
-            if len(C) and cycled is not None:
-                terms[name] = self._tell_apart(C, _pair(image, image), _pair(image, cycled.detach()))
-        losses = list(terms.values())
-        if losses:
-            yield Update("discriminators", torch.stack(losses).sum(), terms)
+        if len(self.C_X) and cycled_x is not None:
+            terms["C_X"] = self._tell_apart(self.C_X, _pair(x, x), _pair(x, cycled_x.detach()))
+        if len(self.C_Y) and cycled_y is not None:
+            terms["C_Y"] = self._tell_apart(self.C_Y, _pair(y, y), _pair(y, cycled_y.detach()))
+        if terms:
+            yield Update("discriminators", torch.stack(list(terms.values())).sum(), terms)
 
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
         """(B, 3, H, W) in [-1, 1]: G(image) for to=(1,), F(image) for to=(0,)."""
-        return self.G(image) if to == (1,) else self.F(image)
+        network = self.G if to == (1,) else self.F
+        return cast(Tensor, network(image))
 
     def _fool(self, D: Iterable[nn.Module], fake: Tensor) -> Tensor:
         """G's part of Eq. (1): the fakes should pass for real."""

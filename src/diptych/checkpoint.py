@@ -1,0 +1,221 @@
+"""What a run is saved as.
+
+A state file holds everything that an exact resume needs; a translator file
+holds what translating needs, and its header says how. Neither is ever
+unpickled freely: states are loaded with `weights_only=True`, translators are
+safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor, nn
+
+from diptych.errors import InputError
+from diptych.files import atomic_write
+from diptych.registry import build, make_config
+from diptych.types import Translates
+
+FORMAT = 1
+"""Version of both files; a reader refuses what it does not know."""
+TRANSLATOR_FILE = "translator.safetensors"
+STATE_FILE = "state.pt"
+NEW_STATE_FILE = "state.new.pt"
+PREVIOUS_STATE_FILE = "state.previous.pt"
+
+_log = logging.getLogger("diptych")
+
+
+# --- states ------------------------------------------------------------------
+
+
+def save_state(folder: Path, state: Mapping[str, Any]) -> None:
+    """Write `state` to the run's folder; the last good one stays beside it until then.
+
+    Raises:
+        InputError: the disk is full or the folder cannot be written; what was
+            saved before is untouched.
+    """
+    path = folder / STATE_FILE
+    try:
+        with atomic_write(folder / NEW_STATE_FILE) as file:
+            torch.save({"format": FORMAT, **state}, file)
+        if path.exists():
+            path.replace(folder / PREVIOUS_STATE_FILE)
+        (folder / NEW_STATE_FILE).replace(path)
+    except (OSError, RuntimeError) as error:  # torch wraps the writer's error
+        cause = error if isinstance(error, OSError) else (error.__context__ or error)
+        raise InputError(
+            f"cannot write {path}: {cause}; what was saved before is untouched: make room,"
+            f" then: diptych train --resume {folder}"
+        ) from error
+
+
+def load_state(folder: Path) -> dict[str, Any]:
+    """The newest undamaged state of the run in `folder`, its tensors on the CPU.
+
+    Raises:
+        InputError: there is none, or another version of Diptych wrote it.
+    """
+    # state.new.pt is whole where it exists: the process died before it was renamed.
+    names = (NEW_STATE_FILE, STATE_FILE, PREVIOUS_STATE_FILE)
+    paths = [folder / name for name in names if (folder / name).exists()]
+    if not paths:
+        raise InputError(f"{folder} holds no {STATE_FILE}: is it a run's folder?")
+    for path in paths:
+        damage = _damage(path)
+        if damage is None:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            if state.get("format") != FORMAT:
+                raise InputError(
+                    f"{path} has format {state.get('format')}, this version of Diptych reads"
+                    f" {FORMAT}: install the version named in {folder / 'config.toml'}"
+                )
+            return cast(dict[str, Any], state)
+        _log.warning("%s is damaged (%s): trying the checkpoint before it", path, damage)
+    raise InputError(
+        f"{paths[0]} is damaged and there is no good checkpoint beside it:"
+        " start the run again with --overwrite"
+    )
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a state file by its own checksums, if anything."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        return str(error)
+    return None if bad is None else f"{bad} fails its checksum"
+
+
+# --- translators -------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslatorInfo:
+    """What the header of a translator file says."""
+
+    method: str
+    config: dict[str, Any]
+    domains: tuple[str, ...]
+    size: int
+    """Pixels a side that the networks saw in training."""
+    step: int
+    """Steps it was trained for."""
+    fingerprint: str
+    """Of the data that it was trained on."""
+    source: str
+    """What those data were called."""
+    version: str
+    """Of Diptych, when it was saved."""
+    preprocessing: str = "RGB in [-1, 1], any size"
+
+
+def save_translator(path: Path, weights: Mapping[str, Tensor], info: TranslatorInfo) -> None:
+    """One safetensors file: the weights that translating needs, and how to use them."""
+    header = {"diptych": json.dumps({"format": FORMAT, **asdict(info)}, sort_keys=True)}
+    tensors = {name: t.detach().cpu().contiguous() for name, t in weights.items()}
+    data = safetensors_bytes(tensors, metadata=header)
+    try:
+        with atomic_write(path) as file:
+            file.write(data)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+
+
+def inference_weights(method: nn.Module) -> dict[str, Tensor]:
+    """The part of the method's state that translating needs, by name."""
+    if not isinstance(method, Translates):
+        return {}
+    prefixes = tuple(f"{name}." for name in method.inference_modules)
+    return {
+        name: value
+        for name, value in method.state_dict().items()
+        if name.startswith(prefixes) and isinstance(value, Tensor)
+    }
+
+
+def translator_path(path: str | os.PathLike[str]) -> Path:
+    """The translator file of a run's folder, or the file itself.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(path)
+    file = path / TRANSLATOR_FILE if path.is_dir() else path
+    if not file.is_file():
+        what = f"it holds no {TRANSLATOR_FILE}" if path.is_dir() else "no such run or file"
+        raise InputError(f"{path}: {what}; give a run's folder or a .safetensors file")
+    return file
+
+
+def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], TranslatorInfo]:
+    """Weights and header of a translator file or a run's folder.
+
+    Raises:
+        InputError: missing, damaged, not Diptych's, or of another version.
+    """
+    file = translator_path(path)
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            header = json.loads((tensors.metadata() or {}).get("diptych", "null"))
+            weights = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{file} is damaged or no translator: {error}") from error
+    if not isinstance(header, dict):
+        raise InputError(f"{file} is a safetensors file, but not one of Diptych's translators")
+    if header.pop("format", None) != FORMAT:
+        raise InputError(
+            f"{file} was written by Diptych {header.get('version')}: this version cannot read it"
+        )
+    try:
+        info = TranslatorInfo(**header | {"domains": tuple(header["domains"])})
+    except (TypeError, KeyError) as error:
+        raise InputError(f"{file} has an unusable header: {error}") from error
+    return weights, info
+
+
+def load_translator(path: str | os.PathLike[str]) -> tuple[nn.Module, TranslatorInfo]:
+    """The method of a translator file or a run's folder, in eval mode, on the CPU.
+
+    Only its `inference_modules` are trained; the rest is as initialised.
+
+    Raises:
+        InputError: missing, damaged, not Diptych's, or of another version.
+    """
+    weights, info = read_translator(path)
+    with torch.random.fork_rng(devices=[]):  # building draws weights that are then replaced
+        method = build(info.method, make_config(info.method, info.config), len(info.domains))
+    load_weights(method, weights, str(path))
+    return method.eval().requires_grad_(False), info
+
+
+def load_weights(method: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Put a translator's weights into a method of the same shape.
+
+    Raises:
+        InputError: names or shapes differ.
+    """
+    own = inference_weights(method)
+    if own.keys() != weights.keys():
+        odd = sorted(own.keys() ^ weights.keys())[0]
+        raise InputError(f"{source} does not fit this configuration: {odd} is not in both")
+    for name, value in weights.items():
+        if own[name].shape != value.shape:
+            raise InputError(
+                f"{source} does not fit this configuration: {name} is {tuple(value.shape)},"
+                f" not {tuple(own[name].shape)}"
+            )
+        own[name].copy_(value)
