@@ -1,0 +1,131 @@
+"""The report's scores: any nested mapping of numbers as tables, with what they mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+MEANINGS = {
+    "kid": ("KID", "distance between the sets of features; 0 is no difference, lower is better"),
+    "fid": ("FID", "Fréchet distance between the features' Gaussians; lower is better"),
+    "cycle": ("Cycle error", "mean |there and back again − original|, 0 to 1; lower is better"),
+    "l1": ("L1", "mean |translation − truth|, 0 to 1; lower is better"),
+    "psnr": ("PSNR", "decibels against the true pair; higher is better"),
+    "ssim": ("SSIM", "structural similarity to the true pair, up to 1; higher is better"),
+    "within_16": ("Within 16", "share of pixels at most 16 of 255 from the truth"),
+    "pixel_accuracy": ("Pixel accuracy", "share of pixels of the right class"),
+    "class_accuracy": ("Class accuracy", "the same a class, then averaged over the classes"),
+    "mean_iou": ("Mean class IoU", "overlap over union a class, then averaged over the classes"),
+}
+"""Names and explanations of the scores that this project computes, by their key."""
+
+_DETAIL_KEYS = {"per_class", "classes", "by_class", "iou_per_class", "accuracy_per_class"}
+_VALUE_KEYS = ("mean", "value", "why_not")
+_Row = tuple[str, ...]
+
+
+def scores_section(scores: Mapping[str, Any]) -> str:
+    """Tables of scores: a column for each top-level mapping (a direction), a row a score.
+
+    A score is a number, a text, a list, or a mapping with a `mean` (and `std`),
+    a `value` or a `why_not`; what else such a mapping holds is set below it.
+    Deeper mappings become rows named by their path. Top-level values that are
+    no mappings are told in a line above.
+    """
+    columns = {name: dict(_leaves(part)) for name, part in scores.items() if _is_branch(part)}
+    rows = list(dict.fromkeys(path for leaves in columns.values() for path in leaves))
+    main = [path for path in rows if not _is_detail(path)]
+    details = [path for path in rows if _is_detail(path)]
+    facts = [
+        f"{_words(name)}: {_cell(value)}" for name, value in scores.items() if not _is_branch(value)
+    ]
+    parts = [f'<p class="quiet">{". ".join(facts)}.</p>'] if facts else []
+    if main:
+        parts.append(_table(columns, main))
+    if details:
+        parts.append(f"<details><summary>In detail</summary>{_table(columns, details)}</details>")
+    return "".join(parts)
+
+
+def number(value: float) -> str:
+    """A number to four significant digits, or whole, with a typographic minus."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return "not finite"
+    if value != 0 and (abs(value) < 1e-4 or abs(value) >= 1e7):
+        return f"{value:.3e}".replace("-", "−")
+    decimals = 4 if abs(value) < 1 else max(0, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def _is_branch(value: Any) -> bool:
+    return isinstance(value, Mapping) and not any(key in value for key in _VALUE_KEYS)
+
+
+def _leaves(part: Mapping[str, Any], path: _Row = ()) -> Iterator[tuple[_Row, Any]]:
+    for name, value in part.items():
+        if _is_branch(value):
+            yield from _leaves(value, (*path, str(name)))
+        else:
+            yield (*path, str(name)), value
+
+
+def _is_detail(path: _Row) -> bool:
+    return len(path) > 2 or any(key in _DETAIL_KEYS for key in path[:-1])
+
+
+def _table(columns: Mapping[str, Mapping[_Row, Any]], rows: list[_Row]) -> str:
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    lines = []
+    for path in rows:
+        cells = "".join(
+            f"<td>{_cell(leaves[path]) if path in leaves else '–'}</td>"
+            for leaves in columns.values()
+        )
+        lines.append(f'<tr><th scope="row">{_heading(path)}</th>{cells}</tr>')
+    return (
+        f'<div class="wide"><table><thead><tr><th></th>{heads}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _heading(path: _Row) -> str:
+    name, meaning = MEANINGS.get(path[-1], (None, ""))
+    before = [_words(part) for part in path[:-1] if part not in _DETAIL_KEYS]
+    title = " · ".join([*before, escape(name) if name else _words(path[-1])])
+    return title + (f"<small>{escape(meaning)}</small>" if meaning and not before else "")
+
+
+def _cell(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return _plain(value)
+    if value.get("why_not"):
+        return f"–<small>{escape(str(value['why_not']))}</small>"
+    text = _plain(value.get("mean", value.get("value")))
+    if value.get("std") is not None:
+        text += f" ± {_plain(value['std'])}"
+    rest = [
+        f"{_words(name)} {_plain(entry)}"
+        for name, entry in value.items()
+        if name not in ("mean", "value", "std", "why_not") and not isinstance(entry, Mapping)
+    ]
+    return text + (f"<small>{', '.join(rest)}</small>" if rest else "")
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(entry) for entry in value)
+    return escape(str(value))
+
+
+def _words(name: str) -> str:
+    return escape(str(name).replace("_", " "))
