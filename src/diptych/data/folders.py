@@ -1,0 +1,270 @@
+"""Folders on disk as data: which layout it is, what the domains are called, what is held out.
+
+docs/data.md shows the layouts. Nothing is decoded here, and no more than a few
+hundred files are looked at beyond their names, so that a million files open in
+seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from diptych.data.collections import Data
+from diptych.data.splits import Found, Listing, make_data, spread
+from diptych.errors import InputError
+from diptych.images import IMAGE_SUFFIXES, image_size
+
+_IGNORED_FOLDERS = ("__MACOSX", "@eaDir")
+_PART_FOLDERS = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+_LAYOUTS = (
+    "expected trainA/ and trainB/, or two or more folders with the images of one domain each, "
+    "or train/ with side-by-side pairs; or pass --x FOLDER --y FOLDER"
+)
+
+
+def open_data(
+    data: str | os.PathLike[str] | None = None,
+    *,
+    x: str | os.PathLike[str] | None = None,
+    y: str | os.PathLike[str] | None = None,
+    names: Sequence[str] | None = None,
+    size: int,
+) -> Data:
+    """The data set in a folder, in two folders `x` and `y`, or of a sample (`sample:NAME`).
+
+    `names` are the domains' names, instead of those that the folders suggest.
+    `size` is the side of the square images to train on, in pixels; samples are
+    built for it, folders do not depend on it.
+
+    Raises:
+        InputError: the folders are not there, hold no images or too few, or
+            are laid out in no known way; `names` do not fit.
+    """
+    if size < 1:
+        raise InputError(f"size is {size}: expected at least 1 pixel")
+    if data is not None and (x is not None or y is not None):
+        raise InputError("give the data as one folder or as --x and --y, not both")
+    if data is not None:
+        source = os.fspath(data)
+        if source.startswith("sample:"):
+            return _open_sample(source, names, size)
+        found = _find_in_one(_folder(source))
+    elif x is not None and y is not None:
+        source = f"{os.fspath(x)} {os.fspath(y)}"
+        found = _find_in_two(_folder(os.fspath(x)), _folder(os.fspath(y)))
+    else:
+        missing = "no data: give a folder, sample:NAME, or --x FOLDER --y FOLDER"
+        raise InputError(
+            missing
+            if x is None and y is None
+            else "--x and --y are needed together: one is missing"
+        )
+    if names is not None:
+        found = dataclasses.replace(found, domains=_checked_names(names, found.domains))
+    return make_data(found, source)
+
+
+def list_images(folder: Path) -> list[str]:
+    """Relative names of the images below `folder`, sorted by code point on every system.
+
+    Hidden files and folders, and what archivers leave behind, are passed over;
+    links are followed. Raises InputError if a folder cannot be read.
+    """
+    names: list[str] = []
+    _walk(os.fspath(folder), "", (), names)
+    names.sort()
+    return names
+
+
+def _walk(folder: str, prefix: str, above: tuple[str, ...], names: list[str]) -> None:
+    real = os.path.realpath(folder)
+    if real in above:
+        return  # a link back to a folder that it lies in
+    for entry in _entries(folder):
+        if entry.is_dir():
+            _walk(entry.path, f"{prefix}{entry.name}/", (*above, real), names)
+        elif entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file():
+            names.append(prefix + entry.name)
+
+
+def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith(".") and entry.name not in _IGNORED_FOLDERS:
+                    yield entry
+    except OSError as error:
+        raise InputError(f"cannot list {folder}: {error.strerror}") from error
+
+
+def _folder(given: str) -> Path:
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise InputError(f"{given} is a file: expected a folder of images (unpack archives first)")
+    raise InputError(f"no such folder: {given}")
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted((Path(entry.path) for entry in _entries(folder) if entry.is_dir()), key=str)
+
+
+def _find_in_two(x: Path, y: Path) -> Found:
+    if x.resolve() == y.resolve():
+        raise InputError(f"--x and --y are the same folder: {x}")
+    domains = (x.resolve().name, y.resolve().name)
+    if domains[0] == domains[1]:
+        domains = ("x", "y")
+    return Found(domains, _joined([_parts_of_domain(x), _parts_of_domain(y)], [x, y]))
+
+
+def _find_in_one(folder: Path) -> Found:
+    subfolders = _subfolders(folder)
+    by_name = {path.name.lower(): path for path in subfolders}
+    if "traina" in by_name or "trainb" in by_name:
+        return _find_cyclegan(folder, by_name)
+    if "train" in by_name:
+        return _find_by_part(folder, by_name)
+    listed = [(path, _parts_of_domain(path)) for path in subfolders]
+    kept = [(path, parts) for path, parts in listed if any(part.names for part in parts.values())]
+    if len(kept) < 2:
+        raise InputError(f"{folder} holds {_contents(folder, subfolders)}: {_LAYOUTS}")
+    paths = [path for path, _ in kept]
+    return Found(tuple(path.name for path in paths), _joined([part for _, part in kept], paths))
+
+
+def _find_cyclegan(folder: Path, by_name: dict[str, Path]) -> Found:
+    """trainA trainB [testA testB] [valA valB], as the authors lay out their data sets."""
+    sides: list[dict[str, Listing]] = []
+    for letter in ("a", "b"):
+        parts = {
+            part: Listing(by_name[prefix + letter], list_images(by_name[prefix + letter]))
+            for prefix, part in _PART_FOLDERS.items()
+            if prefix + letter in by_name
+        }
+        if "train" not in parts:
+            raise InputError(f"{folder} has no train{letter.upper()}/ beside the other one: add it")
+        sides.append(parts)
+    paths = [side["train"].folder for side in sides]
+    return Found(_names_from(folder), _joined(sides, paths))
+
+
+def _find_by_part(folder: Path, by_name: dict[str, Path]) -> Found:
+    """train/ [test/] [val/], each with a folder a domain or with side-by-side pairs."""
+    folders = {part: by_name[name] for name, part in _PART_FOLDERS.items() if name in by_name}
+    listed = [Listing(path, list_images(path)) for path in _subfolders(folders["train"])]
+    domains = [listing for listing in listed if listing.names]
+    has_own_images = any(
+        entry.name.lower().endswith(IMAGE_SUFFIXES) for entry in _entries(folders["train"])
+    )
+    if len(domains) >= 2 and not has_own_images:
+        names = tuple(listing.folder.name for listing in domains)
+        sides = [
+            {
+                part: Listing(path / name, list_images(path / name))
+                for part, path in folders.items()
+                if part != "train" and (path / name).is_dir()
+            }
+            | {"train": listing}
+            for name, listing in zip(names, domains, strict=True)
+        ]
+        return Found(names, _joined(sides, [listing.folder for listing in domains]))
+    parts = {part: [Listing(path, list_images(path))] for part, path in folders.items()}
+    parts = {part: listings for part, listings in parts.items() if listings[0].names}
+    if "train" not in parts:
+        raise InputError(f"no images in {folders['train']}: {_LAYOUTS}")
+    _check_side_by_side(parts["train"][0])
+    return Found(_names_from(folder), parts, is_side_by_side=True)
+
+
+def _parts_of_domain(folder: Path) -> dict[str, Listing]:
+    """A domain's folder: its images, or train/ [test/] [val/] with them."""
+    by_name = {path.name.lower(): path for path in _subfolders(folder)}
+    parts = {part: by_name[name] for name, part in _PART_FOLDERS.items() if name in by_name}
+    if not parts:
+        return {"train": Listing(folder, list_images(folder))}
+    if "train" not in parts:
+        raise InputError(f"{folder} has {next(iter(parts.values())).name}/ but no train/: add it")
+    return {part: Listing(path, list_images(path)) for part, path in parts.items()}
+
+
+def _joined(sides: list[dict[str, Listing]], folders: list[Path]) -> dict[str, list[Listing]]:
+    """Domain by domain to part by part; a part that no domain has is left out."""
+    parts: dict[str, list[Listing]] = {}
+    for part in ("train", "validation", "test"):
+        listings = [side.get(part) for side in sides]
+        present = [listing for listing in listings if listing is not None and listing.names]
+        if len(present) == len(sides):
+            parts[part] = present
+        elif present or part == "train":
+            empty = next(i for i, item in enumerate(listings) if item is None or not item.names)
+            listing = listings[empty]
+            where = f"in {listing.folder}" if listing else f"for {part} beside {folders[empty]}"
+            raise InputError(
+                f"no images {where}: expected some in every domain ({', '.join(IMAGE_SUFFIXES)})"
+            )
+    return parts
+
+
+def _check_side_by_side(listing: Listing) -> None:
+    for index in spread(len(listing.names), 16):
+        path = listing.folder / listing.names[index]
+        try:
+            width, height = image_size(path)
+        except InputError:
+            continue  # a broken file says nothing of the layout; it is named when drawn
+        if width != 2 * height:
+            raise InputError(
+                f"{listing.folder} holds single images ({path.name} is {width}x{height}) where "
+                f"side-by-side pairs, twice as wide as high, would be: {_LAYOUTS}"
+            )
+
+
+def _contents(folder: Path, subfolders: list[Path]) -> str:
+    own = sum(entry.name.lower().endswith(IMAGE_SUFFIXES) for entry in _entries(folder))
+    shown = ", ".join(f"{path.name}/" for path in subfolders[:5])
+    if len(subfolders) > 5:
+        shown += f" and {len(subfolders) - 5} more"
+    folders = f"the folders {shown}" if subfolders else "no folders"
+    return f"{own} images of its own and {folders}"
+
+
+def _names_from(folder: Path) -> tuple[str, str]:
+    """horse2zebra is horse and zebra; anything else is x and y."""
+    first, _, second = folder.resolve().name.partition("2")
+    return (first, second) if first and second and first != second else ("x", "y")
+
+
+def _checked_names(names: Sequence[str], instead_of: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) != len(instead_of):
+        raise InputError(
+            f"{len(names)} names ({', '.join(names)}) for {len(instead_of)} domains "
+            f"({', '.join(instead_of)}): expected one each"
+        )
+    for name in names:
+        if not name.strip() or "/" in name or "\\" in name or names.count(name) > 1:
+            raise InputError(
+                f"cannot call a domain {name!r}: names must differ, and hold something but slashes"
+            )
+    return tuple(names)
+
+
+def _open_sample(source: str, names: Sequence[str] | None, size: int) -> Data:
+    from diptych.data.samples import open_sample
+
+    data = open_sample(source.removeprefix("sample:"), size)
+    if names is None:
+        return data
+    renamed = dict(zip(data.domains, _checked_names(names, data.domains), strict=True))
+    palettes = {renamed[name]: palette for name, palette in data.palettes.items()}
+    return dataclasses.replace(data, domains=tuple(renamed.values()), palettes=palettes)

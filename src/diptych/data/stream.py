@@ -1,0 +1,225 @@
+"""An endless stream of training batches, of which batch i depends on (seed, i, rank) alone.
+
+Each domain is walked in a permutation of its own, a new one each epoch. The
+number of worker processes, an interruption, or what was drawn before change
+nothing. Images that cannot be used are replaced by the next of the permutation.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from diptych.data.collections import Data, FileImages, HalfImages
+from diptych.data.draws import BatchMaker, Column, Joined, Made, Recipe
+from diptych.data.transforms import default_load_size
+from diptych.errors import InputError
+from diptych.images import from_uint8
+from diptych.types import Batch, Labelled, Paired, Unpaired
+
+_PREFETCHED = 4  # batches a worker
+
+_log = logging.getLogger("diptych")
+B = TypeVar("B", bound=Batch)
+
+
+class Stream(Iterator[B], Generic[B]):
+    """An infinite iterator of batches; a context manager, closed on leaving."""
+
+    def __init__(
+        self,
+        maker: BatchMaker,
+        build: Callable[[Made], B],
+        *,
+        start: int,
+        workers: int,
+        method: str | None,
+    ) -> None:
+        self.position = start
+        """Batches drawn, those before the start included: where to resume."""
+        self.skipped: dict[str, str] = {}
+        """Images that could not be used so far, with the reasons."""
+        draws = maker.recipe.batch_size * maker.recipe.world
+        self.epoch_batches = -(-max(len(column) for column in maker.columns) // draws)
+        """Batches in one pass through the larger domain."""
+        self._build = build
+        self._made: Iterator[Made] | None = (
+            iter(_loader(maker, start, workers, method))
+            if workers
+            else (maker[number] for number in itertools.count(start))
+        )
+
+    def __iter__(self) -> Stream[B]:
+        return self
+
+    def __next__(self) -> B:
+        if self._made is None:
+            raise ValueError("the stream is closed")
+        made = next(self._made)
+        for name, reason in made.skipped.items():
+            if name not in self.skipped:
+                self.skipped[name] = reason
+                _log.warning("skipped: %s", reason)
+        if made.error is not None:
+            raise InputError(made.error)
+        self.position += 1
+        return self._build(made)
+
+    def close(self) -> None:
+        """End the worker processes. A closed stream cannot be drawn from."""
+        self._made = None  # the loader's iterator joins its workers when it is freed
+
+    def __enter__(self) -> Stream[B]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def stream(
+    data: Data,
+    batch_type: type[B],
+    *,
+    batch_size: int,
+    size: int,
+    load_size: int | None = None,
+    seed: int,
+    start: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+    start_method: str | None = None,
+) -> Stream[B]:
+    """Training batches `start`, `start` + 1, … without end, on the CPU.
+
+    Of `batch_size` images of `size` x `size` pixels a process; the `world`
+    processes take different parts of each global batch. `load_size`, by default
+    286/256 of the size, is what the shorter side is scaled to before the crop.
+    `workers` processes decode ahead, started by `start_method` (the platform's
+    own by default); 0 decodes in this one.
+
+    Raises:
+        InputError: a number out of range, data without what `batch_type` needs,
+            or no usable images among those tried; while drawing, 50 unusable
+            images in a row.
+        TypeError: no such type of batch.
+    """
+    load_size = default_load_size(size) if load_size is None else load_size
+    _check_numbers(batch_size, size, load_size, seed, start, workers)
+    if not 0 <= rank < world:
+        raise InputError(f"rank is {rank} of {world}: expected 0 to {world - 1}")
+    recipe = Recipe(batch_size, size, load_size, data.is_tiled, seed, rank, world)
+    columns = _columns(data, batch_type, recipe)
+    for column in columns:
+        column.probe()
+        column.unusable.clear()  # so that whoever draws an unusable image names it
+    build = _Build(batch_type)
+    return Stream(
+        BatchMaker(columns, recipe), build, start=start, workers=workers, method=start_method
+    )
+
+
+def default_workers(data: Data) -> int:
+    """Worker processes worth having: none for images in memory, else up to 4."""
+    on_disk = (FileImages, HalfImages)
+    if not any(isinstance(images, on_disk) for images in data.train.domains):
+        return 0
+    return min(4, _usable_cpus())
+
+
+def _usable_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _check_numbers(
+    batch_size: int, size: int, load_size: int, seed: int, start: int, workers: int
+) -> None:
+    least = {"batch size": (batch_size, 1), "size": (size, 1), "seed": (seed, 0)}
+    least |= {"start": (start, 0), "workers": (workers, 0)}
+    for name, (value, minimum) in least.items():
+        if value < minimum:
+            raise InputError(f"{name} is {value}: expected at least {minimum}")
+    if load_size < size:
+        raise InputError(
+            f"load size is {load_size}, smaller than the crop of {size}: expected {size} or more"
+        )
+
+
+def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column, ...]:
+    domains, names = data.train.domains or data.train.pairs or (), data.domains
+    if batch_type is Labelled:
+        return (Column(0, (Joined(domains, names),), ("",), recipe),)
+    if batch_type not in (Unpaired, Paired):
+        raise TypeError(f"no stream of {batch_type.__name__}: expected Unpaired, Paired, Labelled")
+    if len(names) != 2:
+        raise InputError(
+            f"this method takes 2 domains, and {data.source} has {len(names)} "
+            f"({', '.join(names)}): give two of them as --x and --y"
+        )
+    if batch_type is Unpaired:
+        return tuple(
+            Column(position, (images,), (name,), recipe)
+            for position, (images, name) in enumerate(zip(domains, names, strict=True))
+        )
+    if data.train.pairs is None:
+        raise InputError(
+            f"this method needs pairs, the same scenes in both domains, and {data.source} has none "
+            "to train on: give both files of a pair the same name, or train/ side-by-side images"
+        )
+    return (Column(0, data.train.pairs, names, recipe),)
+
+
+@dataclass(frozen=True)
+class _Build(Generic[B]):
+    """From what a worker sends to a batch."""
+
+    batch_type: type[B]
+
+    def __call__(self, made: Made) -> B:
+        images = [from_uint8(column) for column in made.columns]
+        if made.label is not None:
+            images.append(made.label)
+        return self.batch_type(*images)
+
+
+class _CountFrom(Sampler[int]):
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count(self.start)
+
+
+def _loader(
+    maker: BatchMaker, start: int, workers: int, start_method: str | None
+) -> DataLoader[Made]:
+    return DataLoader(
+        maker,
+        batch_size=None,
+        sampler=_CountFrom(start),
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        worker_init_fn=_leave_interrupts_to_the_parent,
+        prefetch_factor=_PREFETCHED,
+        multiprocessing_context=start_method,
+        generator=torch.Generator(),  # else it takes a number from the global one
+    )
+
+
+def _as_it_is(made: Any) -> Any:  # a Made; torch's types know of lists alone
+    return made
+
+
+def _leave_interrupts_to_the_parent(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; only the parent knows what to finish first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

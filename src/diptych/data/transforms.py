@@ -1,0 +1,187 @@
+"""What happens to an image between the file and the batch.
+
+Training scales the shorter side to `load_size`, crops a random square of `size`
+and mirrors every other image; evaluation scales the shorter side to `size` and
+crops the middle. Tiled data, cut to size already, are at most mirrored.
+
+Deviation from Zhu et al. 2017, whose code squashes every image to a square:
+the aspect is kept. Square images, which all of the authors' sets have, are
+treated alike by both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from diptych.data.collections import Images, ReadsReduced
+from diptych.errors import InputError
+from diptych.images import to_tensor
+
+LOAD_SHARE = 286 / 256
+"""Load size over size, from the authors' code."""
+
+_ASPECT_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The random part of a training transform; the members of a pair share one."""
+
+    left: float
+    """Where the crop lies between its leftmost and rightmost place, in [0, 1)."""
+    top: float
+    is_mirrored: bool
+
+
+def draw_augmentation(*key: int) -> Augmentation:
+    """The augmentation that belongs to `key`, non-negative integers: the same everywhere."""
+    left, top, mirror = (int(word) for word in random_words(3, *key))
+    return Augmentation((left >> 11) * 2.0**-53, (top >> 11) * 2.0**-53, bool(mirror >> 63))
+
+
+def random_words(count: int, *key: int) -> NDArray[np.uint64]:
+    """`count` random 64-bit words. Unlike numpy's distributions, these never change."""
+    words: NDArray[np.uint64] = np.random.Philox(np.random.SeedSequence(key)).random_raw(count)
+    return words
+
+
+def default_load_size(size: int) -> int:
+    """286 for 256, and in proportion."""
+    return round(size * LOAD_SHARE)
+
+
+def read_for_training(images: Images, index: int, load_size: int) -> Image.Image:
+    """The image as it is, or smaller but no smaller than training needs. Raises InputError."""
+    if isinstance(images, ReadsReduced):
+        return images.read_reduced(index, load_size)
+    return images.read(index)
+
+
+def training_images(
+    images: Sequence[Image.Image],
+    names: Sequence[str],
+    augmentation: Augmentation,
+    *,
+    size: int,
+    load_size: int,
+    is_tiled: bool,
+) -> list[Image.Image]:
+    """One image, or the members of a pair, as `size` x `size` squares of the same place.
+
+    Raises:
+        InputError: one, which it calls by `names`, is smaller than the crop, or
+            is no tile where tiles were promised, or the members of a pair
+            differ in aspect.
+    """
+    for image, name in zip(images, names, strict=True):
+        _check_size(image, name, size, is_tiled)
+    if not is_tiled:
+        scaled = _scaled_size(images[0], load_size)
+        for image, name in zip(images[1:], names[1:], strict=True):
+            _check_aspect(images[0], names[0], image, name)
+        left = int(augmentation.left * (scaled[0] - size + 1))
+        top = int(augmentation.top * (scaled[1] - size + 1))
+        box = (left, top, left + size, top + size)
+        images = [_resized(image, scaled).crop(box) for image in images]
+    if augmentation.is_mirrored:
+        return [image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in images]
+    return list(images)
+
+
+def evaluation_image(image: Image.Image, name: str, *, size: int, is_tiled: bool) -> Image.Image:
+    """The middle of the image as a `size` x `size` square. Raises InputError as for training."""
+    _check_size(image, name, size, is_tiled)
+    if is_tiled:
+        return image
+    width, height = _scaled_size(image, size)
+    left, top = (width - size) // 2, (height - size) // 2
+    return _resized(image, (width, height)).crop((left, top, left + size, top + size))
+
+
+def evaluation_images(
+    images: Images, indices: Sequence[int], *, size: int, is_tiled: bool
+) -> Tensor:
+    """The images at `indices` as (N, 3, size, size) in [-1, 1], unusable ones left out.
+
+    Raises:
+        InputError: none of them can be used.
+    """
+    return evaluation_pairs((images,), indices, size=size, is_tiled=is_tiled)[0]
+
+
+def evaluation_pairs(
+    pairs: Sequence[Images], indices: Sequence[int], *, size: int, is_tiled: bool
+) -> tuple[Tensor, ...]:
+    """The pairs at `indices`: one (N, 3, size, size) in [-1, 1] a domain, rows still matching.
+
+    A pair of which either member is unusable is left out whole. Raises as
+    `evaluation_images`.
+    """
+    rows: list[list[Tensor]] = []
+    reasons: list[str] = []
+    for index in indices:
+        try:
+            rows.append(
+                [
+                    to_tensor(
+                        evaluation_image(
+                            images.read(index), images.name(index), size=size, is_tiled=is_tiled
+                        )
+                    )
+                    for images in pairs
+                ]
+            )
+        except InputError as error:
+            reasons.append(str(error))
+    if not rows:
+        why = f", the first because: {reasons[0]}" if reasons else ""
+        raise InputError(f"none of {len(reasons)} images to evaluate on can be used{why}")
+    return tuple(torch.stack(column) for column in zip(*rows, strict=True))
+
+
+def _check_size(image: Image.Image, name: str, size: int, is_tiled: bool) -> None:
+    width, height = image.size
+    if is_tiled and (width, height) != (size, size):
+        raise InputError(f"{name} is {width}x{height}: expected tiles of {size}x{size}")
+    if min(width, height) < size:
+        raise InputError(
+            f"{name} is {width}x{height}, smaller than the crop of {size}: "
+            f"pass --size {_largest_round_size(min(width, height))} or remove it"
+        )
+
+
+def _largest_round_size(shorter: int) -> int:
+    """A size that fits, and that networks which halve it a few times can take."""
+    for multiple in (64, 32, 16, 4):
+        if shorter >= multiple:
+            return shorter // multiple * multiple
+    return shorter
+
+
+def _check_aspect(first: Image.Image, name: str, other: Image.Image, other_name: str) -> None:
+    ratio = (first.width * other.height) / (first.height * other.width)
+    if abs(ratio - 1) > _ASPECT_TOLERANCE:
+        raise InputError(
+            f"{name} is {first.width}x{first.height} but {other_name}, its pair, "
+            f"{other.width}x{other.height}: expected the same shape"
+        )
+
+
+def _scaled_size(image: Image.Image, shorter: int) -> tuple[int, int]:
+    width, height = image.size
+    if width <= height:
+        return shorter, max(shorter, round(height * shorter / width))
+    return max(shorter, round(width * shorter / height)), shorter
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if image.size == size:
+        return image
+    return image.resize(size, Image.Resampling.BICUBIC)  # antialiased where it shrinks
