@@ -13,7 +13,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,8 +110,11 @@ def decode_image(
     with _opened(name, max_pixels) as image:
         if at_least is not None:
             image.draft(None, (2 * at_least, 2 * at_least))
+        # Pillow parses a TIFF's tags once more in here, and may warn of what it finds.
+        quiet = _quiet_pillow() if image.format == "TIFF" else nullcontext()
         try:
-            image.load()
+            with quiet:
+                image.load()
         except _DECODING_ERRORS as error:
             raise InputError(
                 f"{name} is broken ({_one_line(error)}): replace it or remove it"
@@ -282,10 +285,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _exif_to_keep(image: Image.Image) -> bytes | None:
     try:
         exif = Image.Exif()
-        exif.update(image.getexif())
-        for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            if values := image.getexif().get_ifd(ifd):
-                exif.get_ifd(ifd).update(values)
+        exif.load(image.getexif().tobytes())  # which leaves the thumbnail, the old image, out
         exif.pop(ExifTags.Base.Orientation, None)
         return exif.tobytes() if len(exif) else None
     except _DECODING_ERRORS:
