@@ -1,0 +1,195 @@
+"""From a plan to a trained run's folder, however often it is interrupted."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from diptych.checkpoint import (
+    NEW_STATE_FILE,
+    PREVIOUS_STATE_FILE,
+    STATE_FILE,
+    TRANSLATOR_FILE,
+    load_state,
+)
+from diptych.data import Data, open_data
+from diptych.errors import InputError
+from diptych.train.device import find_device, find_precision
+from diptych.train.log import EVENTS_FOLDER, METRICS_FILE
+from diptych.train.report import REPORT_FILE
+from diptych.train.settings import CONFIG_FILE, Plan, Resolved, Settings, read_plan, write_plan
+from diptych.train.sitting import Sitting
+from diptych.train.summary import SAMPLES_FOLDER, SCORES_FILE, summarise
+from diptych.train.trainer import Trainer
+
+DEFAULT_EPOCHS = 200.0
+"""Zhu et al. 2017, Sec. 4: 100 at a constant rate and 100 decaying."""
+_STATE_FILES = (STATE_FILE, NEW_STATE_FILE, PREVIOUS_STATE_FILE)
+_OWN_FILES = (*_STATE_FILES, CONFIG_FILE, TRANSLATOR_FILE, METRICS_FILE, REPORT_FILE, SCORES_FILE)
+_OWN_FOLDERS = (SAMPLES_FOLDER, EVENTS_FOLDER)
+_WARM_UP_STEPS = 2
+_MEASURED_STEPS = 5
+_MEASURED_SHARE = 0.03
+_OVERHEAD = 1.03
+"""Pictures, checkpoints and logs beside the steps, as measured on two cores at 64 pixels."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a run stands when training returns."""
+
+    folder: Path
+    step: int
+    steps: int
+    was_finished: bool = False
+    """It was already done when it was resumed."""
+
+    @property
+    def is_finished(self) -> bool:
+        return self.step >= self.steps
+
+
+def train(method: str, config: Any, settings: Settings, *, overwrite: bool = False) -> Outcome:
+    """Begin a run and train it to the end of its budget, or to an interrupt.
+
+    `config` is the method's `Config`. Blocks; shows its progress on standard error.
+
+    Raises:
+        InputError: something given cannot be used; nothing is left behind.
+        DivergedError: a loss was not finite; the last good checkpoint stays.
+    """
+    started = time.monotonic()
+    device = find_device(settings.device)
+    data = _open(settings, config.size)
+    folder = Path(settings.out or f"runs/{method}-{_slug(data.source)}")
+    _check_free(folder, overwrite)
+    resolved = Resolved(
+        domains=data.domains,
+        fingerprint=data.fingerprint,
+        steps=settings.steps,
+        precision=find_precision(settings.precision, device),
+        device=str(device),
+    )
+    plan = Plan(method=method, config=config, run=settings, resolved=resolved)
+    trainer = Trainer(plan, data)  # before anything is written: what is wrong shows here
+    if settings.minutes is None and settings.steps is None:
+        steps = math.ceil((settings.epochs or DEFAULT_EPOCHS) * trainer.epoch_batches)
+        plan = replace(plan, resolved=replace(resolved, steps=steps))
+    _clear(folder)
+    return _go(folder, plan, data, trainer, started, resume_at=None)
+
+
+def resume(folder: Path, *, device: str | None = None, workers: int | None = None) -> Outcome:
+    """Go on with the run in `folder` from its last good checkpoint.
+
+    On the same kind of device the result has the same bits as a run that was
+    never interrupted. `device` and `workers` replace the run's own.
+
+    Raises:
+        InputError: no run, or one whose data have changed.
+        DivergedError: a loss was not finite; the last good checkpoint stays.
+    """
+    started = time.monotonic()
+    plan = read_plan(folder)
+    plan = replace(
+        plan,
+        run=replace(plan.run, workers=plan.run.workers if workers is None else workers),
+        resolved=replace(plan.resolved, device=str(find_device(device or plan.resolved.device))),
+    )
+    has_state = any((folder / name).exists() for name in _STATE_FILES)
+    state = load_state(folder) if has_state else None  # None: killed before its first checkpoint
+    if state is not None and plan.resolved.steps and state["step"] >= plan.resolved.steps:
+        return Outcome(folder, state["step"], plan.resolved.steps, was_finished=True)
+    data = _open(plan.run, plan.config.size)
+    if data.fingerprint != plan.resolved.fingerprint:
+        raise InputError(
+            f"{data.source} is not what {folder} was trained on: its files have changed;"
+            f" put them back, or begin a new run with --init {folder}"
+        )
+    trainer = Trainer(plan, data, state)
+    return _go(folder, plan, data, trainer, started, resume_at=trainer.clock.step)
+
+
+def _go(
+    folder: Path,
+    plan: Plan,
+    data: Data,
+    trainer: Trainer,
+    started: float,
+    resume_at: int | None,
+) -> Outcome:
+    """Measure the budget if it is still in minutes, then train."""
+    try:
+        write_plan(folder, plan)
+        if plan.resolved.steps is None:
+            plan = _measured(plan, trainer, started)
+            write_plan(folder, plan)
+            trainer.close()
+            trainer = Trainer(plan, data)  # from the seed again: measuring left no trace
+        sitting = Sitting(folder, plan, data, trainer)
+        sitting.run(resume_at)
+    finally:
+        trainer.close()
+    summarise(folder, notes=_notes(data, trainer), palettes=data.palettes)
+    return Outcome(folder, trainer.clock.step, sitting.steps)
+
+
+def _measured(plan: Plan, trainer: Trainer, started: float) -> Plan:
+    """The plan with the number of steps that fit into what is left of its minutes."""
+    assert plan.run.minutes is not None
+    budget = plan.run.minutes * 60
+    for _ in range(_WARM_UP_STEPS):
+        trainer.step(None)
+    begin, done = time.monotonic(), 0
+    while done < _MEASURED_STEPS or time.monotonic() - begin < _MEASURED_SHARE * budget:
+        trainer.step(None)
+        done += 1
+    seconds = (time.monotonic() - begin) / done
+    left = budget - (time.monotonic() - started)
+    steps = max(1, int(left / (seconds * _OVERHEAD)))
+    return replace(plan, resolved=replace(plan.resolved, steps=steps, seconds_per_step=seconds))
+
+
+def _open(settings: Settings, size: int) -> Data:
+    return open_data(settings.data, x=settings.x, y=settings.y, names=settings.names, size=size)
+
+
+def _notes(data: Data, trainer: Trainer) -> tuple[str, ...]:
+    skipped = [f"passed over {file}: {reason}" for file, reason in trainer.skipped.items()]
+    more = [f"... and {len(skipped) - 5} more images"] if len(skipped) > 5 else []
+    return (*data.notes, *skipped[:5], *more)
+
+
+def _slug(source: str) -> str:
+    """A folder's name from what the user typed: sample:earth-climate, ~/data/horse2zebra/."""
+    name = source.removeprefix("sample:").rstrip("/\\")
+    return re.sub(r"[^\w.-]+", "-", re.split(r"[/\\]", name)[-1]).strip("-.") or "data"
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    if folder.is_file():
+        raise InputError(f"{folder} is a file: give --out the name of a folder")
+    taken = [name for name in (*_OWN_FILES, *_OWN_FOLDERS) if (folder / name).exists()]
+    if taken and not overwrite:
+        raise InputError(
+            f"{folder} already holds a run: go on with it by diptych train --resume {folder},"
+            " give another --out, or --overwrite it"
+        )
+
+
+def _clear(folder: Path) -> None:
+    """Make the folder, and remove what an earlier run left in it, and nothing else."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in _OWN_FILES:
+            (folder / name).unlink(missing_ok=True)
+        for name in _OWN_FOLDERS:
+            if (folder / name).exists():
+                shutil.rmtree(folder / name)
+    except OSError as error:
+        raise InputError(f"cannot use {folder} for the run: {error.strerror}") from error

@@ -1,0 +1,84 @@
+"""The pictures of how far a run is: input, translation, reconstruction, truth."""
+
+from __future__ import annotations
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from diptych.data import Data, Split, evaluation_images, evaluation_pairs
+from diptych.train.pictures import picture_grid
+from diptych.types import Translates
+
+ROWS = 6
+
+
+class Samples:
+    """The same held-out images, translated again and again as training goes on.
+
+    They are of the validation split where there is one, else of the test
+    split, else of the training images.
+    """
+
+    def __init__(self, data: Data, size: int, rows: int = ROWS) -> None:
+        self._domains = data.domains
+        split = data.validation or data.test or data.train
+        self._images = _images(split, size, rows, data.is_tiled)
+        # With two domains, the pair's other half is the true translation.
+        self._has_truth = split.pairs is not None and len(data.domains) == 2
+
+    def draw(self, method: nn.Module, device: torch.device) -> Image.Image | None:
+        """The grid of what the method makes of them; None if it does not translate."""
+        if not isinstance(method, Translates):
+            return None
+        was_training = method.training
+        # no_grad rather than inference_mode: some methods optimise while translating.
+        with torch.random.fork_rng(), torch.no_grad():
+            method.eval()
+            if len(self._domains) == 2:
+                grid = self._both_directions(method, device)
+            else:
+                grid = self._everywhere(method, device)
+        method.train(was_training)
+        return grid
+
+    def _both_directions(self, method: Translates, device: torch.device) -> Image.Image:
+        rows: list[list[Tensor]] = [[] for _ in range(min(map(len, self._images)))]
+        columns: list[str] = []
+        for source, target in ((0, 1), (1, 0)):
+            images = self._images[source].to(device)
+            fakes = method.translate(images, (target,))
+            cycled = method.translate(fakes, (source,))
+            shown = [images, fakes, cycled] + ([self._images[target]] if self._has_truth else [])
+            x, y = self._domains[source], self._domains[target]
+            columns += [x, f"→ {y}", f"→ {x} again"] + ([f"true {y}"] if self._has_truth else [])
+            for row, pictures in zip(rows, zip(*shown, strict=False), strict=False):
+                row.extend(picture.float().cpu() for picture in pictures)
+        return picture_grid(rows, columns, groups=[len(columns) // 2] * 2)
+
+    def _everywhere(self, method: Translates, device: torch.device) -> Image.Image:
+        """A row an input, a column a domain that it is translated to."""
+        rows = []
+        for images in self._images:
+            image = images[:1].to(device)
+            targets = range(len(self._domains))
+            fakes = [method.translate(image, (target,)) for target in targets]
+            rows.append([picture[0].float().cpu() for picture in (image, *fakes)])
+        return picture_grid(rows, ["input", *(f"→ {name}" for name in self._domains)])
+
+
+def _images(split: Split, size: int, rows: int, is_tiled: bool) -> list[Tensor]:
+    """A (N, 3, size, size) a domain; pairs, where there are any, row by row."""
+    if split.pairs is not None:
+        indices = _spread(len(split.pairs[0]), rows)
+        return list(evaluation_pairs(split.pairs, indices, size=size, is_tiled=is_tiled))
+    return [
+        evaluation_images(images, _spread(len(images), rows), size=size, is_tiled=is_tiled)
+        for images in split.domains
+    ]
+
+
+def _spread(length: int, rows: int) -> list[int]:
+    """The middles of equal parts: neighbours in a collection are often alike."""
+    count = min(rows, length)
+    return [(2 * i + 1) * length // (2 * count) for i in range(count)]

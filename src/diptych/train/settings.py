@@ -1,0 +1,168 @@
+"""The options that every method shares, and the file that keeps them."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import tomli_w
+
+from diptych import __version__
+from diptych.errors import InputError
+from diptych.files import atomic_write_text
+from diptych.registry import dataclass_from, make_config
+
+CONFIG_FILE = "config.toml"
+T = TypeVar("T")
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A run's settings beside its method's `Config`."""
+
+    data: str | None = None
+    """Folder with trainA, trainB...; of one folder a domain; of pairs; or sample:NAME."""
+    x: str | None = None
+    """Folder of domain X, with --y in place of --data."""
+    y: str | None = None
+    """Folder of domain Y."""
+    names: tuple[str, ...] | None = None
+    """Names of the domains; by default taken from the folders."""
+    out: str | None = None
+    """The run's folder; runs/METHOD-DATA by default."""
+    steps: int | None = None
+    """Budget in iterations; the learning rate's schedule follows the budget."""
+    epochs: float | None = None
+    """Budget in passes through the larger domain; 200 (Sec. 4) if no budget is given."""
+    minutes: float | None = None
+    """Budget in minutes: the speed is measured once and the number of steps fixed by it."""
+    checkpoint_every: int | None = None
+    """Iterations between checkpoints; every two minutes by default."""
+    sample_every: int | None = None
+    """Iterations between sample pictures; twelve a run by default."""
+    load_size: int | None = None
+    """Pixels of the shorter side before the random crop; 286/256 of the size by default, 0 is
+    no scaling."""
+    seed: int = 0
+    """Of initialisation, data order and replay; the same seed repeats the run."""
+    precision: Precision = "auto"
+    """Of the forward passes; auto takes bf16 where the device is fast at it."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps; auto takes the fastest there is."""
+    workers: int | None = None
+    """Processes that decode images ahead; 0 decodes in this one. By default up to 4."""
+    init: str | None = None
+    """A run's folder or translator file whose weights to start from."""
+    ema: float = 0.0
+    """Decay of the average of weights that is saved for translating; 0 is none, 0.999 usual."""
+
+    def __post_init__(self) -> None:
+        budgets = [b for b in ("steps", "epochs", "minutes") if vars(self)[b] is not None]
+        if len(budgets) > 1:
+            raise InputError(f"give one budget, not --{' and --'.join(budgets)}")
+        for name in (*budgets, "checkpoint_every", "sample_every"):
+            value = vars(self)[name]
+            if value is not None and not value > 0:
+                raise InputError(f"{_flag(name)} is {value}: it must be above 0")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"--ema is {self.ema}: it must be from 0 to below 1")
+        for name in ("seed", "workers", "load_size"):
+            if (vars(self)[name] or 0) < 0:
+                raise InputError(f"{_flag(name)} is {vars(self)[name]}: it must not be negative")
+        _check_data(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """What a run found out for itself, once."""
+
+    domains: tuple[str, ...]
+    fingerprint: str
+    """Of the data."""
+    steps: int | None = None
+    """The budget; None while a budget in minutes has not been measured."""
+    seconds_per_step: float | None = None
+    """As measured for a budget in minutes."""
+    precision: Precision
+    device: str
+    version: str = __version__
+    """Of Diptych."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that config.toml holds: enough to begin the run again."""
+
+    method: str
+    config: Any
+    run: Settings
+    resolved: Resolved
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Write config.toml; None, which TOML cannot say, is left out."""
+    tables = {"config": plan.config, "run": plan.run, "resolved": plan.resolved}
+    text = tomli_w.dumps(
+        {"method": plan.method}
+        | {
+            table: {key: value for key, value in asdict(values).items() if value is not None}
+            for table, values in tables.items()
+        }
+    )
+    atomic_write_text(folder / CONFIG_FILE, text)
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of the run in `folder`.
+
+    Raises:
+        InputError: it is missing, or something in it is unknown or out of range.
+    """
+    path = folder / CONFIG_FILE
+    tables = read_toml(path)
+    try:
+        method, config, run, resolved = (
+            tables.pop(key) for key in ("method", "config", "run", "resolved")
+        )
+    except KeyError as error:
+        raise InputError(f"{path} has no {error.args[0]!r}: is it a run's config.toml?") from None
+    return Plan(
+        method=method,
+        config=make_config(method, config),
+        run=_settings(Settings, run, str(path)),
+        resolved=_settings(Resolved, resolved, str(path)),
+    )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as nested dicts.
+
+    Raises:
+        InputError: it cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no TOML: {error}") from error
+
+
+def _settings(kind: type[T], values: dict[str, Any], owner: str) -> T:
+    lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+    return dataclass_from(kind, values | lists, owner=owner)
+
+
+def _check_data(settings: Settings) -> None:
+    if settings.data is not None and (settings.x or settings.y):
+        raise InputError("give --data, or --x and --y, not both")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+SETTING_NAMES = tuple(f.name for f in fields(Settings))

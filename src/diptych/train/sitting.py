@@ -1,0 +1,137 @@
+"""One stretch of training, from where a run stands to its end or an interrupt."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+from diptych.checkpoint import TRANSLATOR_FILE, TranslatorInfo, save_state, save_translator
+from diptych.data import Data
+from diptych.train.interrupt import Interrupt
+from diptych.train.log import RunLog
+from diptych.train.loop import DivergedError
+from diptych.train.pictures import write_grid
+from diptych.train.progress import TrainingProgress
+from diptych.train.samples import Samples
+from diptych.train.settings import Plan
+from diptych.train.summary import SAMPLES_FOLDER
+from diptych.train.trainer import Trainer
+from diptych.types import Translates
+
+_CHECKPOINT_SECONDS = 120.0
+_METRICS_LINES = 2000
+_PICTURES = 12
+
+
+class Sitting:
+    """Steps a trainer, and writes down what happens.
+
+    Whatever kills it, its folder holds a state from which the rest of the run
+    has the same bits.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, data: Data, trainer: Trainer) -> None:
+        assert plan.resolved.steps is not None
+        self.folder, self.plan, self.data, self.trainer = folder, plan, data, trainer
+        self.steps = plan.resolved.steps
+        self._samples = Samples(data, plan.config.size)
+        self._log_every = max(1, self.steps // _METRICS_LINES)
+        self._sample_every = plan.run.sample_every or math.ceil(self.steps / _PICTURES)
+        self._checkpoint_due = _Due(plan.run.checkpoint_every, _CHECKPOINT_SECONDS)
+        self._checkpoint_due.last_step = trainer.clock.step or None
+
+    def run(self, resume_at: int | None) -> None:
+        """Train until the budget is spent or Ctrl-C asks for a stop, then save.
+
+        Raises:
+            DivergedError: a loss was not finite; the last good checkpoint stays.
+            InputError: the disk is full; likewise.
+        """
+        trainer = self.trainer
+        progress = TrainingProgress(
+            self.steps, trainer.clock.step, images_per_step=2 * self.plan.config.batch_size
+        )
+        with Interrupt() as interrupt, RunLog(self.folder, resume_at) as log, progress:
+            for note in self.data.notes if resume_at is None else ():
+                progress.message(note)
+            if trainer.clock.step == 0:
+                self._draw(log)
+            began = time.monotonic() - log.seconds_before
+            while trainer.clock.step < self.steps and not interrupt.requested:
+                self._step(log, progress, began)
+        self._save()
+
+    def _step(self, log: RunLog, progress: TrainingProgress, began: float) -> None:
+        trainer = self.trainer
+        try:
+            losses = trainer.step(self.steps)
+        except DivergedError as error:
+            raise DivergedError(f"{error}: stopped; {self._way_on()}") from None
+        step = trainer.clock.step
+        progress.update(step, losses)
+        if step % self._log_every == 0 or step == self.steps:
+            log.write(
+                step,
+                losses,
+                learning_rates=trainer.learning_rates,
+                seconds=time.monotonic() - began,
+                images_per_second=progress.images_per_second,
+            )
+        if step % self._sample_every == 0 or step == self.steps:
+            self._draw(log)
+        if step < self.steps and self._checkpoint_due.at(step):
+            self._save()
+
+    def _draw(self, log: RunLog) -> None:
+        """Add a picture of how far it is to samples/ and to TensorBoard."""
+        trainer = self.trainer
+        with trainer.averaged():
+            grid = self._samples.draw(trainer.method, trainer.device)
+        if grid is not None:
+            (self.folder / SAMPLES_FOLDER).mkdir(exist_ok=True)
+            write_grid(self.folder / SAMPLES_FOLDER / f"{trainer.clock.step:08d}.png", grid)
+            log.picture(trainer.clock.step, grid)
+
+    def _save(self) -> None:
+        plan, trainer = self.plan, self.trainer
+        save_state(self.folder, trainer.state())
+        if not isinstance(trainer.method, Translates):
+            return
+        info = TranslatorInfo(
+            method=plan.method,
+            config={k: v for k, v in vars(plan.config).items() if v is not None},
+            domains=plan.resolved.domains,
+            size=plan.config.size,
+            step=trainer.clock.step,
+            fingerprint=plan.resolved.fingerprint,
+            source=self.data.source,
+            version=plan.resolved.version,
+        )
+        save_translator(self.folder / TRANSLATOR_FILE, trainer.inference_weights(), info)
+
+    def _way_on(self) -> str:
+        if self._checkpoint_due.last_step is None:
+            return "there was no checkpoint yet; begin anew with a lower --lr or --precision fp32"
+        return (
+            f"the checkpoint of step {self._checkpoint_due.last_step} is good; begin anew from it"
+            f" with --init {self.folder} and a lower --lr or --precision fp32"
+        )
+
+
+class _Due:
+    """Whether it is time for something: by steps if they are given, else by the clock."""
+
+    def __init__(self, every: int | None, seconds: float) -> None:
+        self._every, self._seconds = every, seconds
+        self._last_time = time.monotonic()
+        self.last_step: int | None = None
+
+    def at(self, step: int) -> bool:
+        if self._every is not None:
+            is_due = step % self._every == 0
+        else:
+            is_due = time.monotonic() - self._last_time >= self._seconds
+        if is_due:
+            self._last_time, self.last_step = time.monotonic(), step
+        return is_due

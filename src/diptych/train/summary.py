@@ -1,0 +1,55 @@
+"""report.html from what a run has left in its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields
+from pathlib import Path
+from typing import Any
+
+from diptych.data import Palette
+from diptych.train.log import METRICS_FILE, read_metrics
+from diptych.train.report import write_report
+from diptych.train.settings import read_plan
+
+SAMPLES_FOLDER = "samples"
+SCORES_FILE = "scores.json"
+
+
+def summarise(
+    folder: Path, *, notes: tuple[str, ...] = (), palettes: Mapping[str, Palette] | None = None
+) -> Path:
+    """Write report.html from what the run in `folder` has left so far; returns its path.
+
+    Raises:
+        InputError: `folder` holds no run, or cannot be written.
+    """
+    plan = read_plan(folder)
+    scores = folder / SCORES_FILE
+    tables = {"config": plan.config, "run": plan.run}
+    return write_report(
+        folder,
+        title=f"{plan.method} on {plan.run.data or f'{plan.run.x} and {plan.run.y}'}",
+        domains=plan.resolved.domains,
+        config={"method": plan.method}
+        | {name: _given(table) for name, table in (tables | {"resolved": plan.resolved}).items()},
+        defaults={"method": plan.method}
+        | {name: _defaults(table) for name, table in tables.items()}
+        | {"resolved": _given(plan.resolved)},
+        metrics=read_metrics(folder / METRICS_FILE),
+        samples=[
+            (int(path.stem), path) for path in sorted((folder / SAMPLES_FOLDER).glob("*.png"))
+        ],
+        scores=json.loads(scores.read_text("utf-8")) if scores.exists() else None,
+        notes=notes,
+        palettes=palettes,
+    )
+
+
+def _given(table: Any) -> dict[str, Any]:
+    return {name: value for name, value in asdict(table).items() if value is not None}
+
+
+def _defaults(table: Any) -> dict[str, Any]:
+    return {f.name: f.default for f in fields(table) if f.default is not MISSING}

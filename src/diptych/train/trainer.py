@@ -1,0 +1,173 @@
+"""Everything that changes as a run trains, in one object that can be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from diptych.checkpoint import (
+    STATE_FILE,
+    inference_weights,
+    load_state,
+    load_weights,
+    read_translator,
+)
+from diptych.data import Data, default_workers, stream
+from diptych.errors import InputError
+from diptych.registry import build
+from diptych.train.device import make_autocast
+from diptych.train.ema import Average
+from diptych.train.loop import train_iteration
+from diptych.train.optimisers import GroupOptimiser
+from diptych.train.settings import Plan
+from diptych.types import Clock, Method
+
+
+class Trainer:
+    """A method, its optimisers and its place in the data; one `step` is one iteration."""
+
+    def __init__(self, plan: Plan, data: Data, state: Mapping[str, Any] | None = None) -> None:
+        """Begins anew from the plan's seed, or goes on from `state`."""
+        run, config = plan.run, plan.config
+        self.device = torch.device(plan.resolved.device)
+        precision = plan.resolved.precision
+        # Half precision is fast on this layout only, on CPUs and on tensor cores.
+        self._layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
+        torch.manual_seed(run.seed)
+        method = build(plan.method, config, len(data.domains))
+        if run.init is not None and state is None:
+            _start_from(method, Path(run.init))
+        self.method = _place(method, self.device, self._layout).train()
+        self._as_method = cast(Method, self.method)
+        self.optimisers = {
+            name: GroupOptimiser(group, is_scaled=precision == "fp16")
+            for name, group in self._as_method.groups().items()
+        }
+        self.clock = Clock(0, 0.0, torch.Generator().manual_seed(run.seed))
+        self.average = Average(inference_weights(self.method), run.ema) if run.ema else None
+        self._autocast = make_autocast(precision, self.device)
+        if state is not None:
+            self._load(state)
+        self._stream = stream(
+            data,
+            self._as_method.batch_type,
+            batch_size=config.batch_size,
+            size=config.size,
+            load_size=run.load_size,
+            seed=run.seed,
+            start=0 if state is None else state["position"],
+            workers=default_workers(data) if run.workers is None else run.workers,
+        )
+        self._batches = self._to_device()
+
+    @property
+    def epoch_batches(self) -> int:
+        """Batches in one pass through the larger domain."""
+        return self._stream.epoch_batches
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Images that could not be used so far, and why."""
+        return self._stream.skipped
+
+    @property
+    def learning_rates(self) -> dict[str, float]:
+        """By group, at the clock's place in the budget."""
+        return {name: o.follow(self.clock.fraction) for name, o in self.optimisers.items()}
+
+    def step(self, steps: int | None) -> dict[str, float]:
+        """One iteration of a budget of `steps` (None: not known yet); returns its terms.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        self.clock.fraction = self.clock.step / steps if steps else 0.0
+        for optimiser in self.optimisers.values():
+            optimiser.follow(self.clock.fraction)
+        terms = train_iteration(
+            self._as_method, self._batches, self.clock, self.optimisers, self._autocast
+        )
+        self.clock.step += 1
+        if self.average is not None:
+            self.average.update(self.clock.step)
+        return terms
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Inside it the method has the weights that are saved for translating."""
+        return self.average.applied() if self.average is not None else nullcontext()
+
+    def inference_weights(self) -> dict[str, Tensor]:
+        """The weights that are saved for translating, averaged if asked for."""
+        with self.averaged():
+            return {name: w.clone() for name, w in inference_weights(self.method).items()}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `Trainer(plan, data, state)` needs to go on with the same bits."""
+        return {
+            "step": self.clock.step,
+            "position": self._stream.position,
+            "method": self.method.state_dict(),
+            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
+            "average": self.average.weights if self.average is not None else {},
+            "rng": self.clock.rng.get_state(),
+            "global_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+        }
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self._stream.close()
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        self.method.load_state_dict(state["method"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        if self.average is not None:
+            self.average.load(state["average"])
+        self.clock.step = state["step"]
+        self.clock.rng.set_state(state["rng"])
+        torch.set_rng_state(state["global_rng"])
+        if self.device.type == "cuda" and state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+
+    def _to_device(self) -> Iterator[Any]:
+        """The stream's batches, where and as the method computes."""
+        for batch in self._stream:
+            yield type(batch)(
+                **{f.name: self._place_tensor(vars(batch)[f.name]) for f in fields(batch)}
+            )
+
+    def _place_tensor(self, tensor: Tensor) -> Tensor:
+        if tensor.ndim == 4:
+            tensor = tensor.contiguous(memory_format=self._layout)
+        return tensor.to(self.device, non_blocking=True)
+
+
+def _place(module: nn.Module, device: torch.device, layout: torch.memory_format) -> nn.Module:
+    return module.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
+def _start_from(method: nn.Module, source: Path) -> None:
+    """Weights from a run (all of them) or from a translator (those for translating).
+
+    Histories of generated images stay behind: they show other data.
+    """
+    if not (source / STATE_FILE).exists():
+        load_weights(method, read_translator(source)[0], str(source))
+        return
+    theirs = load_state(source)["method"]
+    own = method.state_dict()
+    weights = {name: w for name, w in theirs.items() if isinstance(w, Tensor)}
+    odd = [name for name, w in weights.items() if name not in own or own[name].shape != w.shape]
+    if odd:
+        raise InputError(
+            f"--init {source} does not fit this configuration: {odd[0]} has another name or"
+            f" shape; give the options in {source / 'config.toml'}"
+        )
+    method.load_state_dict(weights, strict=False)
