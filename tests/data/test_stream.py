@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+import itertools
+import logging
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diptych.data import Data, Images, Split, default_workers, open_data, stream
+from diptych.data.collections import ArrayImages, FileImages
+from diptych.data.stream import Stream
+from diptych.errors import InputError
+from diptych.types import Adapting, Batch, Labelled, Paired, Unpaired
+
+SIZE = 8
+
+
+def _numbered(count: int, domain: int = 0) -> ArrayImages:
+    """Image i of a domain has i in red and the domain in green, everywhere."""
+    pixels = np.zeros((count, SIZE, SIZE, 3), dtype=np.uint8)
+    pixels[..., 0] = np.arange(count)[:, None, None]
+    pixels[..., 1] = domain
+    return ArrayImages(pixels)
+
+
+class Faulty:
+    """Images of which some cannot be read. In the module, so that workers can be sent it."""
+
+    def __init__(self, images: Images, broken: frozenset[int]) -> None:
+        self.images = images
+        self.broken = broken
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def name(self, index: int) -> str:
+        return self.images.name(index)
+
+    def read(self, index: int) -> Image.Image:
+        if index in self.broken:
+            raise InputError(f"number {index} is broken")
+        return self.images.read(index)
+
+
+class TellsWhetherInterruptsAreIgnored(ArrayImages):
+    def read(self, index: int) -> Image.Image:
+        is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        return Image.new("RGB", (SIZE, SIZE), (255 if is_ignored else 0, 0, 0))
+
+
+def _data(*domains: Images, pairs: tuple[Images, ...] | None = None) -> Data:
+    names = tuple("xyzuvw"[: len(domains)])
+    return Data("memory", names, Split(domains, pairs), is_tiled=True)
+
+
+def _open(data: Data, batch_type: type[Batch] = Unpaired, **options: int) -> Stream[Batch]:
+    return stream(data, batch_type, **{"batch_size": 2, "size": SIZE, "seed": 0} | options)  # type: ignore[arg-type]
+
+
+def _numbers(image: torch.Tensor) -> list[int]:
+    """Which images a batch of `_numbered` ones holds."""
+    return ((image[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+
+
+def _drawn(data: Data, count: int, **options: int) -> list[tuple[list[int], list[int]]]:
+    with _open(data, **options) as batches:
+        return [(_numbers(b.x), _numbers(b.y)) for b in itertools.islice(batches, count)]  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two folders of JPEGs of different shapes, all too large to be cropped whole."""
+    rng = np.random.default_rng(0)
+    for domain, count in (("x", 8), ("y", 6)):
+        (tmp_path / domain).mkdir()
+        for i in range(count):
+            noise = rng.integers(0, 256, (10 + i, 14, 3), dtype=np.uint8)
+            Image.fromarray(noise).resize((60, 40 + 4 * i)).save(
+                tmp_path / domain / f"{domain}{i}.jpg"
+            )
+    return tmp_path
+
+
+def _photos(
+    folder: Path, workers: int = 0, start: int = 0, method: str | None = None
+) -> Stream[Unpaired]:
+    data = open_data(x=folder / "x", y=folder / "y", size=24)
+    return stream(
+        data,
+        Unpaired,
+        batch_size=3,
+        size=24,
+        seed=5,
+        start=start,
+        workers=workers,
+        start_method=method,
+    )
+
+
+def _check_equal(left: list[Unpaired], right: list[Unpaired]) -> None:
+    assert len(left) == len(right) > 0
+    for one, other in zip(left, right, strict=True):
+        assert torch.equal(one.x, other.x)
+        assert torch.equal(one.y, other.y)
+
+
+def test_batches_are_float_images_in_minus_1_to_1(photos: Path) -> None:
+    batch = next(_photos(photos))
+    assert batch.x.shape == batch.y.shape == (3, 3, 24, 24)
+    assert batch.x.dtype == torch.float32
+    assert -1 <= batch.x.min() < -0.5 < 0.5 < batch.x.max() <= 1
+
+
+def test_resuming_at_a_batch_gives_the_same_bits_as_having_gone_on(photos: Path) -> None:
+    whole = list(itertools.islice(_photos(photos), 9))
+    for start in (1, 4, 8):
+        resumed = _photos(photos, start=start)
+        assert resumed.position == start
+        _check_equal(list(itertools.islice(resumed, 9 - start)), whole[start:])
+        assert resumed.position == 9
+    assert not torch.equal(whole[0].x, whole[1].x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [None, "spawn"])
+def test_worker_processes_give_the_same_bits_from_any_start(
+    photos: Path, method: str | None
+) -> None:
+    whole = list(itertools.islice(_photos(photos), 9))
+    with _photos(photos, workers=2, start=4, method=method) as batches:
+        _check_equal(list(itertools.islice(batches, 5)), whole[4:])
+
+
+def test_another_seed_gives_another_order_and_other_crops(photos: Path) -> None:
+    data = open_data(x=photos / "x", y=photos / "y", size=24)
+    one, other = (next(stream(data, Unpaired, batch_size=3, size=24, seed=seed)) for seed in (0, 1))
+    assert not torch.equal(one.x, other.x)
+
+
+def test_each_epoch_is_a_permutation_of_its_domain_and_a_new_one() -> None:
+    drawn = _drawn(_data(_numbered(10), _numbered(4)), 10)
+    x = [number for numbers, _ in drawn for number in numbers]
+    y = [number for _, numbers in drawn for number in numbers]
+    assert sorted(x[:10]) == sorted(x[10:]) == list(range(10))
+    assert x[:10] != x[10:]
+    epochs = [y[i : i + 4] for i in range(0, 20, 4)]
+    assert all(sorted(epoch) == [0, 1, 2, 3] for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_domains_of_one_size_are_walked_in_different_orders() -> None:
+    drawn = _drawn(_data(_numbered(20), _numbered(20)), 10)
+    assert [x for x, _ in drawn] != [y for _, y in drawn]
+
+
+def test_the_order_is_this_one_on_every_platform() -> None:
+    drawn = _drawn(_data(_numbered(6), _numbered(6)), 3)
+    assert [x for x, _ in drawn] == [[0, 3], [5, 1], [2, 4]]  # once drawn, for ever so
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_take_the_parts_of_what_one_process_would_draw(world: int) -> None:
+    data = _data(_numbered(24), _numbered(18))
+    alone = _drawn(data, 5, batch_size=2 * world)
+    ranks = [_drawn(data, 5, rank=rank, world=world) for rank in range(world)]
+    for number in range(5):
+        assert alone[number][0] == [n for rank in ranks for n in rank[number][0]]
+        assert alone[number][1] == [n for rank in ranks for n in rank[number][1]]
+
+
+def test_an_epoch_is_a_pass_through_the_larger_domain() -> None:
+    data = _data(_numbered(21), _numbered(4))
+    assert _open(data, batch_size=2).epoch_batches == 11
+    assert _open(data, batch_size=2, world=3).epoch_batches == 4
+
+
+def test_half_of_the_images_are_mirrored_anew_in_each_epoch() -> None:
+    ramp = np.zeros((40, SIZE, SIZE, 3), dtype=np.uint8)
+    ramp[..., 0] = np.arange(SIZE)
+    ramp[..., 1] = np.arange(40)[:, None, None]
+    batches = _open(_data(ArrayImages(ramp), _numbered(4)), batch_size=40)
+    epochs = []
+    for batch in itertools.islice(batches, 2):
+        which = ((batch.x[:, 1, 0, 0] + 1) * 127.5).round().int()  # type: ignore[union-attr]
+        epochs.append((batch.x[:, 0, 0, 0] > -0.99)[which.argsort()])  # type: ignore[union-attr]
+    assert 10 < int(epochs[0].sum()) < 30
+    assert not torch.equal(epochs[0], epochs[1])
+
+
+def test_pairs_stay_pairs_with_one_crop_and_one_mirroring(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for domain in "xy":
+        (tmp_path / domain).mkdir()
+    for i in range(12):
+        pixels = rng.integers(0, 246, (20, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "x" / f"{i}.png")
+        Image.fromarray(pixels + 10).save(tmp_path / "y" / f"{i}.bmp")
+    data = open_data(x=tmp_path / "x", y=tmp_path / "y", size=12)
+    for batch in itertools.islice(
+        stream(data, Paired, batch_size=4, size=12, load_size=20, seed=1), 6
+    ):
+        assert batch.x.shape == (4, 3, 12, 12)
+        assert torch.allclose((batch.y - batch.x) * 127.5, torch.tensor(10.0), atol=1e-3)
+
+
+def test_unpaired_batches_of_paired_data_draw_the_sides_independently() -> None:
+    pairs = (_numbered(30, 0), _numbered(30, 1))
+    batches = _open(_data(*pairs, pairs=pairs), batch_size=30)
+    batch = next(batches)
+    assert _numbers(batch.x) != _numbers(batch.y)  # type: ignore[union-attr]
+    assert sorted(_numbers(batch.y)) == list(range(30))  # type: ignore[union-attr]
+
+
+def test_labelled_batches_draw_all_domains_by_their_size_and_say_which() -> None:
+    counts = (5, 9, 6)
+    data = _data(*(_numbered(count, domain) for domain, count in enumerate(counts)))
+    batches = _open(data, Labelled, batch_size=20)
+    for batch in itertools.islice(batches, 2):
+        assert isinstance(batch, Labelled)
+        assert batch.label.shape == (20, 3)
+        assert batch.label.dtype == torch.float32
+        assert batch.label.sum(0).tolist() == [5, 9, 6]
+        assert batch.label.sum(1).tolist() == [1] * 20
+        green = ((batch.image[:, 1, 0, 0] + 1) * 127.5).round().long()
+        assert torch.equal(batch.label.argmax(1), green)
+    assert batches.epoch_batches == 1
+
+
+def test_unusable_images_are_replaced_by_the_next_and_named_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sound, broken = _numbered(10), frozenset({2, 7})
+    order = [n for x, _ in _drawn(_data(sound, _numbered(4)), 10) for n in x]
+    batches = _open(_data(Faulty(sound, broken), _numbered(4)))
+    with caplog.at_level(logging.WARNING, logger="diptych"):
+        got = [n for b in itertools.islice(batches, 10) for n in _numbers(b.x)]  # type: ignore[union-attr]
+    for epoch in (0, 10):
+        for place in range(10):
+            after = itertools.cycle(order[epoch : epoch + 10])
+            rest = itertools.islice(after, place, place + 10)
+            assert got[epoch + place] == next(n for n in rest if n not in broken)
+    assert batches.skipped == {
+        "x/000002.png": "number 2 is broken",
+        "x/000007.png": "number 7 is broken",
+    }
+    assert sorted(r.getMessage() for r in caplog.records) == [
+        "skipped: number 2 is broken",
+        "skipped: number 7 is broken",
+    ]
+
+
+@pytest.mark.slow
+def test_workers_report_each_unusable_image_once_and_change_no_batch(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = _data(Faulty(_numbered(10), frozenset({2, 7})), _numbered(4))
+    with _open(data, workers=2) as batches, caplog.at_level(logging.WARNING, logger="diptych"):
+        got = [_numbers(b.x) for b in itertools.islice(batches, 15)]  # type: ignore[union-attr]
+    assert sorted(batches.skipped) == ["x/000002.png", "x/000007.png"]
+    assert len([r for r in caplog.records if "skipped" in r.getMessage()]) == 2
+    assert got == [x for x, _ in _drawn(data, 15)]
+
+
+def test_a_pair_with_one_broken_member_is_replaced_whole() -> None:
+    pairs = (_numbered(6), Faulty(_numbered(6), frozenset({3})))
+    batches = _open(_data(*pairs, pairs=pairs), Paired, batch_size=6)
+    batch = next(batches)
+    assert isinstance(batch, Paired)
+    assert _numbers(batch.x) == _numbers(batch.y)
+    assert 3 not in _numbers(batch.x)
+    assert list(batches.skipped.values()) == ["number 3 is broken"]
+
+
+def test_opening_fails_where_none_of_16_spread_images_can_be_used() -> None:
+    every = Faulty(_numbered(200), frozenset(range(200)))
+    with pytest.raises(InputError, match=r"none of 16 images tried in y .* number 0 is broken"):
+        _open(_data(_numbered(4), every))
+    last_alone = Faulty(_numbered(200), frozenset(range(199)))
+    _open(_data(_numbered(4), last_alone))
+
+
+def test_opening_fails_with_a_size_that_would_fit_where_all_images_are_too_small(
+    photos: Path,
+) -> None:
+    data = open_data(x=photos / "x", y=photos / "y", size=128)
+    with pytest.raises(
+        InputError,
+        match=r"in x can be used; .*x0\.jpg is 60x40, smaller than the crop of 128: pass --size 32",
+    ):
+        stream(data, Unpaired, batch_size=1, size=128, seed=0)
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_50_unusable_images_in_a_row_are_an_input_error_of_one_line(workers: int) -> None:
+    data = _data(Faulty(_numbered(200), frozenset(range(1, 200))), _numbered(4))
+    with _open(data, workers=workers, seed=3) as batches:
+        with pytest.raises(InputError) as caught:
+            list(itertools.islice(batches, 100))
+        assert "\n" not in str(caught.value)
+        assert str(caught.value).startswith("50 images in a row cannot be used")
+        assert len(batches.skipped) >= 50
+
+
+@pytest.mark.slow
+def test_workers_leave_interrupts_to_the_parent_and_end_when_closed() -> None:
+    images = TellsWhetherInterruptsAreIgnored(np.zeros((4, SIZE, SIZE, 3), dtype=np.uint8))
+    assert _numbers(next(_open(_data(images, images))).x) == [0, 0]  # type: ignore[union-attr]
+    batches = _open(_data(images, images), workers=2)
+    assert _numbers(next(batches).x) == [255, 255]  # type: ignore[union-attr]
+    children = torch.multiprocessing.active_children()
+    assert len(children) >= 2
+    batches.close()
+    deadline = time.monotonic() + 10
+    while torch.multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert torch.multiprocessing.active_children() == []
+    with pytest.raises(ValueError, match="the stream is closed"):
+        next(batches)
+
+
+@pytest.mark.slow
+def test_streams_leave_the_global_random_state_alone(photos: Path) -> None:
+    for workers in (0, 1):
+        torch.manual_seed(0)
+        before = torch.get_rng_state()
+        with _photos(photos, workers=workers) as batches:
+            next(batches)
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_errors_name_what_the_method_needs_and_what_was_found() -> None:
+    two, three = _data(_numbered(4), _numbered(4)), _data(*(_numbered(4) for _ in range(3)))
+    with pytest.raises(InputError, match=r"takes 2 domains, and memory has 3 \(x, y, z\)"):
+        _open(three)
+    with pytest.raises(InputError, match=r"needs pairs, .* and memory has none"):
+        _open(two, Paired)
+    with pytest.raises(TypeError, match="no stream of Adapting"):
+        _open(two, Adapting)
+    with pytest.raises(InputError, match="load size is 7, smaller than the crop of 8"):
+        _open(two, load_size=7)
+    with pytest.raises(InputError, match="rank is 2 of 2"):
+        _open(two, rank=2, world=2)
+    for name in ("batch_size", "size", "workers", "seed", "start"):
+        with pytest.raises(InputError, match=f"{name.replace('_', ' ')} is -1: expected at least"):
+            _open(two, **{name: -1})
+
+
+def test_workers_are_worth_having_for_files_alone(tmp_path: Path) -> None:
+    assert default_workers(_data(_numbered(4), _numbered(4))) == 0
+    files = FileImages(tmp_path, ["a.png"])
+    assert 1 <= default_workers(_data(files, files)) <= 4
