@@ -1,0 +1,153 @@
+"""The library's front door: train, load, evaluate."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diptych.errors import InputError
+
+if TYPE_CHECKING:
+    from diptych.train.run import Outcome
+    from diptych.translator import Translator
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder."""
+
+    folder: Path
+
+    @property
+    def report(self) -> Path:
+        """The page with its pictures, curves, settings and scores."""
+        return self.folder / "report.html"
+
+    def translator(self, device: str = "auto") -> Translator:
+        """What it has learnt, ready to use."""
+        return load(self.folder, device=device)
+
+    def evaluate(self, split: str = "test") -> dict[str, Any]:
+        """See `diptych.evaluate`."""
+        return evaluate(self.folder, split=split)
+
+
+def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
+    """Train `method` and return its run.
+
+    `options` are the command line's: `data=`, `steps=`, `size=`, and the
+    method's own (`cycle_weight=5.0`); `recipe=` and `preset=` set several.
+
+        run = diptych.train("cyclegan", data="horse2zebra/", steps=20_000)
+
+    Raises:
+        InputError: an unknown option, or data that cannot be used.
+    """
+    from diptych.registry import dataclass_from, make_config
+    from diptych.train.run import train as start
+    from diptych.train.settings import SETTING_NAMES, Settings
+
+    options = {k: str(v) if isinstance(v, os.PathLike) else v for k, v in options.items()}
+    config, run = chosen(
+        method, preset=options.pop("preset", None), recipe=options.pop("recipe", None)
+    )
+    for name, value in options.items():
+        (run if name in SETTING_NAMES else config)[name] = value
+    settings = dataclass_from(Settings, run, owner="train")
+    return Run(start(method, make_config(method, config), settings, overwrite=overwrite).folder)
+
+
+def resume(folder: str | os.PathLike[str]) -> Run:
+    """Go on with an interrupted run; one that is done is returned as it is."""
+    from diptych.train.run import resume as go_on
+
+    return Run(go_on(Path(folder)).folder)
+
+
+def chosen(
+    method: str, *, preset: str | None = None, recipe: str | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a preset, and over it a recipe, set: the method's options and the run's.
+
+    Raises:
+        InputError: no such preset or recipe.
+    """
+    from diptych.registry import find_recipe
+    from diptych.train.presets import PRESETS
+
+    if preset is not None and preset not in PRESETS:
+        raise InputError(f"no preset {preset!r}; there are: {', '.join(PRESETS)}")
+    sets = [PRESETS[preset]] if preset is not None else []
+    sets += [find_recipe(method, recipe)] if recipe is not None else []
+    config: dict[str, Any] = {}
+    run: dict[str, Any] = {}
+    for one in sets:
+        config |= one.config
+        run |= one.run
+    return config, run
+
+
+def load(path: str | os.PathLike[str], **options: Any) -> Translator:
+    """The translator of a run's folder or of a .safetensors file.
+
+        zebra = diptych.load("runs/x")(image, to="zebra")
+
+    `options` are those of `diptych.translator.load`: device, precision, memory_gib.
+
+    Raises:
+        InputError: missing, damaged, or of another version.
+    """
+    from diptych.translator import load as load_translator
+
+    return load_translator(path, **options)
+
+
+def evaluate(
+    folder: str | os.PathLike[str],
+    *,
+    data: str | None = None,
+    split: str = "test",
+    features: str | None = None,
+    weights: str | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Score a run on held-out images; write scores.json and the report anew.
+
+    The weights are those of the last step: no checkpoint is chosen. Scores of
+    other `data` than the run's are returned, and not written.
+
+    Raises:
+        InputError: no run, or nothing to score it on.
+    """
+    from diptych.data import open_data
+    from diptych.evaluate import evaluate as score
+    from diptych.files import atomic_write_text
+    from diptych.train.settings import read_plan
+    from diptych.train.summary import SCORES_FILE, summarise
+
+    folder = Path(folder)
+    plan = read_plan(folder)
+    settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
+    size = plan.config.size
+    opened = open_data(settings.data, x=settings.x, y=settings.y, names=settings.names, size=size)
+    translator = load(folder, device=device)
+    scores: dict[str, Any] = score(translator.translate_batch, opened, split, size=size).as_json()
+    if data is None and split == "test":
+        atomic_write_text(folder / SCORES_FILE, json.dumps(scores, indent=1) + "\n")
+        summarise(folder, notes=opened.notes, palettes=opened.palettes)
+    return scores
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """How a run stands, and how to go on."""
+    if outcome.was_finished:
+        return f"{outcome.folder} is finished: {outcome.step:,} of {outcome.steps:,} steps are done"
+    if not outcome.is_finished:
+        return (
+            f"stopped and saved at step {outcome.step:,} of {outcome.steps:,}; go on with:"
+            f" diptych train --resume {outcome.folder}"
+        )
+    return f"trained {outcome.steps:,} steps: {outcome.folder}"
