@@ -75,6 +75,23 @@ def test_shrinking_is_antialiased() -> None:
     assert small[2:-2, 2:-2].max() <= 131
 
 
+@pytest.mark.parametrize("shape", [(300, 200), (97, 61), (64, 64), (48, 41)])
+def test_a_crop_is_what_it_would_be_of_the_whole_image_resized(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape[::-1], 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    shorter = 50
+    whole_size = tuple(max(shorter, round(side * shorter / min(shape))) for side in shape)
+    whole = np.asarray(image.resize(whole_size, Image.Resampling.BICUBIC)).astype(int)
+    for left_share, top_share in ((0.0, 0.0), (0.5, 0.4), (0.999, 0.999)):
+        augmentation = Augmentation(left_share, top_share, False)
+        crop = np.asarray(_train(image, augmentation=augmentation, size=32, load_size=50)[0])
+        left = int(left_share * (whole_size[0] - 32 + 1))
+        top = int(top_share * (whole_size[1] - 32 + 1))
+        expected = whole[top : top + 32, left : left + 32]
+        assert np.abs(crop - expected).max() <= 1
+        assert np.mean(crop != expected) < 0.01
+
+
 def test_the_members_of_a_pair_show_the_same_place_at_different_resolutions() -> None:
     small, large = _ramp(60, 40), _ramp(60, 40).resize((240, 160), Image.Resampling.NEAREST)
     for key in range(20):
