@@ -1,0 +1,375 @@
+"""A trained run as a function from image to image, whatever the image's size."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from diptych.checkpoint import TranslatorInfo, load_translator
+from diptych.errors import InputError
+from diptych.footprint import Forward, bytes_per_pixel, receptive_radius, whole_image_norms
+from diptych.images import Decoded, from_pil, to_image, to_tensor
+from diptych.tiling import Progress, find_statistics, plan_grid, translate_tiles
+from diptych.types import Translates
+
+Precision = Literal["fp32", "bf16"]
+
+_log = logging.getLogger("diptych")
+_GIB = 2**30
+_PROBE_SIZE = 128  # borders weigh 9% here
+_LEAST_SIDE = 16  # reflection needs more than one pixel in the narrowest map
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A translated image and how it was made."""
+
+    image: Image.Image
+    """RGB, upright, of the input's size."""
+    tiles: int = 1
+    """1: the whole image at once, exactly as the method defines it."""
+    sweeps: int = 0
+    """Passes over the image that measured its statistics before the last one."""
+    whole_gib: float = 0.0
+    """The `memory_gib` from which this image is translated whole."""
+
+    @property
+    def note(self) -> str | None:
+        """One line for the user where tiles were used."""
+        if self.tiles == 1:
+            return None
+        width, height = self.image.size
+        return (
+            f"{width}x{height} was translated in {self.tiles} tiles with the whole image's "
+            f"statistics ({self.sweeps} sweeps); --memory {self.whole_gib:.1f} would take it whole"
+        )
+
+
+class Translator:
+    """Translates images between the domains of one trained method.
+
+    May be shared by threads, which then take turns.
+    """
+
+    def __init__(
+        self,
+        method: nn.Module,
+        info: TranslatorInfo,
+        *,
+        device: str = "auto",
+        precision: Precision = "fp32",
+        memory_gib: float = 2.0,
+    ) -> None:
+        """`method` has the capability `Translates`; it is moved and put in eval mode.
+
+        `memory_gib` bounds what a forward pass takes beyond the weights and
+        the image itself. Whether an image is cut into tiles depends on it, the
+        method and the image's size, on nothing else.
+
+        Raises:
+            InputError: the method cannot translate, an unknown device or
+                precision, or no memory.
+        """
+        if not isinstance(method, Translates):
+            raise InputError(f"{info.method} cannot translate images: it only makes new ones")
+        if precision not in ("fp32", "bf16"):
+            raise InputError(f"no precision {precision!r}: expected fp32 or bf16")
+        if not memory_gib > 0 or not math.isfinite(memory_gib):
+            raise InputError(f"memory of {memory_gib} GiB: expected a number above 0, such as 2")
+        self.info = info
+        self.device = _device(device)
+        self.precision = precision
+        self.memory_gib = memory_gib
+        self._method: Translates = method
+        self._network = cast(nn.Module, method).to(self.device).eval()
+        self._norms = whole_image_norms(self._network)
+        self._lock = threading.RLock()
+        self._is_random = False  # until a translation is seen to draw
+        self._bytes_per_pixel: float | None = None
+        self._radius: int | None = None
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names, in the order that the method knows them by."""
+        return self.info.domains
+
+    @property
+    def size(self) -> int:
+        """Pixels a side that the method was trained on."""
+        return self.info.size
+
+    def __call__(
+        self, image: Image.Image, *, to: str, source: str | None = None, seed: int = 0
+    ) -> Image.Image:
+        """`image` in the domain `to`: upright, of the same size, RGB, or RGBA if it has alpha.
+
+        `seed` matters to methods that draw; the same seed gives the same image.
+
+        Raises:
+            InputError: an unknown domain, `source` is `to`, or an image of a
+                mode without a known range.
+        """
+        decoded = from_pil(image)
+        result = self.translate(decoded, to=to, source=source, seed=seed)
+        if decoded.alpha is not None:
+            result.image.putalpha(decoded.alpha)
+        return result.image
+
+    def translate(
+        self,
+        decoded: Decoded,
+        *,
+        to: str,
+        source: str | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Translation:
+        """As calling, for a decoded file; says how it was done and, by `progress`, how far it is.
+
+        Raises:
+            InputError: as calling, or not even a tile fits in the memory.
+        """
+        target = self.domain_index(to, source=source)
+        width, height = decoded.image.size
+        with self._lock, torch.no_grad():
+            if self.fits(height, width):
+                batch = to_tensor(decoded.image)[None]
+                output = self._translate_whole(batch, target, seed)[0]
+                return Translation(to_image(output), whole_gib=self.gib_for(height, width))
+            return self._translate_tiled(decoded.image, target, seed, progress)
+
+    def translate_batch(self, images: Tensor, to: str, seed: int = 0) -> Tensor:
+        """(B, 3, H, W) in [-1, 1], B at least 1, to the same, on `images`' device.
+
+        Each result is that of its image alone (to rounding, which kernels may
+        do by batch size). Images too large for the memory are taken in tiles,
+        and then come back in 256 levels.
+
+        Raises:
+            InputError: an unknown domain.
+            ValueError: another shape.
+        """
+        target = self.domain_index(to)
+        if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
+            raise ValueError(f"expected (B, 3, H, W) images, got {tuple(images.shape)}")
+        height, width = images.shape[2:]
+        with self._lock, torch.no_grad():
+            if not self.fits(height, width):
+                results = [
+                    to_tensor(self._translate_tiled(to_image(image), target, seed, None).image)
+                    for image in images
+                ]
+            else:
+                chunks = torch.split(images, self.batch_size(height, width))
+                results = [o for c in chunks for o in self._translate_whole(c, target, seed)]
+        return torch.stack(results).to(images.device)
+
+    def domain_index(self, to: str, *, source: str | None = None) -> int:
+        """The place of `to` among the domains.
+
+        Raises:
+            InputError: `to` or `source` is no domain, or they are the same.
+        """
+        for name in (to, *(() if source is None else (source,))):
+            if name not in self.domains:
+                known = ", ".join(self.domains)
+                raise InputError(f"no domain {name!r}: this translator knows {known}")
+        if source == to:
+            raise InputError(f"source and target are both {to!r}: name another domain to go to")
+        return self.domains.index(to)
+
+    def fits(self, height: int, width: int) -> bool:
+        """Whether an image of this size is translated whole."""
+        return self._method.fixed_size is not None or (
+            self._bytes(height, width) <= self.memory_gib * _GIB
+        )
+
+    def gib_for(self, height: int, width: int) -> float:
+        """The `memory_gib`, in tenths rounded up, from which this size is translated whole."""
+        return math.ceil(10 * self._bytes(height, width) / _GIB) / 10
+
+    def batch_size(self, height: int, width: int) -> int:
+        """How many images of this size fit at once, at least 1."""
+        return max(1, int(self.memory_gib * _GIB / self._bytes(height, width)))
+
+    def _bytes(self, height: int, width: int) -> float:
+        """Memory for one image; the first call runs the method on a small one."""
+        self._measure()
+        assert self._bytes_per_pixel is not None
+        fixed = self._method.fixed_size
+        padded = (fixed, fixed) if fixed is not None else self._padded(height, width)
+        return self._bytes_per_pixel * padded[0] * padded[1]
+
+    def _measure(self) -> None:
+        with self._lock, torch.no_grad():
+            if self._bytes_per_pixel is not None:
+                return
+            fixed, multiple = self._method.fixed_size, self._method.size_multiple
+            size = fixed if fixed is not None else -(-_PROBE_SIZE // multiple) * multiple
+            self._bytes_per_pixel = bytes_per_pixel(
+                self._network, self._forward(0, 0), size=size, device=self.device
+            )
+
+    def _padded(self, height: int, width: int) -> tuple[int, int]:
+        multiple = self._method.size_multiple
+        least = max(_LEAST_SIDE, min(2 * multiple, self.size))
+        rounded = [-(-max(side, least) // multiple) * multiple for side in (height, width)]
+        return rounded[0], rounded[1]
+
+    def _forward(self, target: int, seed: int) -> Forward:
+        """The method on one image, which sees the same draws each time."""
+
+        def forward(images: Tensor) -> Tensor:
+            rng = torch.Generator().manual_seed(seed)
+            before = rng.get_state()
+            with torch.autocast(
+                self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
+            ):
+                output = self._method.translate(images, (target,), rng)
+            self._is_random |= not torch.equal(before, rng.get_state())
+            return output.float()
+
+        return forward
+
+    def _translate_whole(self, images: Tensor, target: int, seed: int) -> Tensor:
+        """(B, 3, H, W) to the same on the CPU or the device, at once."""
+        height, width = images.shape[2:]
+        images = images.to(self.device, torch.float32)
+        fixed = self._method.fixed_size
+        if fixed is not None:
+            images = _resize(images, fixed, fixed)
+        else:
+            images = _reflect_to(images, *self._padded(height, width))
+        forward = self._forward(target, seed)
+        output = forward(images[:1]) if self._is_random else forward(images)
+        if self._is_random and len(images) > 1:  # in a batch, only the first saw its own draws
+            output = torch.cat([forward(image[None]) for image in images])
+        if fixed is not None:
+            return _resize(output, height, width).clamp(-1, 1)
+        return output[..., :height, :width]
+
+    def _translate_tiled(
+        self, image: Image.Image, target: int, seed: int, progress: Progress | None
+    ) -> Translation:
+        width, height = image.size
+        padded_height, padded_width = self._padded(height, width)
+        forward = self._forward(target, seed)
+        multiple = self._method.size_multiple
+        if self._radius is None:
+            self._radius = receptive_radius(
+                self._network, forward, multiple=multiple, device=self.device
+            )
+        least = math.prod(self._padded(1, 1))
+        pixels = int(self.memory_gib * _GIB / self._bytes(1, 1) * least)
+        grid = plan_grid(
+            padded_height,
+            padded_width,
+            tile_pixels=pixels,
+            radius=self._radius,
+            multiple=multiple,
+        )
+        if grid is None or pixels < least:
+            raise InputError(
+                f"memory of {self.memory_gib:g} GiB is too little for a tile of this "
+                f"{width}x{height} image: it takes {self.gib_for(128, 128):.1f} at least; "
+                "raise --memory"
+            )
+        small = self._shrunk(image, pixels)
+        tensor = _reflect_to(to_tensor(image)[None], padded_height, padded_width)[0]
+        statistics, sweeps = find_statistics(
+            forward, self._norms, tensor, small=small, grid=grid, progress=progress
+        )
+        strips = translate_tiles(
+            forward,
+            self._norms,
+            tensor,
+            statistics=statistics,
+            grid=grid,
+            device=self.device,
+            progress=progress,
+        )
+        result = np.empty((height, width, 3), np.uint8)
+        for top, strip in strips:
+            levels = np.asarray(to_image(strip[..., :width]))[: max(height - top, 0)]
+            result[top : top + len(levels)] = levels
+        whole = self.gib_for(height, width)
+        made = Translation(Image.fromarray(result), grid.tiles, sweeps, whole)
+        _log.info("%s", made.note)
+        return made
+
+    def _shrunk(self, image: Image.Image, pixels: int) -> Tensor:
+        """The largest (1, 3, h, w) likeness of at most `pixels`, on the device."""
+        multiple, least = self._method.size_multiple, self._padded(1, 1)[0]
+
+        def whole(side: float) -> int:
+            return max(int(side) // multiple * multiple, least)
+
+        scale = math.sqrt(pixels / (image.width * image.height))
+        width = whole(min(image.width * scale, pixels / least))
+        height = whole(min(image.height * scale, pixels / width))
+        small = image.resize((width, height), Image.Resampling.LANCZOS)
+        return to_tensor(small)[None].to(self.device)
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    memory_gib: float = 2.0,
+) -> Translator:
+    """The translator of a run's folder or of a .safetensors file.
+
+    `device` is auto (a GPU if there is one), cpu, cuda, cuda:1, mps; see
+    `Translator` for `memory_gib`. Runs no code from the file.
+
+    Raises:
+        InputError: missing, damaged or unusable files and options.
+    """
+    method, info = load_translator(path)
+    return Translator(method, info, device=device, precision=precision, memory_gib=memory_gib)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return torch.device("cpu") if accelerator is None else accelerator
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"no device {name!r} here ({reason}): use cpu or auto") from error
+    return device
+
+
+def _reflect_to(images: Tensor, height: int, width: int) -> Tensor:
+    """(..., H, W) mirrored at the bottom and right as often as it takes; one pixel is repeated."""
+    for axis, length in ((-2, height), (-1, width)):
+        if images.shape[axis] != length:
+            images = images.index_select(axis, _mirror(images.shape[axis], length, images.device))
+    return images
+
+
+def _mirror(size: int, length: int, device: torch.device) -> Tensor:
+    """0, 1, ..., size - 1, size - 2, ..., 0, 1, ...: `length` of them."""
+    position = torch.arange(length, device=device) % max(2 * size - 2, 1)
+    return torch.minimum(position, (2 * size - 2 - position).abs())
+
+
+def _resize(images: Tensor, height: int, width: int) -> Tensor:
+    if images.shape[2:] == (height, width):
+        return images
+    return F.interpolate(
+        images, size=(height, width), mode="bicubic", antialias=True, align_corners=False
+    )
