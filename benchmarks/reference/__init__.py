@@ -1,0 +1,1 @@
+"""Plain implementations, written from the papers alone, to compare with."""
