@@ -170,3 +170,11 @@ def test_evaluation_leaves_out_what_is_broken_and_whole_pairs_of_it() -> None:
     assert torch.allclose(difference, torch.full_like(x, 100), atol=1e-3)
     with pytest.raises(InputError, match=r"none of 1 .* the first because: number 1 is broken"):
         evaluation_images(faulty, [1], size=8, is_tiled=False)
+
+
+def test_load_size_zero_crops_the_pixels_as_they_are() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    (crop,) = _train(
+        Image.fromarray(pixels), augmentation=Augmentation(0.5, 0.5, False), size=30, load_size=0
+    )
+    assert np.array_equal(np.asarray(crop), pixels[10:40, 20:50])

@@ -102,7 +102,8 @@ def stream(
 
     Of `batch_size` images of `size` x `size` pixels a process; the `world`
     processes take different parts of each global batch. `load_size`, by default
-    286/256 of the size, is what the shorter side is scaled to before the crop.
+    286/256 of the size, is what the shorter side is scaled to before the crop;
+    0 crops images as they are.
     `workers` processes decode ahead, started by `start_method` (the platform's
     own by default); 0 decodes in this one.
 
@@ -149,9 +150,10 @@ def _check_numbers(
     for name, (value, minimum) in least.items():
         if value < minimum:
             raise InputError(f"{name} is {value}: expected at least {minimum}")
-    if load_size < size:
+    if 0 < load_size < size or load_size < 0:
         raise InputError(
-            f"load size is {load_size}, smaller than the crop of {size}: expected {size} or more"
+            f"load size is {load_size}, smaller than the crop of {size}: expected {size} or more,"
+            " or 0 for no scaling"
         )
 
 

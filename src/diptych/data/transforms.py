@@ -1,6 +1,7 @@
 """What happens to an image between the file and the batch.
 
-Training scales the shorter side to `load_size`, crops a random square of `size`
+Training scales the shorter side to `load_size` (0: not at all), crops a random
+square of `size`
 and mirrors every other image; evaluation scales the shorter side to `size` and
 crops the middle. Tiled data, cut to size already, are at most mirrored.
 
@@ -60,7 +61,7 @@ def default_load_size(size: int) -> int:
 
 def read_for_training(images: Images, index: int, load_size: int) -> Image.Image:
     """The image as it is, or smaller but no smaller than training needs. Raises InputError."""
-    if isinstance(images, ReadsReduced):
+    if load_size and isinstance(images, ReadsReduced):
         return images.read_reduced(index, load_size)
     return images.read(index)
 
@@ -84,7 +85,7 @@ def training_images(
     for image, name in zip(images, names, strict=True):
         _check_size(image, name, size, is_tiled)
     if not is_tiled:
-        scaled = _scaled_size(images[0], load_size)
+        scaled = _scaled_size(images[0], load_size) if load_size else images[0].size
         for image, name in zip(images[1:], names[1:], strict=True):
             _check_aspect(images[0], names[0], image, name)
         left = int(augmentation.left * (scaled[0] - size + 1))
