@@ -1,0 +1,34 @@
+"""Shared by all tests: little folders of pictures, and one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+torch.set_num_threads(1)  # the tests' tensors are small: more threads only wait for each other
+
+MakeFolders = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def picture_folders(tmp_path: Path) -> MakeFolders:
+    """Makes two folders of PNG noise and returns their names: x is dark, y is bright."""
+
+    def make(count: int = 6, side: int = 32, where: str = "data") -> tuple[str, str]:
+        draws = np.random.default_rng(0)
+        folders = []
+        for name, low in (("dark", 0), ("bright", 128)):
+            folder = tmp_path / where / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = draws.integers(low, low + 128, (side, side, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+            folders.append(str(folder))
+        return folders[0], folders[1]
+
+    return make

@@ -1,0 +1,109 @@
+"""Each objective against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from diptych.objectives import l1, log_loss, lsgan, saturating
+
+SCORES = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
+LOGITS = [-30.0, -2.0, -0.5, 0.0, 0.5, 3.0, 30.0]
+
+
+def _sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
+
+
+def _gradient(loss: Tensor, of: Tensor) -> list[float]:
+    (gradient,) = torch.autograd.grad(loss, of)
+    return gradient.flatten().tolist()
+
+
+def test_l1_is_the_mean_absolute_difference():
+    image = torch.tensor([1.0, -1.0, 0.5, 0.0]).view(1, 1, 2, 2)
+    target = torch.tensor([0.0, 1.0, 0.25, 0.0]).view(1, 1, 2, 2)
+    assert l1(image, target).item() == (1 + 2 + 0.25 + 0) / 4
+
+
+def test_l1_does_not_depend_on_the_resolution():
+    small, large = torch.ones(1, 3, 4, 4), torch.ones(1, 3, 64, 64)
+    assert l1(small, -small).item() == l1(large, -large).item() == 2.0
+
+
+def test_l1_refuses_shapes_that_would_broadcast():
+    with pytest.raises(ValueError, match=r"\(1, 3, 4, 4\) and \(2, 3, 4, 4\)"):
+        l1(torch.zeros(1, 3, 4, 4), torch.zeros(2, 3, 4, 4))
+
+
+def test_lsgan_wants_one_where_real_and_zero_elsewhere():
+    # (0-1)², (1-1)², (2-1)², (-1-1)² = 1, 0, 1, 4; squares alone are 0, 1, 4, 1.
+    assert lsgan(SCORES, real=True).item() == (1 + 0 + 1 + 4) / 4
+    assert lsgan(SCORES, real=False).item() == (0 + 1 + 4 + 1) / 4
+
+
+def test_lsgan_has_the_gradient_of_a_mean_of_squares():
+    scores = SCORES.clone().requires_grad_()
+    # d/ds mean (s-1)² = 2(s-1)/4.
+    assert _gradient(lsgan(scores, real=True), scores) == [-0.5, 0.0, 0.5, -1.0]
+    assert _gradient(lsgan(scores, real=False), scores) == [0.0, 0.5, 1.0, -0.5]
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_log_loss_is_the_negative_log_likelihood(logit: float):
+    score = torch.tensor([logit], dtype=torch.float32)
+    # 1 - sigmoid(s) = sigmoid(-s), which does not cancel.
+    assert log_loss(score, real=True).item() == pytest.approx(-math.log(_sigmoid(logit)), rel=1e-5)
+    assert log_loss(score, real=False).item() == pytest.approx(
+        -math.log(_sigmoid(-logit)), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_saturating_is_log_one_minus_d(logit: float):
+    expected = math.log(_sigmoid(-logit))
+    assert saturating(torch.tensor([logit])).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_log_losses_average_over_scores():
+    mean = (-math.log(_sigmoid(1.0)) - math.log(_sigmoid(-2.0))) / 2
+    assert log_loss(torch.tensor([1.0, -2.0]), real=True).item() == pytest.approx(mean, rel=1e-6)
+
+
+def test_saturating_gradient_vanishes_where_d_is_sure_and_the_non_saturating_does_not():
+    logit = torch.tensor([-10.0], requires_grad=True)  # D is sure that it is a fake
+    # d/ds -log(1+e^s) = -sigmoid(s); d/ds log(1+e^-s) = -sigmoid(-s).
+    assert _gradient(saturating(logit), logit)[0] == pytest.approx(-_sigmoid(-10.0), rel=1e-4)
+    assert _gradient(log_loss(logit, real=True), logit)[0] == pytest.approx(
+        -_sigmoid(10.0), rel=1e-4
+    )
+
+
+def test_results_are_float32_and_as_exact_as_float32_when_scores_are_bfloat16():
+    scores = torch.tensor([1.0078125, -0.99609375], dtype=torch.bfloat16)  # exact in bfloat16
+    exact = ((1.0078125 - 1) ** 2 + (-0.99609375 - 1) ** 2) / 2
+    loss = lsgan(scores, real=True)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(exact, rel=1e-6)
+    for other in (log_loss(scores, real=True), saturating(scores), l1(scores, -scores)):
+        assert other.dtype == torch.float32
+    assert log_loss(scores, real=True).item() == pytest.approx(
+        log_loss(scores.float(), real=True).item(), rel=1e-7
+    )
+
+
+def test_results_are_float32_under_autocast():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        score = torch.nn.functional.linear(torch.ones(1, 4), torch.full((1, 4), 0.3))
+        assert score.dtype == torch.bfloat16
+        losses = [
+            lsgan(score, real=False),
+            log_loss(score, real=False),
+            saturating(score),
+            l1(score, score),
+        ]
+    assert [loss.dtype for loss in losses] == [torch.float32] * 4
+    assert [loss.shape for loss in losses] == [()] * 4
