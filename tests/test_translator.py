@@ -226,7 +226,9 @@ def test_progress_counts_tiles():
 
 
 def test_too_little_memory_for_a_tile_is_refused():
-    with pytest.raises(InputError, match=r"is too little for a tile .* raise --memory"):
+    with pytest.raises(
+        InputError, match=r"too little for a tile of this 200x100 image: raise --memory to 0\.1"
+    ):
         cyclegan(blocks=1, memory_gib=1e-6)(photo(200, 100), to="zebra")
 
 
@@ -239,8 +241,8 @@ def peak_mib():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
 
-image = photo(1024, 640)
-for memory_gib in (0.1, 2.0):
+image = photo(768, 640)
+for memory_gib in (0.06, 2.0):
     translator = cyclegan(width=32, blocks=1, memory_gib=memory_gib)
     translator(photo(64, 64), to="zebra")
     before = peak_mib()
@@ -255,6 +257,7 @@ def test_memory_stays_within_what_was_asked_for_beyond_the_image():
     command = [sys.executable, "-c", MEASURE_PEAKS]
     done = subprocess.run(command, cwd="tests", check=True, capture_output=True, text=True)
     tiled, whole = (float(line) for line in done.stdout.split())
-    image = 1024 * 640 * (3 + 12 + 12 + 3) / 2**20  # in and out, as bytes and as floats
-    assert tiled < 0.1 * 1024 + image
-    assert tiled + whole > 2 * (0.1 * 1024 + image)  # `whole` counts from the tiles' peak
+    image = 768 * 640 * (3 + 12 + 12 + 3) / 2**20  # in and out, as bytes and as floats
+    allowed = 0.06 * 1024 + image + 32  # glibc may keep freed blocks of up to 32 MiB
+    assert tiled < allowed
+    assert tiled + whole > 1.5 * allowed  # `whole` counts from the tiles' peak

@@ -40,7 +40,8 @@ SETTLED = 2.0 / 127.5
 """A sweep that changes the small image by no more than 2/255 on average is the
 last: the error that remains is a fifth of that or less."""
 
-_MIN_MARGIN = 8
+MIN_MARGIN = 8
+"""Pixels that a tile sees around its core, however little memory there is."""
 _UNBOUNDED_MARGIN = 96
 _MAX_OVERHEAD = 4.0  # full margins may make the work this many times the image's
 
@@ -97,7 +98,7 @@ def plan_grid(
     """
     full = _UNBOUNDED_MARGIN if radius is None else radius
     margin = -(-full // multiple) * multiple
-    while margin >= max(_MIN_MARGIN, multiple) or margin >= full:
+    while margin >= max(MIN_MARGIN, multiple) or margin >= full:
         is_exact = radius is not None and margin >= radius
         grid = _cheapest(height, width, margin, is_exact, tile_pixels, multiple)
         if grid is not None and grid.work <= _MAX_OVERHEAD * height * width:
@@ -315,7 +316,8 @@ def _core(x: Tensor, spans: tuple[Span, Span]) -> Tensor:
     slices = []
     for span, size in zip(spans, x.shape[2:], strict=True):
         scale = size / (span.box[1] - span.box[0])
-        slices.append(slice(*(round((edge - span.box[0]) * scale) for edge in span.core)))
+        start, end = (round((edge - span.box[0]) * scale) for edge in span.core)
+        slices.append(slice(start, max(end, start + 1)))  # a map may be coarser than a core
     return x[:, :, slices[0], slices[1]]
 
 

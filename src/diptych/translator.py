@@ -19,7 +19,7 @@ from diptych.checkpoint import TranslatorInfo, load_translator
 from diptych.errors import InputError
 from diptych.footprint import Forward, bytes_per_pixel, receptive_radius, whole_image_norms
 from diptych.images import Decoded, from_pil, to_image, to_tensor
-from diptych.tiling import Progress, find_statistics, plan_grid, translate_tiles
+from diptych.tiling import MIN_MARGIN, Progress, find_statistics, plan_grid, translate_tiles
 from diptych.types import Translates
 
 Precision = Literal["fp32", "bf16"]
@@ -279,10 +279,10 @@ class Translator:
             multiple=multiple,
         )
         if grid is None or pixels < least:
+            side = 4 * max(MIN_MARGIN, multiple)
             raise InputError(
                 f"memory of {self.memory_gib:g} GiB is too little for a tile of this "
-                f"{width}x{height} image: it takes {self.gib_for(128, 128):.1f} at least; "
-                "raise --memory"
+                f"{width}x{height} image: raise --memory to {self.gib_for(side, side):.1f} or more"
             )
         small = self._shrunk(image, pixels)
         tensor = _reflect_to(to_tensor(image)[None], padded_height, padded_width)[0]

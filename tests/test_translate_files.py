@@ -12,9 +12,9 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor, nn
 
-from diptych.album import plan_files, translate_files
 from diptych.checkpoint import TranslatorInfo
 from diptych.errors import InputError
+from diptych.translate_files import plan_files, translate_files
 from diptych.translator import Translator
 
 
@@ -71,11 +71,11 @@ def test_files_keep_their_names_and_folders_their_structure(tmp_path):
     (tmp_path / "album/notes.txt").write_text("no image")
     single = write(tmp_path / "photo.webp", 30, lossless=True)
     out = tmp_path / "deep" / "out"
-    album = translate_files(negative(), [tmp_path / "album", single], out, to="b")
+    done = translate_files(negative(), [tmp_path / "album", single], out, to="b")
     assert names(out) == ["1.png", "b/2.png", "photo.png"]
-    assert album.written == [out / "1.png", out / "b/2.png", out / "photo.png"]
-    assert [value(p) for p in album.written] == [235, 245, 225]
-    assert album.summary() == "3 images translated"
+    assert done.written == [out / "1.png", out / "b/2.png", out / "photo.png"]
+    assert [value(p) for p in done.written] == [235, 245, 225]
+    assert str(done) == "3 images translated"
 
 
 def test_patterns_are_expanded_here_and_keep_what_lies_below_their_fixed_part(tmp_path):
@@ -146,11 +146,11 @@ def test_broken_files_are_named_counted_and_passed_over(tmp_path):
     (tmp_path / "in/2.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
     (tmp_path / "in/3.jpg").touch()
     write(tmp_path / "in/4.png")
-    album = translate_files(negative(), [tmp_path / "in"], tmp_path / "out", to="b")
+    done = translate_files(negative(), [tmp_path / "in"], tmp_path / "out", to="b")
     assert names(tmp_path / "out") == ["1.png", "4.png"]
-    assert [path.name for path, _ in album.broken] == ["2.png", "3.jpg"]
-    lines = album.summary().splitlines()
-    assert lines[0] == "2 images translated, 2 broken files passed over:"
+    assert [path.name for path, _ in done.broken] == ["2.png", "3.jpg"]
+    lines = str(done).splitlines()
+    assert lines[0] == "2 images translated, 2 broken files passed over"
     assert str(tmp_path / "in/2.png") in lines[1]
     assert "3.jpg is empty" in lines[2]
 
@@ -218,20 +218,20 @@ def test_small_images_of_one_size_share_batches_and_keep_their_places(tmp_path):
     translator = negative()
     translator.fits(12, 20)  # measures, with a pass of its own
     translator._method.batches.clear()
-    album = translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b")
+    done = translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b")
     assert translator._method.batches == [8, 1, 1, 1]
-    assert [value(p) for p in album.written] == [255 - n for n in range(11)]
+    assert [value(p) for p in done.written] == [255 - n for n in range(11)]
 
 
 def test_tiled_images_are_noted_by_name(tmp_path):
     torch.manual_seed(0)
     noise = torch.randint(0, 256, (300, 400, 3), dtype=torch.uint8).numpy()
     Image.fromarray(noise).save(tmp_path / "big.png")
-    album = translate_files(
+    done = translate_files(
         negative(memory_gib=0.001), [tmp_path / "big.png"], tmp_path / "out", to="b"
     )
-    assert len(album.notes) == 1
-    assert album.notes[0].startswith("big.png: 400x300 was translated in ")
+    assert len(done.notes) == 1
+    assert done.notes[0].startswith("big.png: 400x300 was translated in ")
     with Image.open(tmp_path / "out/big.png") as image:
         assert np.array_equal(np.asarray(image), 255 - noise)
 

@@ -35,7 +35,7 @@ _AHEAD = 3  # images decoded, or still being written, at a time
 
 
 @dataclass
-class Album:
+class TranslatedFiles:
     """What became of the inputs of `translate_files`."""
 
     written: list[Path] = field(default_factory=list)
@@ -45,12 +45,12 @@ class Album:
     notes: list[str] = field(default_factory=list)
     """A line for each image that was translated in tiles."""
 
-    def summary(self) -> str:
-        """One line, and one more for each broken file."""
-        lines = [f"{_count(len(self.written), 'image')} translated"]
+    def __str__(self) -> str:
+        """The count, then a line for each image in tiles and each broken file."""
+        lines = [f"{_count(len(self.written), 'image')} translated", *self.notes]
         if self.broken:
-            lines[0] += f", {_count(len(self.broken), 'broken file')} passed over:"
-            lines += [f"  {reason}" for _, reason in self.broken]
+            lines[0] += f", {_count(len(self.broken), 'broken file')} passed over"
+            lines += [f"passed over: {reason}" for _, reason in self.broken]
         return "\n".join(lines)
 
 
@@ -65,7 +65,7 @@ def translate_files(
     format: str = "png",
     seed: int = 0,
     console: Console | None = None,
-) -> Album:
+) -> TranslatedFiles:
     """Translate files, folders with all that is in them, and patterns such as `album/**/*.jpg`.
 
     A file keeps its name in `out`, with the suffix of `format`; below a given
@@ -86,14 +86,14 @@ def translate_files(
     translator.domain_index(to, source=source)
     jobs = plan_files(inputs, Path(out), suffix=suffix, overwrite=overwrite)
     console = console or Console(stderr=True)
-    album = Album()
+    done = TranslatedFiles()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bars:
-        run = _Run(translator, to, source, seed, bars, album)
+        run = _Run(translator, to, source, seed, bars, done)
         run.all(jobs)
-    if not album.written:
-        first = album.broken[0][1]
+    if not done.written:
+        first = done.broken[0][1]
         raise InputError(f"none of {_count(len(jobs), 'file')} could be translated; first: {first}")
-    return album
+    return done
 
 
 def plan_files(
@@ -190,7 +190,7 @@ class _Run:
     source: str | None
     seed: int
     bars: Progress
-    album: Album
+    done: TranslatedFiles
     writing: deque[tuple[Path, Future[None]]] = field(default_factory=deque)
 
     def all(self, jobs: Sequence[tuple[Path, Path]]) -> None:
@@ -201,7 +201,7 @@ class _Run:
                 try:
                     decoded = future.result()
                 except InputError as error:
-                    self.album.broken.append((file, str(error)))
+                    self.done.broken.append((file, str(error)))
                     self.bars.advance(total)
                     continue
                 if batch and not self._joins(batch, decoded):
@@ -228,7 +228,7 @@ class _Run:
             made = self._translate_one(batch[0][0])
             images = [made.image]
             if made.note is not None:
-                self.album.notes.append(f"{batch[0][1].name}: {made.note}")
+                self.done.notes.append(f"{batch[0][1].name}: {made.note}")
         else:
             stacked = torch.stack([to_tensor(decoded.image) for decoded, _ in batch])
             outputs = self.translator.translate_batch(stacked, self.to, self.seed)
@@ -258,7 +258,7 @@ class _Run:
     def _wait(self) -> None:
         result, future = self.writing.popleft()
         future.result()
-        self.album.written.append(result)
+        self.done.written.append(result)
 
 
 def _ahead(
