@@ -11,7 +11,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +36,13 @@ TRANSLATOR_FILE = "translator.safetensors"
 STATE_FILE = "state.pt"
 NEW_STATE_FILE = "state.new.pt"
 PREVIOUS_STATE_FILE = "state.previous.pt"
+
+# What one flipped bit makes zipfile and torch raise: it may claim another compression,
+# an encryption, or a name that is no text.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, pickle.UnpicklingError,
+    OSError, EOFError, ValueError, KeyError, RuntimeError,
+)  # fmt: skip
 
 _log = logging.getLogger("diptych")
 
@@ -74,30 +84,34 @@ def load_state(folder: Path) -> dict[str, Any]:
     if not paths:
         raise InputError(f"{folder} holds no {STATE_FILE}: is it a run's folder?")
     for path in paths:
-        damage = _damage(path)
-        if damage is None:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            if state.get("format") != FORMAT:
-                raise InputError(
-                    f"{path} has format {state.get('format')}, this version of Diptych reads"
-                    f" {FORMAT}: install the version named in {folder / 'config.toml'}"
-                )
-            return cast(dict[str, Any], state)
-        _log.warning("%s is damaged (%s): trying the checkpoint before it", path, damage)
+        try:
+            state = _read_state(path)
+        except _DAMAGE as error:
+            damage = str(error).partition("\n")[0]
+            _log.warning("%s is damaged (%s): trying the checkpoint before it", path, damage)
+            continue
+        if state.get("format") != FORMAT:
+            raise InputError(
+                f"{path} has format {state.get('format')}, this version of Diptych reads"
+                f" {FORMAT}: install the version named in {folder / 'config.toml'}"
+            )
+        return state
     raise InputError(
         f"{paths[0]} is damaged and there is no good checkpoint beside it:"
         " start the run again with --overwrite"
     )
 
 
-def _damage(path: Path) -> str | None:
-    """What is wrong with a state file by its own checksums, if anything."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            bad = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        return str(error)
-    return None if bad is None else f"{bad} fails its checksum"
+def _read_state(path: Path) -> dict[str, Any]:
+    """A state file whose own checksums hold; raises one of `_DAMAGE`."""
+    with zipfile.ZipFile(path) as archive:
+        bad = archive.testzip()
+    if bad is not None:
+        raise zipfile.BadZipFile(f"{bad} fails its checksum")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict):
+        raise ValueError(f"it holds a {type(state).__name__}")
+    return cast(dict[str, Any], state)
 
 
 # --- translators -------------------------------------------------------------

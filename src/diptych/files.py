@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -37,6 +38,16 @@ def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8 to `path`, whole or not at all."""
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove what killed processes left of `atomic_write` to the files `names` in `folder`.
+
+    For a folder that no other process writes to. A leftover may be as large as its file.
+    """
+    for name in names:
+        for leftover in folder.glob(f".{glob.escape(name)}.????????"):  # mkstemp's eight characters
+            leftover.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -6,8 +6,9 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
 from types import ModuleType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from torch import nn
 
@@ -79,7 +80,8 @@ def dataclass_from(kind: type[D], values: Mapping[str, Any], *, owner: str) -> D
     """`kind(**values)`, with names and types checked first.
 
     Raises:
-        InputError: `kind` has no such field, or the value is not of its type.
+        InputError: `kind` has no such field, the value is not of its type, or
+            a field without a default is missing.
     """
     hints = get_type_hints(kind)
     for key, value in values.items():
@@ -87,6 +89,11 @@ def dataclass_from(kind: type[D], values: Mapping[str, Any], *, owner: str) -> D
             raise InputError(f"{owner} has no option {key!r}{_did_you_mean(key, hints)}")
         if not _is_a(value, hints[key]):
             raise InputError(f"{key} is {value!r}: it must be {_describe(hints[key])}")
+    for field in fields(cast(Any, kind)):
+        if field.name not in values and field.default is field.default_factory is MISSING:
+            raise InputError(
+                f"{owner} lacks {field.name!r}: it must be {_describe(hints[field.name])}"
+            )
     return kind(**values)
 
 

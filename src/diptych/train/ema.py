@@ -12,8 +12,8 @@ from torch import Tensor
 class Average:
     """Keeps average = decay * average + (1 - decay) * weights, one tensor a weight.
 
-    While fewer than 1 / (1 - decay) steps are done the decay is
-    (1 + steps) / (10 + steps), so that the start is soon forgotten
+    The decay is (1 + steps) / (10 + steps) until that exceeds the one asked
+    for, after about 9 / (1 - decay) steps, so that the start is soon forgotten
     (TensorFlow's ExponentialMovingAverage with num_updates).
     """
 

@@ -19,6 +19,7 @@ from diptych.checkpoint import (
 )
 from diptych.data import Data, open_data
 from diptych.errors import InputError
+from diptych.files import remove_leftovers
 from diptych.train.device import find_device, find_precision
 from diptych.train.log import EVENTS_FOLDER, METRICS_FILE
 from diptych.train.report import REPORT_FILE
@@ -104,6 +105,8 @@ def resume(folder: Path, *, device: str | None = None, workers: int | None = Non
     has_state = any((folder / name).exists() for name in _STATE_FILES)
     state = load_state(folder) if has_state else None  # None: killed before its first checkpoint
     if state is not None and plan.resolved.steps and state["step"] >= plan.resolved.steps:
+        if not _has_current_report(folder):  # killed after its last checkpoint
+            summarise(folder)
         return Outcome(folder, state["step"], plan.resolved.steps, was_finished=True)
     data = _open(plan.run, plan.config.size)
     if data.fingerprint != plan.resolved.fingerprint:
@@ -115,6 +118,13 @@ def resume(folder: Path, *, device: str | None = None, workers: int | None = Non
     return _go(folder, plan, data, trainer, started, resume_at=trainer.clock.step)
 
 
+def _has_current_report(folder: Path) -> bool:
+    report, state = folder / REPORT_FILE, folder / STATE_FILE
+    if not (report.exists() and state.exists()):
+        return False
+    return report.stat().st_mtime_ns >= state.stat().st_mtime_ns
+
+
 def _go(
     folder: Path,
     plan: Plan,
@@ -124,6 +134,7 @@ def _go(
     resume_at: int | None,
 ) -> Outcome:
     """Measure the budget if it is still in minutes, then train."""
+    remove_leftovers(folder, _OWN_FILES)
     try:
         write_plan(folder, plan)
         if plan.resolved.steps is None:

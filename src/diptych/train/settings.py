@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -65,7 +66,7 @@ class Settings:
             raise InputError(f"give one budget, not --{' and --'.join(budgets)}")
         for name in (*budgets, "checkpoint_every", "sample_every"):
             value = vars(self)[name]
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{_flag(name)} is {value}: it must be above 0")
         if not 0 <= self.ema < 1:
             raise InputError(f"--ema is {self.ema}: it must be from 0 to below 1")
@@ -129,6 +130,13 @@ def read_plan(folder: Path) -> Plan:
         )
     except KeyError as error:
         raise InputError(f"{path} has no {error.args[0]!r}: is it a run's config.toml?") from None
+    for key in tables:
+        raise InputError(f"{path} has an unknown key {key!r}: remove it")
+    for key, table in (("config", config), ("run", run), ("resolved", resolved)):
+        if not isinstance(table, dict):
+            raise InputError(f"{path}: {key} is {table!r}: it must be a table")
+    if not isinstance(method, str):
+        raise InputError(f"{path}: method is {method!r}: it must be a method's name")
     return Plan(
         method=method,
         config=make_config(method, config),

@@ -94,10 +94,13 @@ class Sitting:
             log.picture(trainer.clock.step, grid)
 
     def _save(self) -> None:
+        # The state comes last: once it says that the run is done, everything else is there.
+        if isinstance(self.trainer.method, Translates):
+            self._save_translator()
+        save_state(self.folder, self.trainer.state())
+
+    def _save_translator(self) -> None:
         plan, trainer = self.plan, self.trainer
-        save_state(self.folder, trainer.state())
-        if not isinstance(trainer.method, Translates):
-            return
         info = TranslatorInfo(
             method=plan.method,
             config={k: v for k, v in vars(plan.config).items() if v is not None},
