@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,11 +14,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 
-from diptych.checkpoint import TranslatorInfo
+from diptych.checkpoint import TranslatorInfo, inference_weights, save_translator
 from diptych.errors import InputError
 from diptych.images import from_pil, to_image, to_tensor
 from diptych.methods.cyclegan import Config, CycleGAN
-from diptych.translator import Translator
+from diptych.translator import Translator, load
 
 
 def info(method: str = "cyclegan", size: int = 64) -> TranslatorInfo:
@@ -213,6 +214,21 @@ def test_tiles_agree_with_the_whole_image_and_the_user_is_told(caplog):
     assert np.array_equal(again.image, tiled.image)
     batch = small.translate_batch(to_tensor(image)[None], "zebra")
     assert np.array_equal(to_image(batch[0]), tiled.image)
+
+
+def test_a_saved_translator_translates_as_the_method_did(tmp_path):
+    config = Config(width=4, size=64, blocks=1)
+    method = CycleGAN(config).eval()
+    header = replace(info(), config=asdict(config))
+    save_translator(tmp_path / "translator.safetensors", inference_weights(method), header)
+    image = photo(50, 40)
+    expected = Translator(method, header, device="cpu")(image, to="zebra")
+    for path in (tmp_path, tmp_path / "translator.safetensors"):
+        loaded = load(path, device="cpu", memory_gib=1.0)
+        assert (loaded.domains, loaded.size) == (("horse", "zebra"), 64)
+        assert np.array_equal(loaded(image, to="zebra"), expected)
+    with pytest.raises(InputError, match="absent"):
+        load(tmp_path / "absent")
 
 
 def test_progress_counts_tiles():

@@ -46,8 +46,8 @@ class TranslatedFiles:
     """A line for each image that was translated in tiles."""
 
     def __str__(self) -> str:
-        """The count, then a line for each image in tiles and each broken file."""
-        lines = [f"{_count(len(self.written), 'image')} translated", *self.notes]
+        """The counts, then a line for each broken file; `notes` went to the log."""
+        lines = [f"{_count(len(self.written), 'image')} translated"]
         if self.broken:
             lines[0] += f", {_count(len(self.broken), 'broken file')} passed over"
             lines += [f"passed over: {reason}" for _, reason in self.broken]
