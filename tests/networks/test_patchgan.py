@@ -26,7 +26,7 @@ def _receptive_field(layers: int, size: int) -> tuple[int, int]:
     middle = scores.shape[-1] // 2
     (gradient,) = torch.autograd.grad(scores[0, 0, middle, middle], image)
     rows, columns = gradient[0].abs().sum(0).nonzero(as_tuple=True)
-    assert 0 < rows.min() or layers == 0, "the patch is cut off by the border"
+    assert rows.min() > 0 or layers == 0, "the patch is cut off by the border"
     return (rows.max() - rows.min() + 1).item(), (columns.max() - columns.min() + 1).item()
 
 

@@ -135,6 +135,7 @@ def _go(
 ) -> Outcome:
     """Measure the budget if it is still in minutes, then train."""
     remove_leftovers(folder, _OWN_FILES)
+    remove_leftovers(folder / SAMPLES_FOLDER, ("*.png",))
     try:
         write_plan(folder, plan)
         if plan.resolved.steps is None:

@@ -1,0 +1,424 @@
+"""A run's folder: what is in it, how it goes on, and what it refuses."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+import torch
+from PIL import Image
+
+import diptych.checkpoint
+from diptych.checkpoint import load_state, load_translator, save_state
+from diptych.errors import InputError
+from diptych.files import atomic_write
+from diptych.methods.cyclegan import CycleGAN
+from diptych.registry import make_config
+from diptych.train import run as run_module
+from diptych.train.loop import DivergedError
+from diptych.train.run import Outcome, resume, train
+from diptych.train.settings import Settings, read_plan
+
+Start = Callable[..., Outcome]
+
+
+@pytest.fixture
+def start(picture_folders, tmp_path: Path) -> Start:
+    """Trains a small run; its folder is run/ unless `out` says otherwise."""
+    x, y = picture_folders()
+
+    def begin(config: dict[str, Any] | None = None, overwrite: bool = False, **run: Any) -> Outcome:
+        options = {"width": 4, "size": 32, "blocks": 1, "buffer_size": 2} | (config or {})
+        given = {"x": x, "y": y, "out": str(tmp_path / "run"), "device": "cpu", "workers": 0}
+        given |= {"precision": "fp32"} | run
+        if not given.keys() & {"steps", "epochs", "minutes"}:
+            given["steps"] = 4
+        config_ = make_config("cyclegan", options)
+        return train("cyclegan", config_, Settings(**given), overwrite=overwrite)
+
+    return begin
+
+
+def _metrics(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def _losses(folder: Path) -> list[Any]:
+    return [(line["step"], line["losses"]) for line in _metrics(folder)]
+
+
+def _at_step(monkeypatch: pytest.MonkeyPatch, step: int, action: Callable[[], Any]) -> None:
+    """Call `action` in the middle of the iteration after `step` of them."""
+    real = CycleGAN.iteration
+
+    def iteration(self: CycleGAN, batches: Any, clock: Any) -> Iterator[Any]:
+        for update in real(self, batches, clock):
+            if clock.step == step and update.group == "generators":
+                action()
+            yield update
+
+    monkeypatch.setattr(CycleGAN, "iteration", iteration)
+
+
+def _one_line(error: BaseException) -> str:
+    assert "\n" not in str(error)
+    return str(error)
+
+
+# --- what a run leaves -----------------------------------------------------------
+
+
+def test_a_run_leaves_its_artifacts(start):
+    outcome = start(steps=4, sample_every=2)
+    folder = outcome.folder
+    assert (outcome.step, outcome.steps, outcome.is_finished) == (4, 4, True)
+    assert not outcome.was_finished
+    assert {p.name for p in folder.iterdir()} == {
+        "config.toml", "state.pt", "translator.safetensors", "metrics.jsonl",
+        "samples", "tensorboard", "report.html",
+    }  # fmt: skip
+    pictures = sorted(p.name for p in (folder / "samples").iterdir())
+    assert pictures == ["00000000.png", "00000002.png", "00000004.png"]
+    with Image.open(folder / "samples" / pictures[-1]) as grid:
+        assert grid.width > 6 * 32
+        assert grid.height > 4 * 32
+    assert [line["step"] for line in _metrics(folder)] == [1, 2, 3, 4]
+    assert set(_metrics(folder)[0]["losses"]) == {"adversarial", "cycle", "D_X", "D_Y"}
+    assert load_state(folder)["step"] == 4
+    method, info = load_translator(folder)
+    assert (info.method, info.domains, info.size, info.step) == (
+        "cyclegan", ("dark", "bright"), 32, 4
+    )  # fmt: skip
+    trained = load_state(folder)["method"]
+    assert all(torch.equal(w, trained[f"G.{n}"]) for n, w in method.G.state_dict().items())
+    assert "cyclegan" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_same_seed_repeats_a_run_and_another_does_not(start, tmp_path):
+    folders = [
+        start(seed=seed, steps=2, out=str(tmp_path / name)).folder
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    assert _losses(folders[0]) == _losses(folders[1])
+    assert _losses(folders[0]) != _losses(folders[2])
+
+
+def test_the_default_folder_is_named_for_method_and_data(start, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = start(out=None, x=None, y=None, data=str(tmp_path / "data"), steps=1).folder
+    assert folder == Path("runs/cyclegan-data")
+
+
+# --- budgets ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("epochs", "batch_size", "steps"),
+    [
+        (0.5, 1, 3),
+        (1.0, 4, 2),
+        (1.1, 2, 4),
+    ],  # 5 images are left to train on: 5, 2 and 3 batches an epoch
+)
+def test_epochs_are_passes_through_the_larger_domain(start, epochs, batch_size, steps):
+    outcome = start({"batch_size": batch_size}, epochs=epochs)
+    assert outcome.steps == steps == load_state(outcome.folder)["step"]
+    assert read_plan(outcome.folder).resolved.steps == steps
+
+
+@pytest.mark.slow
+def test_a_budget_in_minutes_fixes_the_steps_once_and_leaves_no_other_trace(
+    start, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(run_module, "_MEASURED_STEPS", 3)
+    timed = start(minutes=0.02)
+    resolved = read_plan(timed.folder).resolved
+    assert resolved.steps == timed.steps == timed.step
+    assert resolved.seconds_per_step is not None
+    assert 0 < resolved.seconds_per_step < 1.2
+    assert resolved.steps <= 1.2 / resolved.seconds_per_step + 1
+    # Resuming does not measure again, and the run is the one that --steps would give.
+    assert resume(timed.folder).steps == timed.steps
+    counted = start(steps=timed.steps, out=str(tmp_path / "counted"))
+    assert _losses(counted.folder) == _losses(timed.folder)
+
+
+# --- folders that exist ----------------------------------------------------------
+
+
+def test_an_existing_run_is_not_overwritten_unasked(start):
+    folder = start(steps=1).folder
+    before = (folder / "state.pt").read_bytes()
+    with pytest.raises(InputError) as caught:
+        start(steps=1, seed=1)
+    message = _one_line(caught.value)
+    assert str(folder) in message
+    assert "--resume" in message
+    assert "--overwrite" in message
+    assert (folder / "state.pt").read_bytes() == before
+
+
+def test_overwriting_removes_the_runs_files_and_no_others(start):
+    folder = start(steps=3, sample_every=1).folder
+    (folder / "notes.txt").write_text("mine")
+    (folder / "photos").mkdir()
+    (folder / "photos" / "one.png").write_bytes(b"mine too")
+    start(steps=1, overwrite=True)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "photos" / "one.png").read_bytes() == b"mine too"
+    assert [line["step"] for line in _metrics(folder)] == [1]
+    assert len(list((folder / "samples").iterdir())) == 2
+    assert load_state(folder)["step"] == 1
+
+
+def test_a_folder_with_strangers_files_alone_is_used_without_asking(start, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    assert start(steps=1).is_finished
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_out_that_is_a_file_is_refused(start, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        start(out=str(tmp_path / "file"))
+
+
+def test_what_cannot_be_used_leaves_nothing_behind(start, tmp_path):
+    with pytest.raises(InputError):
+        start(init=str(tmp_path / "nothing"))
+    with pytest.raises(InputError):
+        start(x=str(tmp_path / "nothing"))
+    assert not (tmp_path / "run").exists()
+
+
+# --- interrupts and resuming -------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_saves_at_the_iterations_end_and_resuming_changes_nothing(
+    start, tmp_path, monkeypatch, number
+):
+    whole = start(steps=5, ema=0.9, out=str(tmp_path / "whole")).folder
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        _at_step(patch, 2, lambda: signal.raise_signal(number))
+        outcome = start(steps=5, ema=0.9)
+    assert (outcome.step, outcome.is_finished) == (3, False)
+    assert signal.getsignal(number) is before
+    assert load_state(outcome.folder)["step"] == 3
+    assert len(_metrics(outcome.folder)) == 3
+    assert (outcome.folder / "report.html").exists()
+    done = resume(outcome.folder)
+    assert (done.step, done.was_finished) == (5, False)
+    assert _losses(outcome.folder) == _losses(whole)
+    for name in ("translator.safetensors", "samples/00000005.png"):
+        assert (outcome.folder / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_second_interrupt_acts_at_once_and_the_checkpoint_before_stays(
+    start, tmp_path, monkeypatch
+):
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    _at_step(monkeypatch, 2, twice)
+    with pytest.raises(KeyboardInterrupt):
+        start(steps=5, checkpoint_every=1)
+    assert load_state(tmp_path / "run")["step"] == 2
+
+
+def test_resuming_a_finished_run_says_so_and_changes_nothing(start):
+    folder = start(steps=2).folder
+    before = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
+    outcome = resume(folder)
+    assert (outcome.was_finished, outcome.is_finished, outcome.step) == (True, True, 2)
+    assert {p: p.stat().st_mtime_ns for p in folder.iterdir()} == before
+
+
+def test_resuming_a_finished_run_makes_up_for_a_report_that_a_kill_prevented(start):
+    folder = start(steps=1).folder
+    (folder / "report.html").unlink()
+    assert resume(folder).was_finished
+    assert (folder / "report.html").exists()
+
+
+def test_resuming_with_changed_data_is_refused(start, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        _at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
+        folder = start(steps=3).folder
+    Image.new("RGB", (32, 32)).save(tmp_path / "data" / "dark" / "new.png")
+    with pytest.raises(InputError, match="files have changed") as caught:
+        resume(folder)
+    assert str(tmp_path / "data" / "dark") in _one_line(caught.value)
+
+
+def test_resuming_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match=re.escape("config.toml cannot be read")):
+        resume(tmp_path)
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(start, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        _at_step(patch, 2, lambda: (_ for _ in ()).throw(RuntimeError("the process dies")))
+        with pytest.raises(RuntimeError, match="dies"):
+            start(steps=3)
+    folder = tmp_path / "run"
+    assert not (folder / "state.pt").exists()
+    assert resume(folder).step == 3
+    assert [line["step"] for line in _metrics(folder)] == [1, 2, 3]
+
+
+# --- what goes wrong ---------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_good_checkpoint(
+    start, monkeypatch, tmp_path
+):
+    real = CycleGAN._cycle
+
+    def spoilt(self: CycleGAN, C: Any, image: Any, cycled: Any) -> Any:
+        spoilt.calls += 1
+        return real(self, C, image, cycled) * (float("nan") if spoilt.calls > 6 else 1)
+
+    spoilt.calls = 0  # two a step: the fourth step is spoilt
+    monkeypatch.setattr(CycleGAN, "_cycle", spoilt)
+    with pytest.raises(DivergedError) as caught:
+        start(steps=6, checkpoint_every=2)
+    message = _one_line(caught.value)
+    assert message.startswith("cycle is nan at step 4")
+    assert "the checkpoint of step 2 is good" in message
+    state = load_state(tmp_path / "run")
+    assert state["step"] == 2
+    assert all(w.isfinite().all() for w in state["method"].values() if isinstance(w, torch.Tensor))
+
+
+class _Full:
+    """A file on a disk that fills up after `room` bytes."""
+
+    def __init__(self, file: IO[bytes], room: int) -> None:
+        self._file, self._room = file, room
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        if size > self._room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._room -= size
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+@pytest.mark.parametrize(
+    ("name", "room"), [("state.new.pt", 0), ("state.new.pt", 5000), ("translator.safetensors", 100)]
+)
+def test_a_full_disk_leaves_the_last_checkpoint_and_room_to_go_on(
+    start, tmp_path, monkeypatch, name, room
+):
+    whole = start(steps=5, out=str(tmp_path / "whole")).folder
+    written = []
+
+    @contextmanager
+    def filling(path: Path) -> Iterator[Any]:
+        written.append(path.name)
+        with atomic_write(path) as file:
+            yield _Full(file, room) if written.count(name) == 2 and path.name == name else file
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(diptych.checkpoint, "atomic_write", filling)
+        with pytest.raises(InputError) as caught:
+            start(steps=5, checkpoint_every=2)
+    message = _one_line(caught.value)
+    assert "No space left on device" in message
+    assert str(folder) in message
+    assert load_state(folder)["step"] == 2
+    assert not list(folder.glob(".*")), "a temporary file takes room that is not there"
+    assert resume(folder).step == 5
+    assert _losses(folder) == _losses(whole)
+    translator = "translator.safetensors"
+    assert (folder / translator).read_bytes() == (whole / translator).read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_a_damaged_state_falls_back_to_the_one_before_and_ends_with_the_same_bits(
+    start, tmp_path, monkeypatch, caplog, damage
+):
+    whole = start(steps=5, out=str(tmp_path / "whole")).folder
+    with monkeypatch.context() as patch:
+        _at_step(patch, 3, lambda: signal.raise_signal(signal.SIGINT))
+        folder = start(steps=5, checkpoint_every=2).folder
+    path = folder / "state.pt"
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    else:
+        content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    with caplog.at_level(logging.WARNING, "diptych"):
+        assert resume(folder).step == 5
+    assert f"{path} is damaged" in caplog.text
+    assert _losses(folder) == _losses(whole)
+
+
+def test_settings_of_the_resumed_run_are_those_of_the_file(start, tmp_path):
+    folder = start(steps=2, ema=0.5, seed=4).folder
+    plan = read_plan(folder)
+    assert (plan.method, plan.run.ema, plan.run.seed, plan.config.width) == ("cyclegan", 0.5, 4, 4)
+    assert plan.resolved.domains == ("dark", "bright")
+    assert (plan.resolved.device, plan.resolved.precision) == ("cpu", "fp32")
+
+
+def test_resume_can_take_another_number_of_workers_with_the_same_bits(start, tmp_path, monkeypatch):
+    whole = start(steps=3, out=str(tmp_path / "whole")).folder
+    with monkeypatch.context() as patch:
+        _at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
+        folder = start(steps=3).folder
+    assert resume(folder, workers=1).step == 3
+    assert _losses(folder) == _losses(whole)
+
+
+def test_init_goes_on_from_another_runs_weights(start, tmp_path):
+    first = start(steps=2, out=str(tmp_path / "first")).folder
+    second = start(steps=1, init=str(first)).folder
+    fresh = start(steps=1, out=str(tmp_path / "fresh")).folder
+    weight = "G.1.weight"
+    ends = {f.name: load_state(f)["method"][weight] for f in (first, second, fresh)}
+    moved = (ends["run"] - ends["first"]).abs().max().item()
+    assert 0 < moved <= 2.1e-4  # one step of Adam from there
+    assert (ends["fresh"] - ends["first"]).abs().max().item() > 2.1e-4
+
+
+def test_what_kills_left_of_temporary_files_is_removed(start, monkeypatch):
+    with monkeypatch.context() as patch:
+        _at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
+        folder = start(steps=2).folder
+    for leftover in (".state.new.pt.abcd1234", "samples/.00000000.png.abcd1234"):
+        (folder / leftover).write_bytes(b"torn")
+    (folder / ".keep").write_text("mine")
+    resume(folder)
+    assert [p.name for p in folder.glob(".*")] == [".keep"]
+    assert not list((folder / "samples").glob(".*"))
+
+
+def test_a_stale_new_state_is_the_newest_that_is_whole(start, monkeypatch):
+    with monkeypatch.context() as patch:
+        _at_step(patch, 1, lambda: signal.raise_signal(signal.SIGINT))
+        folder = start(steps=3).folder
+    newer = {k: v for k, v in load_state(folder).items() if k != "format"} | {"marker": 1}
+    save_state(folder, newer)
+    (folder / "state.pt").replace(folder / "state.new.pt")  # killed between the two renames
+    assert load_state(folder)["marker"] == 1
+    assert replace(resume(folder), folder=Path()) == Outcome(Path(), 3, 3)
