@@ -111,7 +111,7 @@ def evaluate(
     data: str | None = None,
     split: str = "test",
     features: str | None = None,
-    weights: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
 ) -> dict[str, Any]:
     """Score a run on held-out images; write scores.json and the report anew.
@@ -125,6 +125,7 @@ def evaluate(
     from diptych.data import open_data
     from diptych.evaluate import evaluate as score
     from diptych.files import atomic_write_text
+    from diptych.networks.features import load_features
     from diptych.train.settings import read_plan
     from diptych.train.summary import SCORES_FILE, summarise
 
@@ -134,7 +135,13 @@ def evaluate(
     size = plan.config.size
     opened = open_data(settings.data, x=settings.x, y=settings.y, names=settings.names, size=size)
     translator = load(folder, device=device)
-    scores: dict[str, Any] = score(translator.translate_batch, opened, split, size=size).as_json()
+    scores = score(
+        translator.translate_batch,
+        opened,
+        split,
+        size=size,
+        features="auto" if features is None else load_features(features, weights),
+    ).as_json()
     if data is None and split == "test":
         atomic_write_text(folder / SCORES_FILE, json.dumps(scores, indent=1) + "\n")
         summarise(folder, notes=opened.notes, palettes=opened.palettes)

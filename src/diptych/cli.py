@@ -270,7 +270,7 @@ def _translate(arguments: list[str]) -> int:
         format=options.format,
         seed=options.seed,
     )
-    print(result)
+    print(f"{result}\nsee {options.out}")
     return 0
 
 
@@ -378,7 +378,8 @@ def _parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:
     try:
         with contextlib.redirect_stderr(complaint):
             return tyro.cli(
-                tyro.conf.OmitArgPrefixes[kind],
+                kind,
+                config=(tyro.conf.OmitArgPrefixes,),
                 args=arguments,
                 prog=program,
                 description=about or textwrap.dedent(kind.__doc__ or ""),
@@ -391,7 +392,7 @@ def _parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:
 
 def _unboxed(text: str) -> str:
     """The first paragraph of what tyro says in a box, as one line."""
-    lines = []
+    lines: list[str] = []
     for line in text.splitlines():
         inside = line.strip().strip("│╭╮╰╯").strip()
         if line.startswith("╰") or (lines and set(inside) <= {"─"}):
@@ -410,7 +411,7 @@ def _about(method: str) -> str:
 def _needs(method: str) -> str:
     from diptych.registry import method_class
 
-    return vars(method_class(method))["batch_type"].__name__.lower()
+    return str(vars(method_class(method))["batch_type"].__name__).lower()
 
 
 def _set_up_log() -> None:

@@ -1,0 +1,6 @@
+"""Scores of translations; given a callable, never a method."""
+
+from diptych.evaluate.scores import Scores, evaluate
+from diptych.evaluate.table import scores_table
+
+__all__ = ["Scores", "evaluate", "scores_table"]

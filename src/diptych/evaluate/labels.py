@@ -1,0 +1,81 @@
+"""Scores of label maps, by the nearest colour of a palette (Zhu et al. 2017, Sec. 5.1.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diptych.data import Palette
+
+
+def nearest_class(images: Tensor, palette: Palette) -> Tensor:
+    """(B, 3, H, W) in [-1, 1] to (B, H, W) int64: the class of the nearest colour in RGB.
+
+    Of equally near colours the first one wins.
+    """
+    colours = torch.tensor(palette.colours, dtype=torch.float32, device=images.device)
+    pixels = (images.float().movedim(1, -1) + 1) * 127.5  # (B, H, W, 3) in [0, 255]
+    distances = (pixels.unsqueeze(-2) - colours).square().sum(-1)  # (B, H, W, K)
+    return distances.argmin(-1)
+
+
+@dataclass
+class Confusion:
+    """Counts of pixels by true class (rows) and predicted class (columns)."""
+
+    counts: Tensor
+    """(K, K) int64; n_ij of Long et al. 2015, Sec. 5."""
+
+    @staticmethod
+    def zeros(classes: int) -> Confusion:
+        return Confusion(torch.zeros(classes, classes, dtype=torch.int64))
+
+    def add(self, predicted: Tensor, true: Tensor) -> None:
+        """Count class maps of equal shape."""
+        k = len(self.counts)
+        cells = true.flatten() * k + predicted.flatten()
+        self.counts += torch.bincount(cells.cpu(), minlength=k * k).reshape(k, k)
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Σ_i n_ii / Σ_i t_i."""
+        return float(self.counts.trace() / self.counts.sum())
+
+    @property
+    def class_accuracies(self) -> list[float | None]:
+        """n_ii / t_i; None for a class that the truth has not."""
+        return [_ratio(hit, total) for hit, total in zip(*self._hits(), strict=True)]
+
+    @property
+    def class_ious(self) -> list[float | None]:
+        """n_ii / (t_i + Σ_j n_ji - n_ii); None for a class that the truth has not."""
+        hits, totals = self._hits()
+        predicted = self.counts.sum(0).tolist()
+        return [
+            _ratio(hit, total + got - hit) if total else None
+            for hit, total, got in zip(hits, totals, predicted, strict=True)
+        ]
+
+    @property
+    def class_accuracy(self) -> float:
+        """The mean of the classes' accuracies, over the classes that occur in the truth."""
+        return _mean(self.class_accuracies)
+
+    @property
+    def mean_iou(self) -> float:
+        """The mean of the classes' IoUs, over the classes that occur in the truth."""
+        return _mean(self.class_ious)
+
+    def _hits(self) -> tuple[list[int], list[int]]:
+        return self.counts.diagonal().tolist(), self.counts.sum(1).tolist()
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _mean(values: list[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known)
