@@ -105,13 +105,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--steps", type=int, help="a trial of so many steps, not ten minutes")
     parser.add_argument("--rounds", type=int, default=9, help="of timing, 20 steps each")
+    parser.add_argument("--threads", type=int, default=THREADS, help="of PyTorch")
     parser.add_argument("--samples", nargs="+", choices=SAMPLES, default=SAMPLES)
     parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
     parser.add_argument("--results", type=Path, default=_HERE / "results")
     parser.add_argument("--runs", type=Path, default=_HERE.parent / "runs" / "benchmark-earth")
     parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(options.threads)
     try:
         return _do(options)
     except InputError as error:

