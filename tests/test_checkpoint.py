@@ -71,6 +71,7 @@ def test_a_new_state_that_was_not_yet_renamed_is_the_newest(tmp_path):
     save_state(tmp_path, _state(2))
     (tmp_path / "state.pt").rename(tmp_path / "state.new.pt")  # killed between the renames
     assert load_state(tmp_path)["step"] == 2
+    assert [p.name for p in tmp_path.glob("state.*")].count("state.pt") == 1  # it is now
     save_state(tmp_path, _state(3))
     assert load_state(tmp_path)["step"] == 3
     assert not (tmp_path / "state.new.pt").exists()

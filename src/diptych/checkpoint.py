@@ -16,6 +16,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -61,15 +62,21 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
     try:
         with atomic_write(folder / NEW_STATE_FILE) as file:
             torch.save({"format": FORMAT, **state}, file)
-        if path.exists():
-            path.replace(folder / PREVIOUS_STATE_FILE)
-        (folder / NEW_STATE_FILE).replace(path)
+        _take_over(folder)
     except (OSError, RuntimeError) as error:  # torch wraps the writer's error
         cause = error if isinstance(error, OSError) else (error.__context__ or error)
         raise InputError(
             f"cannot write {path}: {cause}; what was saved before is untouched: make room,"
             f" then: diptych train --resume {folder}"
         ) from error
+
+
+def _take_over(folder: Path) -> None:
+    """Give the new state its place, and the one before another."""
+    path = folder / STATE_FILE
+    if path.exists():
+        path.replace(folder / PREVIOUS_STATE_FILE)
+    (folder / NEW_STATE_FILE).replace(path)
 
 
 def load_state(folder: Path) -> dict[str, Any]:
@@ -95,6 +102,9 @@ def load_state(folder: Path) -> dict[str, Any]:
                 f"{path} has format {state.get('format')}, this version of Diptych reads"
                 f" {FORMAT}: install the version named in {folder / 'config.toml'}"
             )
+        if path.name == NEW_STATE_FILE:
+            with suppress(OSError):  # a folder that is only read stays as it is
+                _take_over(folder)
         return state
     raise InputError(
         f"{paths[0]} is damaged and there is no good checkpoint beside it:"

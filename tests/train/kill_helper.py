@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.utils.tensorboard  # slow to import: before the forks
+import torch.utils.tensorboard
 
 import diptych.methods.cyclegan
 from diptych.registry import make_config
@@ -26,6 +26,8 @@ from diptych.train.run import resume, train
 from diptych.train.settings import CONFIG_FILE, Settings
 
 torch.set_num_threads(1)
+# TensorBoard above, and what the first optimiser imports, are slow: once, before the forks.
+torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 
 
 def run(folder: Path, job: dict[str, Any]) -> None:
@@ -35,7 +37,8 @@ def run(folder: Path, job: dict[str, Any]) -> None:
         return
     config = make_config("cyclegan", {"width": 4, "size": 32, "blocks": 1, "buffer_size": 3})
     settings = Settings(
-        x=job["x"], y=job["y"], out=str(folder), steps=job["steps"], checkpoint_every=job["checkpoint_every"],
+        x=job["x"], y=job["y"], out=str(folder),
+        steps=job["steps"], checkpoint_every=job["checkpoint_every"],
         sample_every=20, device="cpu", precision="fp32", workers=0, ema=0.9, seed=5,
     )  # fmt: skip
     train("cyclegan", config, settings, overwrite=True)
@@ -120,7 +123,7 @@ def kill_at_each_call(job: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    assert diptych.methods.cyclegan and torch.utils.tensorboard  # imported for the children
+    assert diptych.methods.cyclegan, torch.utils.tensorboard
     given = json.loads(sys.argv[1])
     modes = {"random": kill_at_random, "calls": kill_at_each_call}
     print(json.dumps(modes[given["mode"]](given)))

@@ -205,6 +205,7 @@ def test_what_cannot_be_used_leaves_nothing_behind(start, tmp_path):
 # --- interrupts and resuming -------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_saves_at_the_iterations_end_and_resuming_changes_nothing(
     start, tmp_path, monkeypatch, number
@@ -321,6 +322,7 @@ class _Full:
         self._file.flush()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "room"), [("state.new.pt", 0), ("state.new.pt", 5000), ("translator.safetensors", 100)]
 )
@@ -352,6 +354,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_room_to_go_on(
     assert (folder / translator).read_bytes() == (whole / translator).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "flip"])
 def test_a_damaged_state_falls_back_to_the_one_before_and_ends_with_the_same_bits(
     start, tmp_path, monkeypatch, caplog, damage

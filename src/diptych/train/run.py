@@ -82,6 +82,7 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
         steps = math.ceil((settings.epochs or DEFAULT_EPOCHS) * trainer.epoch_batches)
         plan = replace(plan, resolved=replace(resolved, steps=steps))
     _clear(folder)
+    _sweep(folder)
     return _go(folder, plan, data, trainer, started, resume_at=None)
 
 
@@ -97,6 +98,7 @@ def resume(folder: Path, *, device: str | None = None, workers: int | None = Non
     """
     started = time.monotonic()
     plan = read_plan(folder)
+    _sweep(folder)
     plan = replace(
         plan,
         run=replace(plan.run, workers=plan.run.workers if workers is None else workers),
@@ -118,6 +120,12 @@ def resume(folder: Path, *, device: str | None = None, workers: int | None = Non
     return _go(folder, plan, data, trainer, started, resume_at=trainer.clock.step)
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what killed sittings left: a torn state may be as large as a whole one."""
+    remove_leftovers(folder, _OWN_FILES)
+    remove_leftovers(folder / SAMPLES_FOLDER, ("*.png",))
+
+
 def _has_current_report(folder: Path) -> bool:
     report, state = folder / REPORT_FILE, folder / STATE_FILE
     if not (report.exists() and state.exists()):
@@ -134,8 +142,6 @@ def _go(
     resume_at: int | None,
 ) -> Outcome:
     """Measure the budget if it is still in minutes, then train."""
-    remove_leftovers(folder, _OWN_FILES)
-    remove_leftovers(folder / SAMPLES_FOLDER, ("*.png",))
     try:
         write_plan(folder, plan)
         if plan.resolved.steps is None:
