@@ -55,14 +55,14 @@ class EfficientNetLite0(nn.Module):
         """
         # Pixels 0..255 become (pixel - 127) / 128, as the weights were trained.
         h = (images * 127.5 + 0.5) / 128
-        h = F.relu6(self._bn0(self._conv_stem(h)))
+        h = F.relu6(self._bn0(self._conv_stem(h)), inplace=True)
         yield "stem", h
         blocks = iter(self._blocks)
         for number, (_, _, count, _, _) in enumerate(STAGES, start=1):
             for _ in range(count):
                 h = next(blocks)(h)
             yield f"stage{number}", h
-        yield "head", F.relu6(self._bn1(self._conv_head(h)))
+        yield "head", F.relu6(self._bn1(self._conv_head(h)), inplace=True)
 
     def classify(self, pooled: Tensor) -> Tensor:
         """(B, 1280) averages of the head's map to (B, 1000) logits."""
@@ -87,8 +87,10 @@ class _Block(nn.Module):
         self._bn2 = _norm(out)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = F.relu6(self._bn0(self._expand_conv(x))) if self.is_expanded else x
-        inner = F.relu6(self._bn1(self._depthwise_conv(inner)))
+        inner = x
+        if self.is_expanded:
+            inner = F.relu6(self._bn0(self._expand_conv(x)), inplace=True)
+        inner = F.relu6(self._bn1(self._depthwise_conv(inner)), inplace=True)
         h: Tensor = self._bn2(self._project_conv(inner))
         return x + h if self.is_residual else h
 
@@ -99,13 +101,14 @@ class _SameConv2d(nn.Conv2d):
     def __init__(
         self, channels: int, out: int, kernel: int, *, stride: int = 1, groups: int = 1
     ) -> None:
-        super().__init__(channels, out, kernel, stride, groups=groups, bias=False)
         before = (kernel - stride) // 2
         after = kernel - stride - before
-        self.same = (before, after, before, after)
+        even = before if before == after else 0  # the convolution's own padding copies nothing
+        super().__init__(channels, out, kernel, stride, even, groups=groups, bias=False)
+        self.odd = (before, after, before, after) if before != after else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.pad(x, self.same) if any(self.same) else x)
+        return super().forward(x if self.odd is None else F.pad(x, self.odd))
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
