@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
-import os
 import re
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
-import diptych.checkpoint
-from diptych.checkpoint import load_state, load_translator, save_state
+from diptych.checkpoint import load_state, load_translator
 from diptych.errors import InputError
-from diptych.files import atomic_write
-from diptych.methods.cyclegan import CycleGAN
-from diptych.registry import make_config
 from diptych.train import run as run_module
-from diptych.train.loop import DivergedError
-from diptych.train.run import Outcome, resume, train
-from diptych.train.settings import Settings, read_plan
-
-Start = Callable[..., Outcome]
-
-
-@pytest.fixture
-def start(picture_folders, tmp_path: Path) -> Start:
-    """Trains a small run; its folder is run/ unless `out` says otherwise."""
-    x, y = picture_folders()
-
-    def begin(config: dict[str, Any] | None = None, overwrite: bool = False, **run: Any) -> Outcome:
-        options = {"width": 4, "size": 32, "blocks": 1, "buffer_size": 2} | (config or {})
-        given = {"x": x, "y": y, "out": str(tmp_path / "run"), "device": "cpu", "workers": 0}
-        given |= {"precision": "fp32"} | run
-        if not given.keys() & {"steps", "epochs", "minutes"}:
-            given["steps"] = 4
-        config_ = make_config("cyclegan", options)
-        return train("cyclegan", config_, Settings(**given), overwrite=overwrite)
-
-    return begin
+from diptych.train.run import resume
+from diptych.train.settings import read_plan
 
 
 def _metrics(folder: Path) -> list[dict[str, Any]]:
@@ -55,19 +25,6 @@ def _metrics(folder: Path) -> list[dict[str, Any]]:
 
 def _losses(folder: Path) -> list[Any]:
     return [(line["step"], line["losses"]) for line in _metrics(folder)]
-
-
-def _at_step(monkeypatch: pytest.MonkeyPatch, step: int, action: Callable[[], Any]) -> None:
-    """Call `action` in the middle of the iteration after `step` of them."""
-    real = CycleGAN.iteration
-
-    def iteration(self: CycleGAN, batches: Any, clock: Any) -> Iterator[Any]:
-        for update in real(self, batches, clock):
-            if clock.step == step and update.group == "generators":
-                action()
-            yield update
-
-    monkeypatch.setattr(CycleGAN, "iteration", iteration)
 
 
 def _one_line(error: BaseException) -> str:
@@ -208,12 +165,12 @@ def test_what_cannot_be_used_leaves_nothing_behind(start, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_saves_at_the_iterations_end_and_resuming_changes_nothing(
-    start, tmp_path, monkeypatch, number
+    start, tmp_path, at_step, monkeypatch, number
 ):
     whole = start(steps=5, ema=0.9, out=str(tmp_path / "whole")).folder
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        _at_step(patch, 2, lambda: signal.raise_signal(number))
+        at_step(patch, 2, lambda: signal.raise_signal(number))
         outcome = start(steps=5, ema=0.9)
     assert (outcome.step, outcome.is_finished) == (3, False)
     assert signal.getsignal(number) is before
@@ -228,13 +185,13 @@ def test_an_interrupt_saves_at_the_iterations_end_and_resuming_changes_nothing(
 
 
 def test_a_second_interrupt_acts_at_once_and_the_checkpoint_before_stays(
-    start, tmp_path, monkeypatch
+    start, tmp_path, at_step, monkeypatch
 ):
     def twice() -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    _at_step(monkeypatch, 2, twice)
+    at_step(monkeypatch, 2, twice)
     with pytest.raises(KeyboardInterrupt):
         start(steps=5, checkpoint_every=1)
     assert load_state(tmp_path / "run")["step"] == 2
@@ -255,9 +212,9 @@ def test_resuming_a_finished_run_makes_up_for_a_report_that_a_kill_prevented(sta
     assert (folder / "report.html").exists()
 
 
-def test_resuming_with_changed_data_is_refused(start, tmp_path, monkeypatch):
+def test_resuming_with_changed_data_is_refused(start, tmp_path, at_step, monkeypatch):
     with monkeypatch.context() as patch:
-        _at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
+        at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
         folder = start(steps=3).folder
     Image.new("RGB", (32, 32)).save(tmp_path / "data" / "dark" / "new.png")
     with pytest.raises(InputError, match="files have changed") as caught:
@@ -270,110 +227,17 @@ def test_resuming_what_is_no_run_is_refused(tmp_path):
         resume(tmp_path)
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_again(start, tmp_path, monkeypatch):
+def test_a_run_killed_before_its_first_checkpoint_begins_again(
+    start, tmp_path, at_step, monkeypatch
+):
     with monkeypatch.context() as patch:
-        _at_step(patch, 2, lambda: (_ for _ in ()).throw(RuntimeError("the process dies")))
+        at_step(patch, 2, lambda: (_ for _ in ()).throw(RuntimeError("the process dies")))
         with pytest.raises(RuntimeError, match="dies"):
             start(steps=3)
     folder = tmp_path / "run"
     assert not (folder / "state.pt").exists()
     assert resume(folder).step == 3
     assert [line["step"] for line in _metrics(folder)] == [1, 2, 3]
-
-
-# --- what goes wrong ---------------------------------------------------------------
-
-
-def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_good_checkpoint(
-    start, monkeypatch, tmp_path
-):
-    real = CycleGAN._cycle
-
-    def spoilt(self: CycleGAN, C: Any, image: Any, cycled: Any) -> Any:
-        spoilt.calls += 1
-        return real(self, C, image, cycled) * (float("nan") if spoilt.calls > 6 else 1)
-
-    spoilt.calls = 0  # two a step: the fourth step is spoilt
-    monkeypatch.setattr(CycleGAN, "_cycle", spoilt)
-    with pytest.raises(DivergedError) as caught:
-        start(steps=6, checkpoint_every=2)
-    message = _one_line(caught.value)
-    assert message.startswith("cycle is nan at step 4")
-    assert "the checkpoint of step 2 is good" in message
-    state = load_state(tmp_path / "run")
-    assert state["step"] == 2
-    assert all(w.isfinite().all() for w in state["method"].values() if isinstance(w, torch.Tensor))
-
-
-class _Full:
-    """A file on a disk that fills up after `room` bytes."""
-
-    def __init__(self, file: IO[bytes], room: int) -> None:
-        self._file, self._room = file, room
-
-    def write(self, data: Any) -> int:
-        size = memoryview(data).nbytes
-        if size > self._room:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._room -= size
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "room"), [("state.new.pt", 0), ("state.new.pt", 5000), ("translator.safetensors", 100)]
-)
-def test_a_full_disk_leaves_the_last_checkpoint_and_room_to_go_on(
-    start, tmp_path, monkeypatch, name, room
-):
-    whole = start(steps=5, out=str(tmp_path / "whole")).folder
-    written = []
-
-    @contextmanager
-    def filling(path: Path) -> Iterator[Any]:
-        written.append(path.name)
-        with atomic_write(path) as file:
-            yield _Full(file, room) if written.count(name) == 2 and path.name == name else file
-
-    folder = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        patch.setattr(diptych.checkpoint, "atomic_write", filling)
-        with pytest.raises(InputError) as caught:
-            start(steps=5, checkpoint_every=2)
-    message = _one_line(caught.value)
-    assert "No space left on device" in message
-    assert str(folder) in message
-    assert load_state(folder)["step"] == 2
-    assert not list(folder.glob(".*")), "a temporary file takes room that is not there"
-    assert resume(folder).step == 5
-    assert _losses(folder) == _losses(whole)
-    translator = "translator.safetensors"
-    assert (folder / translator).read_bytes() == (whole / translator).read_bytes()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("damage", ["cut", "flip"])
-def test_a_damaged_state_falls_back_to_the_one_before_and_ends_with_the_same_bits(
-    start, tmp_path, monkeypatch, caplog, damage
-):
-    whole = start(steps=5, out=str(tmp_path / "whole")).folder
-    with monkeypatch.context() as patch:
-        _at_step(patch, 3, lambda: signal.raise_signal(signal.SIGINT))
-        folder = start(steps=5, checkpoint_every=2).folder
-    path = folder / "state.pt"
-    content = bytearray(path.read_bytes())
-    if damage == "cut":
-        del content[len(content) // 2 :]
-    else:
-        content[len(content) // 2] ^= 4
-    path.write_bytes(content)
-    with caplog.at_level(logging.WARNING, "diptych"):
-        assert resume(folder).step == 5
-    assert f"{path} is damaged" in caplog.text
-    assert _losses(folder) == _losses(whole)
 
 
 def test_settings_of_the_resumed_run_are_those_of_the_file(start, tmp_path):
@@ -384,10 +248,12 @@ def test_settings_of_the_resumed_run_are_those_of_the_file(start, tmp_path):
     assert (plan.resolved.device, plan.resolved.precision) == ("cpu", "fp32")
 
 
-def test_resume_can_take_another_number_of_workers_with_the_same_bits(start, tmp_path, monkeypatch):
+def test_resume_can_take_another_number_of_workers_with_the_same_bits(
+    start, tmp_path, at_step, monkeypatch
+):
     whole = start(steps=3, out=str(tmp_path / "whole")).folder
     with monkeypatch.context() as patch:
-        _at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
+        at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
         folder = start(steps=3).folder
     assert resume(folder, workers=1).step == 3
     assert _losses(folder) == _losses(whole)
@@ -402,26 +268,3 @@ def test_init_goes_on_from_another_runs_weights(start, tmp_path):
     moved = (ends["run"] - ends["first"]).abs().max().item()
     assert 0 < moved <= 2.1e-4  # one step of Adam from there
     assert (ends["fresh"] - ends["first"]).abs().max().item() > 2.1e-4
-
-
-def test_what_kills_left_of_temporary_files_is_removed(start, monkeypatch):
-    with monkeypatch.context() as patch:
-        _at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
-        folder = start(steps=2).folder
-    for leftover in (".state.new.pt.abcd1234", "samples/.00000000.png.abcd1234"):
-        (folder / leftover).write_bytes(b"torn")
-    (folder / ".keep").write_text("mine")
-    resume(folder)
-    assert [p.name for p in folder.glob(".*")] == [".keep"]
-    assert not list((folder / "samples").glob(".*"))
-
-
-def test_a_stale_new_state_is_the_newest_that_is_whole(start, monkeypatch):
-    with monkeypatch.context() as patch:
-        _at_step(patch, 1, lambda: signal.raise_signal(signal.SIGINT))
-        folder = start(steps=3).folder
-    newer = {k: v for k, v in load_state(folder).items() if k != "format"} | {"marker": 1}
-    save_state(folder, newer)
-    (folder / "state.pt").replace(folder / "state.new.pt")  # killed between the two renames
-    assert load_state(folder)["marker"] == 1
-    assert replace(resume(folder), folder=Path()) == Outcome(Path(), 3, 3)
