@@ -128,7 +128,7 @@ def _axes(frame: _Frame, unit: str) -> str:
             f'<path class="grid" d="M{_LEFT} {y:.1f}H{right}"/>'
             f'<text x="{_LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{_number(value)}</text>'
         )
-    for step in nice_ticks(*frame.x, about=4):
+    for step in nice_ticks(*frame.x, about=6):
         x = frame.across(step)
         # Past 90% of the width a centred number would leave the picture.
         anchor = "end" if x > _LEFT + 0.95 * (right - _LEFT) else "middle"

@@ -75,12 +75,15 @@ class TrainingProgress:
         for name, value in (losses or {}).items():
             before = self._losses.get(name, value)
             self._losses[name] = before + (value - before) * 2 / (_AVERAGED + 1)
-        if self._live is None and now - self._printed_at >= self._every_seconds:
+        is_due = now - self._printed_at >= self._every_seconds
+        if is_due and not self._console.is_terminal:
             self._print()
 
     def message(self, text: str) -> None:
         """Print a line of its own, above the display where there is one."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        # In a file it stays one line; on a terminal it breaks between words.
+        whole = not self._console.is_terminal
+        self._console.print(text, markup=False, highlight=False, soft_wrap=whole)
 
     @property
     def steps_per_second(self) -> float:

@@ -22,7 +22,7 @@ from diptych.errors import InputError
 from diptych.files import atomic_write_text
 from diptych.train.charts import COLOURS, Series, line_chart, smoothed
 from diptych.train.report_pictures import PaletteLike, palette_legend, viewer
-from diptych.train.report_scores import number, scores_section
+from diptych.train.report_scores import scores_section
 
 REPORT_FILE = "report.html"
 
@@ -52,8 +52,8 @@ def write_report(
         samples: (step, path of a grid that `write_grid` wrote); unreadable ones
             are named in the page.
         scores: see `scores_section`.
-        commands: shell commands by what they do; by default how to translate
-            and to score.
+        commands: shell commands by what they do; by default how to translate,
+            to score and to go on.
         machine: by default this one.
 
     The page stays below 3 MB: the newest pictures lossless if they fit, earlier
@@ -147,7 +147,8 @@ def _lede(title: str, metrics: Sequence[Mapping[str, Any]], machine: str) -> str
         text += f" in {duration(last['seconds'])}"
     speeds = sorted(m["images_per_second"] for m in metrics if m.get("images_per_second"))
     if speeds:
-        text += f", {number(float(speeds[len(speeds) // 2]))} images a second"
+        median = speeds[len(speeds) // 2]
+        text += f", {median:,.{1 if median < 100 else 0}f} images a second"
     return f"{escape(title)}. {text}, on {escape(machine)}."
 
 
@@ -187,7 +188,7 @@ def _charts(metrics: Sequence[Mapping[str, Any]]) -> str:
     figures = [_chart(title, lines, "loss, unweighted") for title, lines in charts.items()]
     rates = _series(metrics, "learning_rates")
     if any(len(set(series.values)) > 1 for series in rates):
-        figures.append(_chart("Learning rate", _merged(rates), "per step", smooth=False))
+        figures.append(_chart("Learning rate", _merged(rates), "rate", smooth=False))
     if not figures:
         return ""
     note = (
@@ -196,7 +197,8 @@ def _charts(metrics: Sequence[Mapping[str, Any]]) -> str:
         if any(len(line.steps) >= 20 for lines in charts.values() for line in lines)
         else ""
     )
-    return f'<div class="charts">{"".join(figures)}</div><p class="quiet after">{note}</p>'
+    figures.append(f'<p class="quiet">{note}</p>' if note else "")
+    return f'<div class="charts">{"".join(figures)}</div>'
 
 
 def _merged(rates: Sequence[Series]) -> list[Series]:
@@ -232,6 +234,7 @@ def _default_commands(folder: Path, domains: Sequence[str]) -> dict[str, str]:
     return {
         "Translate": f"diptych translate {run} photo.jpg --to {to} --out translated/",
         "Score": f"diptych evaluate {run}",
+        "Go on after a stop": f"diptych train --resume {run}",
     }
 
 

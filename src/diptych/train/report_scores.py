@@ -8,7 +8,10 @@ from html import escape
 from typing import Any
 
 MEANINGS = {
-    "kid": ("KID", "distance between the sets of features; 0 is no difference, lower is better"),
+    "images": ("Images", "translated and scored"),
+    "kid": ("KID", "distance between the sets' features; 0 is no difference, lower is better"),
+    "kid_untranslated": ("KID of the inputs", "untranslated: what a translation has to beat"),
+    "kid_of_real": ("KID of real images", "of the training set: what a perfect one would have"),
     "fid": ("FID", "Fréchet distance between the features' Gaussians; lower is better"),
     "cycle": ("Cycle error", "mean |there and back again − original|, 0 to 1; lower is better"),
     "l1": ("L1", "mean |translation − truth|, 0 to 1; lower is better"),
@@ -21,7 +24,7 @@ MEANINGS = {
 }
 """Names and explanations of the scores that this project computes, by their key."""
 
-_DETAIL_KEYS = {"per_class", "classes", "by_class", "iou_per_class", "accuracy_per_class"}
+_DETAIL_KEYS = {"per_class", "accuracy_per_class", "iou_per_class"}
 _VALUE_KEYS = ("mean", "value", "why_not")
 _Row = tuple[str, ...]
 
@@ -32,21 +35,34 @@ def scores_section(scores: Mapping[str, Any]) -> str:
     A score is a number, a text, a list, or a mapping with a `mean` (and `std`),
     a `value` or a `why_not`; what else such a mapping holds is set below it.
     Deeper mappings become rows named by their path. Top-level values that are
-    no mappings are told in a line above.
+    no mappings are told in the text above.
     """
     columns = {name: dict(_leaves(part)) for name, part in scores.items() if _is_branch(part)}
     rows = list(dict.fromkeys(path for leaves in columns.values() for path in leaves))
     main = [path for path in rows if not _is_detail(path)]
     details = [path for path in rows if _is_detail(path)]
-    facts = [
-        f"{_words(name)}: {_cell(value)}" for name, value in scores.items() if not _is_branch(value)
-    ]
-    parts = [f'<p class="quiet">{". ".join(facts)}.</p>'] if facts else []
+    facts = {name: value for name, value in scores.items() if not _is_branch(value)}
+    parts = [f'<p class="quiet">{_facts(facts)}</p>'] if facts else []
     if main:
         parts.append(_table(columns, main))
     if details:
         parts.append(f"<details><summary>In detail</summary>{_table(columns, details)}</details>")
     return "".join(parts)
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    """Short values as "Name: value", the sentences of a list as they are."""
+    texts = []
+    for name, value in facts.items():
+        if isinstance(value, list | tuple):
+            texts += [_sentence(_plain(entry)) for entry in value]
+        else:
+            texts.append(f"{_sentence(_words(name))}: {_cell(value, set())}")
+    return "".join(f"{text.rstrip('.')}. " for text in texts).strip()
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def number(value: float) -> str:
@@ -79,27 +95,30 @@ def _is_detail(path: _Row) -> bool:
 
 def _table(columns: Mapping[str, Mapping[_Row, Any]], rows: list[_Row]) -> str:
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    told: dict[str, set[str]] = {name: set() for name in columns}
     lines = []
     for path in rows:
         cells = "".join(
-            f"<td>{_cell(leaves[path]) if path in leaves else '–'}</td>"
-            for leaves in columns.values()
+            f"<td>{_cell(leaves[path], told[name]) if path in leaves else '–'}</td>"
+            for name, leaves in columns.items()
         )
         lines.append(f'<tr><th scope="row">{_heading(path)}</th>{cells}</tr>')
+    few = ' class="few"' if len(columns) <= 3 else ""
     return (
-        f'<div class="wide"><table><thead><tr><th></th>{heads}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f'<div class="wide"><table{few} style="--columns:{len(columns)}">'
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
 def _heading(path: _Row) -> str:
     name, meaning = MEANINGS.get(path[-1], (None, ""))
-    before = [_words(part) for part in path[:-1] if part not in _DETAIL_KEYS]
-    title = " · ".join([*before, escape(name) if name else _words(path[-1])])
+    before = [_words(part) for part in path[:-1]]
+    title = _sentence(" · ".join([*before, escape(name) if name else _words(path[-1])]))
     return title + (f"<small>{escape(meaning)}</small>" if meaning and not before else "")
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, told: set[str]) -> str:
+    """A score, and in small print what is not yet `told` in its column."""
     if not isinstance(value, Mapping):
         return _plain(value)
     if value.get("why_not"):
@@ -107,12 +126,15 @@ def _cell(value: Any) -> str:
     text = _plain(value.get("mean", value.get("value")))
     if value.get("std") is not None:
         text += f" ± {_plain(value['std'])}"
-    rest = [
+    rest = ", ".join(
         f"{_words(name)} {_plain(entry)}"
         for name, entry in value.items()
         if name not in ("mean", "value", "std", "why_not") and not isinstance(entry, Mapping)
-    ]
-    return text + (f"<small>{', '.join(rest)}</small>" if rest else "")
+    )
+    if not rest or rest in told:
+        return text
+    told.add(rest)
+    return f"{text}<small>{rest}</small>"
 
 
 def _plain(value: Any) -> str:
