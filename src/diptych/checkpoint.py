@@ -37,6 +37,8 @@ TRANSLATOR_FILE = "translator.safetensors"
 STATE_FILE = "state.pt"
 NEW_STATE_FILE = "state.new.pt"
 PREVIOUS_STATE_FILE = "state.previous.pt"
+STATE_FILES = (NEW_STATE_FILE, STATE_FILE, PREVIOUS_STATE_FILE)
+"""Newest first; state.new.pt is there only if the process died before it was renamed."""
 
 # What one flipped bit makes zipfile and torch raise: it may claim another compression,
 # an encryption, or a name that is no text.
@@ -85,9 +87,7 @@ def load_state(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: there is none, or another version of Diptych wrote it.
     """
-    # state.new.pt is whole where it exists: the process died before it was renamed.
-    names = (NEW_STATE_FILE, STATE_FILE, PREVIOUS_STATE_FILE)
-    paths = [folder / name for name in names if (folder / name).exists()]
+    paths = [folder / name for name in STATE_FILES if (folder / name).exists()]
     if not paths:
         raise InputError(f"{folder} holds no {STATE_FILE}: is it a run's folder?")
     for path in paths:

@@ -42,7 +42,8 @@ def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
 def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
     """Remove what killed processes left of `atomic_write` to the files `names` in `folder`.
 
-    `names` may hold wildcards (`*.png`). For a folder that no other process writes to. A leftover may be as large as its file.
+    `names` may hold wildcards (`*.png`). For a folder that no other process
+    writes to. A leftover may be as large as its file.
     """
     for name in names:
         for leftover in folder.glob(f".{name}.????????"):  # mkstemp's eight characters

@@ -95,7 +95,7 @@ class Group:
     """Layers that several of them share are counted once."""
     lr: float
     betas: tuple[float, float] = (0.5, 0.999)
-    """Adam's; the first is the momentum of the others."""
+    """Adam's; the first is also SGD's momentum. RMSprop has none."""
     optimiser: Literal["adam", "rmsprop", "sgd"] = "adam"
     decay_from: float = 1.0
     """Share of the budget after which the rate falls linearly to 0; 1 is never."""

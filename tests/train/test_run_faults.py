@@ -57,6 +57,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_good_checkpoint(
     state = load_state(tmp_path / "run")
     assert state["step"] == 2
     assert all(w.isfinite().all() for w in state["method"].values() if isinstance(w, torch.Tensor))
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000  # its curves show how
 
 
 class _Full:
@@ -151,3 +152,23 @@ def test_a_stale_new_state_is_the_newest_that_is_whole(start, at_step, monkeypat
     (folder / "state.pt").replace(folder / "state.new.pt")  # killed between the two renames
     assert load_state(folder)["marker"] == 1
     assert replace(resume(folder), folder=Path()) == Outcome(Path(), 3, 3)
+
+
+def test_a_run_is_not_begun_from_the_run_that_it_would_overwrite(start, tmp_path):
+    start(steps=2)
+    before = (tmp_path / "run" / "state.pt").read_bytes()
+    with pytest.raises(InputError, match="is the run to be overwritten: give another --out"):
+        start(steps=2, init=str(tmp_path / "run"), overwrite=True)
+    assert (tmp_path / "run" / "state.pt").read_bytes() == before
+
+
+def test_parts_that_the_init_run_lacks_start_afresh_and_are_named(start, tmp_path, caplog):
+    start(steps=2)
+    with caplog.at_level(logging.WARNING, logger="diptych"):
+        start(
+            {"cycle_loss": "adversarial"},
+            steps=2,
+            init=str(tmp_path / "run"),
+            out=str(tmp_path / "second"),
+        )
+    assert "has no C_X, C_Y: they start afresh" in caplog.text

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from diptych.checkpoint import (
-    NEW_STATE_FILE,
-    PREVIOUS_STATE_FILE,
     STATE_FILE,
+    STATE_FILES,
     TRANSLATOR_FILE,
     load_state,
 )
@@ -22,6 +21,7 @@ from diptych.errors import InputError
 from diptych.files import remove_leftovers
 from diptych.train.device import find_device, find_precision
 from diptych.train.log import EVENTS_FOLDER, METRICS_FILE
+from diptych.train.loop import DivergedError
 from diptych.train.report import REPORT_FILE
 from diptych.train.settings import CONFIG_FILE, Plan, Resolved, Settings, read_plan, write_plan
 from diptych.train.sitting import Sitting
@@ -30,8 +30,7 @@ from diptych.train.trainer import Trainer
 
 DEFAULT_EPOCHS = 200.0
 """Zhu et al. 2017, Sec. 4: 100 at a constant rate and 100 decaying."""
-_STATE_FILES = (STATE_FILE, NEW_STATE_FILE, PREVIOUS_STATE_FILE)
-_OWN_FILES = (*_STATE_FILES, CONFIG_FILE, TRANSLATOR_FILE, METRICS_FILE, REPORT_FILE, SCORES_FILE)
+_OWN_FILES = (*STATE_FILES, CONFIG_FILE, TRANSLATOR_FILE, METRICS_FILE, REPORT_FILE, SCORES_FILE)
 _OWN_FOLDERS = (SAMPLES_FOLDER, EVENTS_FOLDER)
 _WARM_UP_STEPS = 2
 _MEASURED_STEPS = 5
@@ -69,6 +68,8 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
     data = _open(settings, config.size)
     folder = Path(settings.out or f"runs/{method}-{_slug(data.source)}")
     _check_free(folder, overwrite)
+    if settings.init is not None and Path(settings.init).resolve() == folder.resolve():
+        raise InputError(f"--init {settings.init} is the run to be overwritten: give another --out")
     resolved = Resolved(
         domains=data.domains,
         fingerprint=data.fingerprint,
@@ -104,7 +105,7 @@ def resume(folder: Path, *, device: str | None = None, workers: int | None = Non
         run=replace(plan.run, workers=plan.run.workers if workers is None else workers),
         resolved=replace(plan.resolved, device=str(find_device(device or plan.resolved.device))),
     )
-    has_state = any((folder / name).exists() for name in _STATE_FILES)
+    has_state = any((folder / name).exists() for name in STATE_FILES)
     state = load_state(folder) if has_state else None  # None: killed before its first checkpoint
     if state is not None and plan.resolved.steps and state["step"] >= plan.resolved.steps:
         if not _has_current_report(folder):  # killed after its last checkpoint
@@ -150,7 +151,11 @@ def _go(
             trainer.close()
             trainer = Trainer(plan, data)  # from the seed again: measuring left no trace
         sitting = Sitting(folder, plan, data, trainer)
-        sitting.run(resume_at)
+        try:
+            sitting.run(resume_at)
+        except DivergedError:  # its curves show how
+            summarise(folder, notes=_notes(data, trainer), palettes=data.palettes)
+            raise
     finally:
         trainer.close()
     summarise(folder, notes=_notes(data, trainer), palettes=data.palettes)

@@ -60,7 +60,7 @@ class Sitting:
             began = time.monotonic() - log.seconds_before
             while trainer.clock.step < self.steps and not interrupt.requested:
                 self._step(log, progress, began)
-        self._save()
+            self._save()
 
     def _step(self, log: RunLog, progress: TrainingProgress, began: float) -> None:
         trainer = self.trainer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.checkpoint import (
-    STATE_FILE,
+    STATE_FILES,
     inference_weights,
     load_state,
     load_weights,
@@ -27,6 +28,8 @@ from diptych.train.loop import train_iteration
 from diptych.train.optimisers import GroupOptimiser
 from diptych.train.settings import Plan
 from diptych.types import Clock, Method
+
+_log = logging.getLogger("diptych")
 
 
 class Trainer:
@@ -158,7 +161,7 @@ def _start_from(method: nn.Module, source: Path) -> None:
 
     Histories of generated images stay behind: they show other data.
     """
-    if not (source / STATE_FILE).exists():
+    if not any((source / name).exists() for name in STATE_FILES):
         load_weights(method, read_translator(source)[0], str(source))
         return
     theirs = load_state(source)["method"]
@@ -170,4 +173,10 @@ def _start_from(method: nn.Module, source: Path) -> None:
             f"--init {source} does not fit this configuration: {odd[0]} has another name or"
             f" shape; give the options in {source / 'config.toml'}"
         )
+    fresh = sorted(
+        {name.split(".")[0] for name, w in own.items() if isinstance(w, Tensor)}
+        - {name.split(".")[0] for name in weights}
+    )
+    if fresh:
+        _log.warning("--init %s has no %s: they start afresh", source, ", ".join(fresh))
     method.load_state_dict(weights, strict=False)
