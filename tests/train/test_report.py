@@ -350,9 +350,11 @@ def test_a_run_without_metrics_or_pictures_has_a_page(tmp_path: Path) -> None:
 def test_options_off_their_default_are_marked(tmp_path: Path) -> None:
     html = write(
         tmp_path,
-        config={"seed": 0, "config": {"width": 16, "size": 256}},
-        defaults={"seed": 0, "config": {"width": 64, "size": 256}},
+        config={"seed": 0, "run": {"steps": 9}, "config": {"width": 16, "size": 256}},
+        defaults={"seed": 0, "run": {"steps": None}, "config": {"width": 64, "size": 256}},
     )
+    assert re.findall(r"<div><h3>(\w+)", html) == ["run", "config"]
+    assert "<dt>seed</dt><dd>0</dd><dt>steps</dt><dd>9</dd>" in html
     assert html.count('class="changed"') == 1
     assert '<dt>width</dt><dd class="changed">16<small>default 64</small></dd>' in html
     assert "<dt>size</dt><dd>256</dd>" in html

@@ -239,25 +239,28 @@ def _default_commands(folder: Path, domains: Sequence[str]) -> dict[str, str]:
 
 
 def _configuration(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """A list a section; top-level options come first, under "run"."""
-    plain = {name: value for name, value in config.items() if not isinstance(value, Mapping)}
-    sections = [("run", plain, defaults)] if plain else []
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            known = defaults.get(name, {})
-            sections.append((name, dict(value), known if isinstance(known, Mapping) else {}))
+    """A list a section; options outside any section join "run"."""
+    sections: dict[str, dict[str, Any]] = {"run": {}}
+    known: dict[str, dict[str, Any]] = {"run": {}}
+    for target, table in ((sections, config), (known, defaults)):
+        for name, value in table.items():
+            if isinstance(value, Mapping):
+                target.setdefault(name, {}).update(value)
+            else:
+                target["run"][name] = value
     lists = [
         f"<div><h3>{escape(name)}</h3><dl>"
-        + "".join(_option(key, value, known) for key, value in options.items())
+        + "".join(_option(key, value, known.get(name, {})) for key, value in options.items())
         + "</dl></div>"
-        for name, options, known in sections
+        for name, options in sections.items()
         if options
     ]
     return f'<div class="config">{"".join(lists)}</div>' if lists else ""
 
 
 def _option(name: str, value: Any, defaults: Mapping[str, Any]) -> str:
-    changed = name in defaults and defaults[name] != value
+    # An option that is unset by default has nothing to differ from.
+    changed = defaults.get(name) is not None and defaults[name] != value
     mark = ' class="changed"' if changed else ""
     before = f"<small>default {_value(defaults[name])}</small>" if changed else ""
     return f"<dt>{escape(name)}</dt><dd{mark}>{_value(value)}{before}</dd>"
