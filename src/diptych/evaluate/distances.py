@@ -33,13 +33,13 @@ def kid(real: Tensor, fake: Tensor, *, seed: int = 0) -> dict[str, Any]:
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(MOST_IN_SUBSET, smaller // 2)
-    with torch.random.fork_rng(), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # It says that it keeps all features in memory: for its use here, they are there anyway.
         warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance`")
         metric = KernelInceptionDistance(
             feature=_Given(real.shape[1]), subsets=SUBSETS, subset_size=size
         )
-        torch.manual_seed(seed)  # it draws the subsets from the global state
+        torch.default_generator.manual_seed(seed)  # it draws the subsets from the global state
         metric.update(real.double(), real=True)
         metric.update(fake.double(), real=False)
         mean, std = metric.compute()

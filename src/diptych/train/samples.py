@@ -33,7 +33,8 @@ class Samples:
             return None
         was_training = method.training
         # no_grad rather than inference_mode: some methods optimise while translating.
-        with torch.random.fork_rng(), torch.no_grad():
+        forked = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=forked), torch.no_grad():
             method.eval()
             if len(self._domains) == 2:
                 grid = self._both_directions(method, device)

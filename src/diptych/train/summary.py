@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from diptych.data import Palette
+from diptych.registry import method_class
 from diptych.train.log import METRICS_FILE, read_metrics
 from diptych.train.report import write_report
 from diptych.train.settings import read_plan
@@ -30,7 +31,7 @@ def summarise(
     tables = {"config": plan.config, "run": plan.run}
     return write_report(
         folder,
-        title=f"{plan.method} on {plan.run.data or f'{plan.run.x} and {plan.run.y}'}",
+        title=f"{method_class(plan.method).__name__} on {plan.run.data or f'{plan.run.x} and {plan.run.y}'}",
         domains=plan.resolved.domains,
         config={"method": plan.method}
         | {name: _given(table) for name, table in (tables | {"resolved": plan.resolved}).items()},
