@@ -94,7 +94,11 @@ def _steps(data: Data, precision: Precision) -> Iterator[dict[str, Callable[[], 
     x, y = (reference.read_tiles(images) for images in data.train.domains)
     config, settings = product_options(SAMPLES[0], seed=0, steps=_FAR, precision=precision)
     resolved = Resolved(
-        domains=data.domains, fingerprint=data.fingerprint, precision=precision, device="cpu"
+        threads=torch.get_num_threads(),
+        domains=data.domains,
+        fingerprint=data.fingerprint,
+        precision=precision,
+        device="cpu",
     )
     plan = Plan(method=METHOD, config=config, run=settings, resolved=resolved)
     trainer = Trainer(plan, data)

@@ -200,7 +200,12 @@ def _plan(name: str, options: Mapping[str, Any], data: Data, **run: Any) -> Plan
         config=make_config(name, TINY | options),
         run=Settings(workers=0, **run),
         resolved=Resolved(
-            domains=data.domains, fingerprint="", steps=5, precision=precision, device="cpu"
+            threads=torch.get_num_threads(),
+            domains=data.domains,
+            fingerprint="",
+            steps=5,
+            precision=precision,
+            device="cpu",
         ),
     )
 

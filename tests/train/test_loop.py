@@ -183,7 +183,12 @@ def _plan(data: Data, **options: Any) -> Plan:
         config=config,
         run=Settings(workers=0, **options),
         resolved=Resolved(
-            domains=data.domains, fingerprint="f", steps=10, precision=precision, device="cpu"
+            threads=torch.get_num_threads(),
+            domains=data.domains,
+            fingerprint="f",
+            steps=10,
+            precision=precision,
+            device="cpu",
         ),
     )
 

@@ -268,3 +268,14 @@ def test_init_goes_on_from_another_runs_weights(start, tmp_path):
     moved = (ends["run"] - ends["first"]).abs().max().item()
     assert 0 < moved <= 2.1e-4  # one step of Adam from there
     assert (ends["fresh"] - ends["first"]).abs().max().item() > 2.1e-4
+
+
+def test_a_run_keeps_its_number_of_threads_and_gives_back_the_process_its_own(
+    start, at_step, monkeypatch
+):
+    before, seen = torch.get_num_threads(), []
+    at_step(monkeypatch, 1, lambda: seen.append(torch.get_num_threads()))
+    outcome = start(steps=2, threads=3)
+    assert seen == [3]
+    assert torch.get_num_threads() == before
+    assert read_plan(outcome.folder).resolved.threads == 3

@@ -18,7 +18,12 @@ PLAN = Plan(
     config=Config(width=8, size=64, identity_weight=0.5, blocks=None),
     run=Settings(x="a", y="b", names=("left", "right"), steps=10, ema=0.99),
     resolved=Resolved(
-        domains=("left", "right"), fingerprint="abc", steps=10, precision="bf16", device="cpu"
+        threads=2,
+        domains=("left", "right"),
+        fingerprint="abc",
+        steps=10,
+        precision="bf16",
+        device="cpu",
     ),
 )
 

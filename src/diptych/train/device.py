@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -61,6 +61,17 @@ def make_autocast(
     if precision == "fp32":
         return nullcontext
     return lambda: torch.autocast(device.type, dtype=_DTYPES[precision])
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """`count` threads compute inside the block, and as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _bf16_speedup() -> float:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from diptych.checkpoint import (
     STATE_FILE,
     STATE_FILES,
@@ -19,7 +21,7 @@ from diptych.checkpoint import (
 from diptych.data import Data, open_data
 from diptych.errors import InputError
 from diptych.files import remove_leftovers
-from diptych.train.device import find_device, find_precision
+from diptych.train.device import cpu_threads, find_device, find_precision
 from diptych.train.log import EVENTS_FOLDER, METRICS_FILE
 from diptych.train.loop import DivergedError
 from diptych.train.report import REPORT_FILE
@@ -76,6 +78,7 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
         steps=settings.steps,
         precision=find_precision(settings.precision, device),
         device=str(device),
+        threads=settings.threads or torch.get_num_threads(),
     )
     plan = Plan(method=method, config=config, run=settings, resolved=resolved)
     trainer = Trainer(plan, data)  # before anything is written: what is wrong shows here
@@ -84,7 +87,8 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
         plan = replace(plan, resolved=replace(resolved, steps=steps))
     _clear(folder)
     _sweep(folder)
-    return _go(folder, plan, data, trainer, started, resume_at=None)
+    with cpu_threads(plan.resolved.threads):
+        return _go(folder, plan, data, trainer, started, resume_at=None)
 
 
 def resume(folder: Path, *, device: str | None = None, workers: int | None = None) -> Outcome:
@@ -118,7 +122,8 @@ def resume(folder: Path, *, device: str | None = None, workers: int | None = Non
             f" put them back, or begin a new run with --init {folder}"
         )
     trainer = Trainer(plan, data, state)
-    return _go(folder, plan, data, trainer, started, resume_at=trainer.clock.step)
+    with cpu_threads(plan.resolved.threads):
+        return _go(folder, plan, data, trainer, started, resume_at=trainer.clock.step)
 
 
 def _sweep(folder: Path) -> None:

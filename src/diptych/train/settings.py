@@ -53,6 +53,8 @@ class Settings:
     """Of the forward passes; auto takes bf16 where the device is fast at it."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes the fastest there is."""
+    threads: int | None = None
+    """CPU threads; all cores by default. One is often the fastest for small images in bf16."""
     workers: int | None = None
     """Processes that decode images ahead; 0 decodes in this one. By default up to 4."""
     init: str | None = None
@@ -64,7 +66,7 @@ class Settings:
         budgets = [b for b in ("steps", "epochs", "minutes") if vars(self)[b] is not None]
         if len(budgets) > 1:
             raise InputError(f"give one budget, not --{' and --'.join(budgets)}")
-        for name in (*budgets, "checkpoint_every", "sample_every"):
+        for name in (*budgets, "checkpoint_every", "sample_every", "threads"):
             value = vars(self)[name]
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{_flag(name)} is {value}: it must be above 0")
@@ -89,6 +91,8 @@ class Resolved:
     """As measured for a budget in minutes."""
     precision: Precision
     device: str
+    threads: int
+    """Of the CPU: sums are rounded in their order, so the run's bits depend on it."""
     version: str = __version__
     """Of Diptych."""
 

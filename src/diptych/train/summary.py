@@ -28,10 +28,11 @@ def summarise(
     """
     plan = read_plan(folder)
     scores = folder / SCORES_FILE
+    data = plan.run.data or f"{plan.run.x} and {plan.run.y}"
     tables = {"config": plan.config, "run": plan.run}
     return write_report(
         folder,
-        title=f"{method_class(plan.method).__name__} on {plan.run.data or f'{plan.run.x} and {plan.run.y}'}",
+        title=f"{method_class(plan.method).__name__} on {data}",
         domains=plan.resolved.domains,
         config={"method": plan.method}
         | {name: _given(table) for name, table in (tables | {"resolved": plan.resolved}).items()},
