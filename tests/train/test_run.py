@@ -279,3 +279,11 @@ def test_a_run_keeps_its_number_of_threads_and_gives_back_the_process_its_own(
     assert seen == [3]
     assert torch.get_num_threads() == before
     assert read_plan(outcome.folder).resolved.threads == 3
+
+
+def test_lr_scale_multiplies_every_rate(start):
+    outcome = start(steps=4, lr_scale=3.0)
+    lines = (outcome.folder / "metrics.jsonl").read_text().splitlines()
+    rates = [json.loads(line)["learning_rates"] for line in lines]
+    # Three times 2e-4 up to half of the budget; at three quarters, half of that.
+    assert [rate["generators"] for rate in rates] == pytest.approx([6e-4, 6e-4, 6e-4, 3e-4])

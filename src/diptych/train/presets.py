@@ -9,8 +9,9 @@ from diptych.types import Recipe
 PRESETS: Mapping[str, Recipe] = {
     "paper": Recipe("each method as its paper trains it"),
     "fast": Recipe(
-        "good pictures within minutes, on a CPU too: 64 pixels, 32 channels, averaged weights",
-        config={"size": 64, "width": 32},
-        run={"ema": 0.99},
+        "good pictures within minutes, on a CPU too: 64 pixels, 32 channels, batches of 4 at"
+        " three times the learning rate, averaged weights",
+        config={"size": 64, "width": 32, "batch_size": 4},
+        run={"lr_scale": 3.0, "ema": 0.999},
     ),
 }

@@ -59,6 +59,8 @@ class Settings:
     """Processes that decode images ahead; 0 decodes in this one. By default up to 4."""
     init: str | None = None
     """A run's folder or translator file whose weights to start from."""
+    lr_scale: float = 1.0
+    """Multiplies the method's learning rates, as larger batches allow."""
     ema: float = 0.0
     """Decay of the average of weights that is saved for translating; 0 is none, 0.999 usual."""
 
@@ -70,6 +72,8 @@ class Settings:
             value = vars(self)[name]
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{_flag(name)} is {value}: it must be above 0")
+        if not 0 < self.lr_scale < math.inf:
+            raise InputError(f"--lr-scale is {self.lr_scale}: it must be above 0")
         if not 0 <= self.ema < 1:
             raise InputError(f"--ema is {self.ema}: it must be from 0 to below 1")
         for name in ("seed", "workers", "load_size"):

@@ -29,16 +29,17 @@ def summarise(
     plan = read_plan(folder)
     scores = folder / SCORES_FILE
     data = plan.run.data or f"{plan.run.x} and {plan.run.y}"
-    tables = {"config": plan.config, "run": plan.run}
+    resolved = _given(plan.resolved)
     return write_report(
         folder,
         title=f"{method_class(plan.method).__name__} on {data}",
         domains=plan.resolved.domains,
-        config={"method": plan.method}
-        | {name: _given(table) for name, table in (tables | {"resolved": plan.resolved}).items()},
-        defaults={"method": plan.method}
-        | {name: _defaults(table) for name, table in tables.items()}
-        | {"resolved": _given(plan.resolved)},
+        config={plan.method: _given(plan.config), "run": _given(plan.run), "resolved": resolved},
+        defaults={
+            plan.method: _defaults(plan.config),
+            "run": _defaults(plan.run),
+            "resolved": resolved,
+        },
         metrics=read_metrics(folder / METRICS_FILE),
         samples=[
             (int(path.stem), path) for path in sorted((folder / SAMPLES_FOLDER).glob("*.png"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,7 +49,9 @@ class Trainer:
         self.method = _place(method, self.device, self._layout).train()
         self._as_method = cast(Method, self.method)
         self.optimisers = {
-            name: GroupOptimiser(group, is_scaled=precision == "fp16")
+            name: GroupOptimiser(
+                replace(group, lr=group.lr * run.lr_scale), is_scaled=precision == "fp16"
+            )
             for name, group in self._as_method.groups().items()
         }
         self.clock = Clock(0, 0.0, torch.Generator().manual_seed(run.seed))
