@@ -24,8 +24,8 @@ help:
 	@echo "make clean     remove what these made, but no run"
 
 demo: $(stamp)
-	$(python) -m diptych train cyclegan --data $(DATA) --preset fast --minutes $(MINUTES) \
-	  --out runs/demo --overwrite
+	$(python) -m diptych train cyclegan --data $(DATA) --preset fast --identity-weight 0.5 \
+	  --minutes $(MINUTES) --out runs/demo --overwrite
 
 test: lint
 	$(python) -m pytest $(TESTS)

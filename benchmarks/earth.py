@@ -73,7 +73,13 @@ def _run_one(
     place: Place, job: Job, steps: int, speed: dict[str, Any], known: dict[str, Any]
 ) -> None:
     folder = place.folder(job)
-    seconds = train_job(job, folder, steps, speed["product_precision"])
+    seconds = train_job(
+        job,
+        folder,
+        steps,
+        precision=speed["product_precision"],
+        threads=speed["product_threads"],
+    )
     data = job.data()
     scores = evaluate(load_job(job, folder, data.domains), data, "test", size=SIZE)
     write_json(
@@ -85,6 +91,9 @@ def _run_one(
             "steps": steps,
             "seconds": seconds,
             "precision": speed["product_precision"] if job.system == "product" else "fp32",
+            "training_threads": speed["product_threads"]
+            if job.system == "product"
+            else torch.get_num_threads(),
             "data_fingerprint": data.fingerprint,
             "scores": scores.as_json(),
         }

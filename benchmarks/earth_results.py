@@ -91,8 +91,8 @@ def _speed_lines(place: Place) -> Iterator[str]:
     yield ""
     yield (
         f"Product over reference: {speed['product_speedup']:.2f} times the steps a second"
-        f" ({speed['product_precision']} against fp32; {speed['machine']};"
-        f" {speed['threads']} threads; torch {speed['versions']['torch']};"
+        f" ({speed['product_precision']} on {speed['product_threads']} threads against fp32 on"
+        f" {speed['threads']}; {speed['machine']}; torch {speed['versions']['torch']};"
         f" commit {speed['commit'][:10]})."
     )
 

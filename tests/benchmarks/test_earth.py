@@ -17,6 +17,7 @@ from diptych.train.loop import DivergedError
 SPEED: dict[str, Any] = {
     "minutes": 10.0,
     "product_precision": "bf16",
+    "product_threads": 1,
     "product_speedup": 2.5,
     "machine": "a machine",
     "threads": 2,
