@@ -5,7 +5,7 @@
 
 PYTHON ?=
 TORCH_INDEX ?=
-MINUTES ?= 5
+MINUTES ?= 4.5
 DATA ?= sample:earth-climate
 TESTS ?= tests
 
@@ -24,7 +24,7 @@ help:
 	@echo "make clean     remove what these made, but no run"
 
 demo: $(stamp)
-	$(python) -m diptych train cyclegan --data $(DATA) --preset fast --identity-weight 0.5 \
+	$(python) -m diptych train cyclegan --data $(DATA) --preset fast --identity-weight 0.1 \
 	  --minutes $(MINUTES) --out runs/demo --overwrite
 
 test: lint
