@@ -90,13 +90,16 @@ def load_state(folder: Path) -> dict[str, Any]:
     paths = [folder / name for name in STATE_FILES if (folder / name).exists()]
     if not paths:
         raise InputError(f"{folder} holds no {STATE_FILE}: is it a run's folder?")
+    damaged: list[str] = []
     for path in paths:
         try:
             state = _read_state(path)
         except _DAMAGE as error:
-            damage = str(error).partition("\n")[0]
-            _log.warning("%s is damaged (%s): trying the checkpoint before it", path, damage)
+            cause = str(error).partition("\n")[0]
+            damaged.append(f"{path} is damaged ({cause})")
             continue
+        for damage in damaged:
+            _log.warning("%s: took the checkpoint before it", damage)
         if state.get("format") != FORMAT:
             raise InputError(
                 f"{path} has format {state.get('format')}, this version of Diptych reads"
@@ -107,7 +110,7 @@ def load_state(folder: Path) -> dict[str, Any]:
                 _take_over(folder)
         return state
     raise InputError(
-        f"{paths[0]} is damaged and there is no good checkpoint beside it:"
+        f"{damaged[0]} and there is no good checkpoint beside it:"
         " start the run again with --overwrite"
     )
 

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for input that cannot be used,
     1 for training that diverged, 130 for an interrupt."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    _set_up_log()
     try:
-        return _dispatch(arguments)
+        with _messages():
+            return _dispatch(arguments)
     except InputError as error:
         return _complain(str(error))
     except BrokenPipeError:  # the reader of a pipe has seen enough
@@ -391,14 +391,16 @@ def _parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:
 
 
 def _unboxed(text: str) -> str:
-    """The first paragraph of what tyro says in a box, as one line."""
+    """The first paragraph of what tyro says in a box, as one line.
+
+    The box is drawn in lines or, where the encoding has none, in ASCII.
+    """
     lines: list[str] = []
-    for line in text.splitlines():
-        inside = line.strip().strip("│╭╮╰╯").strip()
-        if line.startswith("╰") or (lines and set(inside) <= {"─"}):
+    for line in text.splitlines()[1:]:  # the first holds the box's title
+        if set(line) - set("│╰╯─- "):
+            lines.append(line.strip("│ "))
+        elif lines:  # the rule below the paragraph, or the end of the box
             break
-        if not line.startswith("╭"):
-            lines.append(inside)
     return re.sub(r"^Error parsing (config|run|choices): ", "", " ".join(lines))
 
 
@@ -414,14 +416,17 @@ def _needs(method: str) -> str:
     return str(vars(method_class(method))["batch_type"].__name__).lower()
 
 
-def _set_up_log() -> None:
+@contextlib.contextmanager
+def _messages() -> Iterator[None]:
     """The library's own messages on standard error, as plain lines."""
-    if not _log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        _log.addHandler(handler)
-        _log.setLevel(logging.INFO)
-        _log.propagate = False
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
 
 
 def _complain(message: str, code: int = 2) -> int:

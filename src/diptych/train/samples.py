@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from diptych.data import Data, Split, evaluation_images, evaluation_pairs
+from diptych.errors import InputError
 from diptych.train.pictures import picture_grid
 from diptych.types import Translates
 
@@ -22,8 +25,7 @@ class Samples:
 
     def __init__(self, data: Data, size: int, rows: int = ROWS) -> None:
         self._domains = data.domains
-        split = data.validation or data.test or data.train
-        self._images = _images(split, size, rows, data.is_tiled)
+        split, self._images = _usable(data, size, rows)
         # With two domains, the pair's other half is the true translation.
         self._has_truth = split.pairs is not None and len(data.domains) == 2
 
@@ -66,6 +68,15 @@ class Samples:
             fakes = [method.translate(image, (target,)) for target in targets]
             rows.append([picture[0].float().cpu() for picture in (image, *fakes)])
         return picture_grid(rows, ["input", *(f"→ {name}" for name in self._domains)])
+
+
+def _usable(data: Data, size: int, rows: int) -> tuple[Split, list[Tensor]]:
+    """The first split that has images to show: of a few held out, all may be broken."""
+    splits = [split for split in (data.validation, data.test) if split is not None]
+    for split in splits:
+        with suppress(InputError):
+            return split, _images(split, size, rows, data.is_tiled)
+    return data.train, _images(data.train, size, rows, data.is_tiled)
 
 
 def _images(split: Split, size: int, rows: int, is_tiled: bool) -> list[Tensor]:
