@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import logging
 import os
-import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from diptych import __version__
+from diptych.cli_parse import about, complain, parse
+from diptych.cli_train import train_command
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
-    from diptych.train.run import Outcome
+    pass
 
 _HELP = """\
 usage: diptych COMMAND ...
@@ -49,16 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _messages():
             return _dispatch(arguments)
     except InputError as error:
-        return _complain(str(error))
+        return complain(str(error))
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
-        return _complain(f"cannot write {error.filename or 'a file'}: {error.strerror}")
+        return complain(f"cannot write {error.filename or 'a file'}: {error.strerror}")
     except KeyboardInterrupt:
-        return _complain("stopped", code=130)
+        return complain("stopped", code=130)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -72,147 +71,6 @@ def _dispatch(arguments: list[str]) -> int:
     if command not in _COMMANDS:
         raise InputError(f"no command {command!r}; there are: {', '.join(_COMMANDS)}")
     return _COMMANDS[command](rest)
-
-
-# --- train -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What sets several options at once, and what happens around the training."""
-
-    preset: str | None = None
-    """paper (each method's own settings, the default) or fast."""
-    recipe: str | None = None
-    """The paper's settings for one of its experiments: see diptych methods."""
-    config: Path | None = None
-    """A config.toml whose [config] and [run] to take over, such as another run's."""
-    overwrite: bool = False
-    """Replace the run that --out already holds."""
-    evaluate: bool = True
-    """Score the finished run on its test images."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resume:
-    """Go on with a run from its last checkpoint, to the same bits."""
-
-    resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]
-    """The run's folder."""
-    device: str | None = None
-    """Another device than the run began on."""
-    workers: int | None = None
-    """Another number of processes that decode images."""
-    evaluate: bool = True
-    """Score the finished run on its test images."""
-
-
-def _train(arguments: list[str]) -> int:
-    if any(a == "--resume" or a.startswith("--resume=") for a in arguments):
-        return _resume([a for a in arguments[:1] if a.startswith("-")] + arguments[1:])
-    if not arguments or arguments[0].startswith("-"):
-        from diptych.registry import method_names
-
-        print(f"usage: diptych train METHOD ...\n       diptych train --resume RUN\n\n"
-              f"METHOD is one of: {', '.join(method_names())}")  # fmt: skip
-        return 0 if arguments in (["--help"], ["-h"]) else 2
-    from diptych.registry import make_config
-    from diptych.train.run import train
-    from diptych.train.settings import Settings
-
-    method, rest = arguments[0], arguments[1:]
-    config, run = _defaults(method, rest)
-    default_config = make_config(method, config)
-    command = make_dataclass(
-        "Train",
-        [
-            ("config", type(default_config), field(default=default_config)),
-            ("run", Settings, field(default=Settings(**run))),
-            ("choices", Choices, field(default=Choices())),
-        ],
-    )
-    options = _parse(command, rest, f"diptych train {method}", _about(method))
-    choices: Choices = options.choices
-    outcome = _guarded(
-        lambda: train(method, options.config, options.run, overwrite=choices.overwrite)
-    )
-    return _finish(outcome, choices.evaluate)
-
-
-def _resume(arguments: list[str]) -> int:
-    from diptych.train.run import resume
-
-    options = _parse(Resume, arguments, "diptych train", "")
-    outcome = _guarded(
-        lambda: resume(options.resume, device=options.device, workers=options.workers)
-    )
-    return _finish(outcome, options.evaluate)
-
-
-def _guarded(run: Callable[[], Outcome]) -> Outcome | str:
-    from diptych.train.loop import DivergedError
-
-    try:
-        return run()
-    except DivergedError as error:
-        return str(error)
-
-
-def _finish(outcome: Outcome | str, evaluates: bool) -> int:
-    if isinstance(outcome, str):
-        return _complain(outcome, code=1)
-    from diptych.api import evaluate, outcome_line
-
-    print(outcome_line(outcome))
-    if outcome.was_finished:
-        return 0
-    if not outcome.is_finished:
-        return 130
-    if evaluates:
-        from diptych.evaluate import scores_table
-
-        try:
-            Console().print(scores_table(evaluate(outcome.folder)))
-        except InputError as error:  # the run itself is sound and saved
-            _log.warning("not scored: %s", error)
-    print(f"see {outcome.folder / 'report.html'}")
-    return 0
-
-
-def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What --preset, --recipe and --config set, for the options to start from."""
-    from diptych.api import chosen
-    from diptych.registry import dataclass_from
-    from diptych.train.settings import SETTING_NAMES, Settings, read_toml
-
-    config, run = chosen(
-        method, preset=_value_of("preset", arguments), recipe=_value_of("recipe", arguments)
-    )
-    file = _value_of("config", arguments)
-    if file is not None:
-        tables = read_toml(Path(file))
-        config |= tables.get("config", {})
-        run |= {k: tuple(v) if isinstance(v, list) else v for k, v in tables.get("run", {}).items()}
-        run.pop("out", None)  # another run's folder is no default for this one
-    if any(_value_of(name, arguments) for name in ("steps", "epochs", "minutes")):
-        for name in ("steps", "epochs", "minutes"):
-            run.pop(name, None)  # a budget that is asked for replaces a recipe's
-    if any(_value_of(name, arguments) for name in ("data", "x", "y")):
-        for name in ("data", "x", "y", "names"):
-            run.pop(name, None)
-    assert "config" not in SETTING_NAMES
-    dataclass_from(Settings, run, owner=file or "the recipe")  # names what is unknown
-    return config, run
-
-
-def _value_of(name: str, arguments: list[str]) -> str | None:
-    """The value of --name, before the command line is parsed in earnest."""
-    for i, argument in enumerate(arguments):
-        if argument == f"--{name}" and i + 1 < len(arguments):
-            return arguments[i + 1]
-        if argument.startswith(f"--{name}="):
-            return argument.partition("=")[2]
-    return None
 
 
 # --- translate ---------------------------------------------------------------
@@ -245,7 +103,7 @@ class Translate:
 
 
 def _translate(arguments: list[str]) -> int:
-    options = _parse(Translate, arguments, "diptych translate", "")
+    options = parse(Translate, arguments, "diptych translate", "")
     if not options.inputs:
         raise InputError("nothing to translate: name images or folders after the run")
     from diptych.api import load
@@ -298,7 +156,7 @@ class Evaluate:
 
 
 def _evaluate(arguments: list[str]) -> int:
-    options = _parse(Evaluate, arguments, "diptych evaluate", "")
+    options = parse(Evaluate, arguments, "diptych evaluate", "")
     from diptych.api import evaluate
     from diptych.evaluate import scores_table
 
@@ -331,7 +189,7 @@ class Report:
 def _report(arguments: list[str]) -> int:
     from diptych.train.summary import summarise
 
-    options = _parse(Report, arguments, "diptych report", "")
+    options = parse(Report, arguments, "diptych report", "")
     print(summarise(options.run))
     return 0
 
@@ -343,7 +201,7 @@ def _methods(arguments: list[str]) -> int:
     for column in ("method", "needs", "what it is"):
         table.add_column(column)
     for name in method_names():
-        table.add_row(name, _needs(name), _about(name).splitlines()[0])
+        table.add_row(name, _needs(name), about(name).splitlines()[0])
         for recipe, what in vars(find_method(name)).get("RECIPES", {}).items():
             table.add_row(f"  --recipe {recipe}", "", what.summary, style="dim")
     Console().print(table)
@@ -363,7 +221,7 @@ def _samples(arguments: list[str]) -> int:
 
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "train": _train,
+    "train": train_command,
     "translate": _translate,
     "evaluate": _evaluate,
     "report": _report,
@@ -371,43 +229,6 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "samples": _samples,
 }
 _log = logging.getLogger("diptych")
-
-
-def _parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                kind,
-                config=(tyro.conf.OmitArgPrefixes,),
-                args=arguments,
-                prog=program,
-                description=about or textwrap.dedent(kind.__doc__ or ""),
-            )
-    except SystemExit as stop:
-        if not stop.code:  # --help
-            raise
-        raise InputError(f"{_unboxed(complaint.getvalue())} (see {program} --help)") from None
-
-
-def _unboxed(text: str) -> str:
-    """The first paragraph of what tyro says in a box, as one line.
-
-    The box is drawn in lines or, where the encoding has none, in ASCII.
-    """
-    lines: list[str] = []
-    for line in text.splitlines()[1:]:  # the first holds the box's title
-        if set(line) - set("│╰╯─- "):
-            lines.append(line.strip("│ "))
-        elif lines:  # the rule below the paragraph, or the end of the box
-            break
-    return re.sub(r"^Error parsing (config|run|choices): ", "", " ".join(lines))
-
-
-def _about(method: str) -> str:
-    from diptych.registry import find_method
-
-    return textwrap.dedent(find_method(method).__doc__ or "").strip()
 
 
 def _needs(method: str) -> str:
@@ -427,8 +248,3 @@ def _messages() -> Iterator[None]:
         yield
     finally:
         _log.removeHandler(handler)
-
-
-def _complain(message: str, code: int = 2) -> int:
-    print(f"diptych: {message}", file=sys.stderr)
-    return code
