@@ -197,14 +197,14 @@ def _report(arguments: list[str]) -> int:
 def _methods(arguments: list[str]) -> int:
     from diptych.registry import find_method, method_names
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("method", "needs", "what it is"):
-        table.add_column(column)
+    console = Console()
     for name in method_names():
-        table.add_row(name, _needs(name), about(name).splitlines()[0])
+        console.print(f"[bold]{name}[/]  {about(name).splitlines()[0]}", highlight=False)
+        console.print(f"  needs {_needs(name)} images", style="dim", highlight=False)
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
         for recipe, what in vars(find_method(name)).get("RECIPES", {}).items():
-            table.add_row(f"  --recipe {recipe}", "", what.summary, style="dim")
-    Console().print(table)
+            table.add_row(f"--recipe {recipe}", what.summary)
+        console.print(table)
     return 0
 
 
