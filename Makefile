@@ -23,10 +23,9 @@ help:
 	@echo "make format    put the code into the project's form"
 	@echo "make clean     remove what these made, but no run"
 
-# One thread: as fast as two here, and the picture does not depend on the number of cores.
 demo: $(stamp)
 	$(python) -m diptych train cyclegan --data $(DATA) --preset fast --identity-weight 0.1 \
-	  --threads 1 --minutes $(MINUTES) --out runs/demo --overwrite
+	  --minutes $(MINUTES) --out runs/demo --overwrite
 
 test: lint
 	$(python) -m pytest $(TESTS)
