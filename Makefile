@@ -24,7 +24,7 @@ help:
 	@echo "make clean     remove what these made, but no run"
 
 demo: $(stamp)
-	$(python) -m diptych train cyclegan --data $(DATA) --preset fast --identity-weight 0.1 \
+	$(python) -m diptych train cyclegan --data $(DATA) --preset fast \
 	  --minutes $(MINUTES) --out runs/demo --overwrite
 
 test: lint
