@@ -36,7 +36,7 @@ from diptych.train.trainer import Trainer
 MINUTES = 10.0
 BLOCK_STEPS, WARM_UP_STEPS = 20, 10
 OVERHEAD = {"reference": 1.0, "product": 1.03}
-"""The product spends 3% beside its steps, on pictures, checkpoints and its log."""
+"""The product is charged 3% for pictures, checkpoints and its log, as a budget in minutes is."""
 
 _BUSY = 0.7  # processes that run, on average over a minute
 _FAR = 10**9  # steps: the learning rate stays constant

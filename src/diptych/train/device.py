@@ -77,7 +77,7 @@ def cpu_threads(count: int) -> Iterator[None]:
 def _bf16_speedup() -> float:
     """How many times as fast a bf16 convolution is here, forward and backward.
 
-    Measured rather than looked up: it takes some 50 ms and holds for any processor.
+    Measured rather than looked up: it takes a tenth of a second and holds for any processor.
     """
     with torch.random.fork_rng(devices=[]):
         seconds = {dtype: _convolution_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)}

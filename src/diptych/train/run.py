@@ -38,7 +38,7 @@ _WARM_UP_STEPS = 2
 _MEASURED_STEPS = 5
 _MEASURED_SHARE = 0.03
 _OVERHEAD = 1.03
-"""Pictures, checkpoints and logs beside the steps, as measured on two cores at 64 pixels."""
+"""An allowance for pictures, checkpoints and logs beside the steps."""
 
 
 @dataclass(frozen=True)
