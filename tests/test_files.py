@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from diptych.files import atomic_write, atomic_write_text, remove_leftovers
+from diptych.errors import InputError
+from diptych.files import atomic_write, atomic_write_text, only_one_process, remove_leftovers
 
 
 def _names(folder: Path) -> list[str]:
@@ -110,3 +113,37 @@ def test_leftovers_are_told_from_other_hidden_files(tmp_path):
         (tmp_path / name).touch()
     remove_leftovers(tmp_path, ("a.txt", "*.png"))
     assert _names(tmp_path) == sorted(names[2:])
+
+
+_HOLD = """
+import sys
+from pathlib import Path
+from diptych.files import only_one_process
+with only_one_process(Path(sys.argv[1]), "lock"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_keeps_other_processes_out_until_its_own_is_killed(tmp_path):
+    command = [sys.executable, "-c", _HOLD, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        with (
+            pytest.raises(InputError, match="another process is working in .*: wait"),
+            only_one_process(tmp_path, "lock"),
+        ):
+            pass
+        holder.kill()
+    with only_one_process(tmp_path, "lock"):
+        pass
+
+
+def test_a_lock_that_cannot_be_made_is_one_clear_line(tmp_path):
+    (tmp_path / "lock").mkdir()
+    with (
+        pytest.raises(InputError, match=f"cannot use {tmp_path}: .*directory"),
+        only_one_process(tmp_path, "lock"),
+    ):
+        pass

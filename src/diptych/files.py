@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from filelock import FileLock, Timeout
+
+from diptych.errors import InputError
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
@@ -48,6 +52,28 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         for leftover in folder.glob(f".{name}.????????"):  # mkstemp's eight characters
             leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_one_process(folder: Path, name: str) -> Iterator[None]:
+    """Hold the lock `name` in `folder`, which exists; it ends with the process, however that ends.
+
+    Raises:
+        InputError: another process holds it, or the file cannot be made.
+    """
+    lock = FileLock(folder / name)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            f"another process is working in {folder}: wait until it is done, or stop it"
+        ) from None
+    except OSError as error:
+        raise InputError(f"cannot use {folder}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _umask() -> int:

@@ -42,7 +42,7 @@ def test_a_run_leaves_its_artifacts(start):
     assert not outcome.was_finished
     assert {p.name for p in folder.iterdir()} == {
         "config.toml", "state.pt", "translator.safetensors", "metrics.jsonl",
-        "samples", "tensorboard", "report.html",
+        "samples", "tensorboard", "report.html", "run.lock",
     }  # fmt: skip
     pictures = sorted(p.name for p in (folder / "samples").iterdir())
     assert pictures == ["00000000.png", "00000002.png", "00000004.png"]

@@ -19,7 +19,7 @@ import torch
 import diptych.checkpoint
 from diptych.checkpoint import load_state, save_state
 from diptych.errors import InputError
-from diptych.files import atomic_write
+from diptych.files import atomic_write, only_one_process
 from diptych.methods.cyclegan import CycleGAN
 from diptych.train.loop import DivergedError
 from diptych.train.run import Outcome, resume
@@ -141,6 +141,20 @@ def test_what_kills_left_of_temporary_files_is_removed(start, at_step, monkeypat
     resume(folder)
     assert [p.name for p in folder.glob(".*")] == [".keep"]
     assert not list((folder / "samples").glob(".*"))
+
+
+def test_two_processes_never_train_one_run(start, at_step, monkeypatch):
+    with monkeypatch.context() as patch:
+        at_step(patch, 1, lambda: signal.raise_signal(signal.SIGINT))
+        folder = start(steps=3).folder
+    before = (folder / "state.pt").read_bytes()
+    with only_one_process(folder, "run.lock"):
+        with pytest.raises(InputError, match="another process is working in"):
+            resume(folder)
+        with pytest.raises(InputError, match="another process is working in"):
+            start(steps=3, overwrite=True)
+    assert (folder / "state.pt").read_bytes() == before
+    assert resume(folder).step == 3
 
 
 def test_a_stale_new_state_is_the_newest_that_is_whole(start, at_step, monkeypatch):

@@ -20,7 +20,7 @@ from diptych.checkpoint import (
 )
 from diptych.data import Data, open_data
 from diptych.errors import InputError
-from diptych.files import remove_leftovers
+from diptych.files import only_one_process, remove_leftovers
 from diptych.train.device import cpu_threads, find_device, find_precision
 from diptych.train.log import EVENTS_FOLDER, METRICS_FILE
 from diptych.train.loop import DivergedError
@@ -33,6 +33,7 @@ from diptych.train.trainer import Trainer
 DEFAULT_EPOCHS = 200.0
 """Zhu et al. 2017, Sec. 4: 100 at a constant rate and 100 decaying."""
 _OWN_FILES = (*STATE_FILES, CONFIG_FILE, TRANSLATOR_FILE, METRICS_FILE, REPORT_FILE, SCORES_FILE)
+_LOCK_FILE = "run.lock"
 _OWN_FOLDERS = (SAMPLES_FOLDER, EVENTS_FOLDER)
 _WARM_UP_STEPS = 2
 _MEASURED_STEPS = 5
@@ -85,9 +86,10 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
     if settings.minutes is None and settings.steps is None:
         steps = math.ceil((settings.epochs or DEFAULT_EPOCHS) * trainer.epoch_batches)
         plan = replace(plan, resolved=replace(resolved, steps=steps))
-    _clear(folder)
-    _sweep(folder)
-    with cpu_threads(plan.resolved.threads):
+    _make(folder)
+    with only_one_process(folder, _LOCK_FILE), cpu_threads(plan.resolved.threads):
+        _clear(folder)
+        _sweep(folder)
         return _go(folder, plan, data, trainer, started, resume_at=None)
 
 
@@ -98,10 +100,17 @@ def resume(folder: Path, *, device: str | None = None, workers: int | None = Non
     never interrupted. `device` and `workers` replace the run's own.
 
     Raises:
-        InputError: no run, or one whose data have changed.
+        InputError: no run, one whose data have changed, or one that another
+            process is training.
         DivergedError: a loss was not finite; the last good checkpoint stays.
     """
     started = time.monotonic()
+    read_plan(folder)  # there is a run
+    with only_one_process(folder, _LOCK_FILE):
+        return _resume(folder, started, device, workers)
+
+
+def _resume(folder: Path, started: float, device: str | None, workers: int | None) -> Outcome:
     plan = read_plan(folder)
     _sweep(folder)
     plan = replace(
@@ -210,10 +219,16 @@ def _check_free(folder: Path, overwrite: bool) -> None:
         )
 
 
-def _clear(folder: Path) -> None:
-    """Make the folder, and remove what an earlier run left in it, and nothing else."""
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot use {folder} for the run: {error.strerror}") from error
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run left in the folder, and nothing else."""
+    try:
         for name in _OWN_FILES:
             (folder / name).unlink(missing_ok=True)
         for name in _OWN_FOLDERS:
