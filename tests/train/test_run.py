@@ -6,7 +6,6 @@ import json
 import re
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,20 +16,7 @@ from diptych.errors import InputError
 from diptych.train import run as run_module
 from diptych.train.run import resume
 from diptych.train.settings import read_plan
-
-
-def _metrics(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def _losses(folder: Path) -> list[Any]:
-    return [(line["step"], line["losses"]) for line in _metrics(folder)]
-
-
-def _one_line(error: BaseException) -> str:
-    assert "\n" not in str(error)
-    return str(error)
-
+from tests.train.reading import losses, metrics, one_line
 
 # --- what a run leaves -----------------------------------------------------------
 
@@ -49,8 +35,8 @@ def test_a_run_leaves_its_artifacts(start):
     with Image.open(folder / "samples" / pictures[-1]) as grid:
         assert grid.width > 6 * 32
         assert grid.height > 4 * 32
-    assert [line["step"] for line in _metrics(folder)] == [1, 2, 3, 4]
-    assert set(_metrics(folder)[0]["losses"]) == {"adversarial", "cycle", "D_X", "D_Y"}
+    assert [line["step"] for line in metrics(folder)] == [1, 2, 3, 4]
+    assert set(metrics(folder)[0]["losses"]) == {"adversarial", "cycle", "D_X", "D_Y"}
     assert load_state(folder)["step"] == 4
     method, info = load_translator(folder)
     assert (info.method, info.domains, info.size, info.step) == (
@@ -66,8 +52,8 @@ def test_the_same_seed_repeats_a_run_and_another_does_not(start, tmp_path):
         start(seed=seed, steps=2, out=str(tmp_path / name)).folder
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     ]
-    assert _losses(folders[0]) == _losses(folders[1])
-    assert _losses(folders[0]) != _losses(folders[2])
+    assert losses(folders[0]) == losses(folders[1])
+    assert losses(folders[0]) != losses(folders[2])
 
 
 def test_the_default_folder_is_named_for_method_and_data(start, tmp_path, monkeypatch):
@@ -107,7 +93,7 @@ def test_a_budget_in_minutes_fixes_the_steps_once_and_leaves_no_other_trace(
     # Resuming does not measure again, and the run is the one that --steps would give.
     assert resume(timed.folder).steps == timed.steps
     counted = start(steps=timed.steps, out=str(tmp_path / "counted"))
-    assert _losses(counted.folder) == _losses(timed.folder)
+    assert losses(counted.folder) == losses(timed.folder)
 
 
 # --- folders that exist ----------------------------------------------------------
@@ -118,7 +104,7 @@ def test_an_existing_run_is_not_overwritten_unasked(start):
     before = (folder / "state.pt").read_bytes()
     with pytest.raises(InputError) as caught:
         start(steps=1, seed=1)
-    message = _one_line(caught.value)
+    message = one_line(caught.value)
     assert str(folder) in message
     assert "--resume" in message
     assert "--overwrite" in message
@@ -133,7 +119,7 @@ def test_overwriting_removes_the_runs_files_and_no_others(start):
     start(steps=1, overwrite=True)
     assert (folder / "notes.txt").read_text() == "mine"
     assert (folder / "photos" / "one.png").read_bytes() == b"mine too"
-    assert [line["step"] for line in _metrics(folder)] == [1]
+    assert [line["step"] for line in metrics(folder)] == [1]
     assert len(list((folder / "samples").iterdir())) == 2
     assert load_state(folder)["step"] == 1
 
@@ -175,11 +161,11 @@ def test_an_interrupt_saves_at_the_iterations_end_and_resuming_changes_nothing(
     assert (outcome.step, outcome.is_finished) == (3, False)
     assert signal.getsignal(number) is before
     assert load_state(outcome.folder)["step"] == 3
-    assert len(_metrics(outcome.folder)) == 3
+    assert len(metrics(outcome.folder)) == 3
     assert (outcome.folder / "report.html").exists()
     done = resume(outcome.folder)
     assert (done.step, done.was_finished) == (5, False)
-    assert _losses(outcome.folder) == _losses(whole)
+    assert losses(outcome.folder) == losses(whole)
     for name in ("translator.safetensors", "samples/00000005.png"):
         assert (outcome.folder / name).read_bytes() == (whole / name).read_bytes()
 
@@ -219,7 +205,7 @@ def test_resuming_with_changed_data_is_refused(start, tmp_path, at_step, monkeyp
     Image.new("RGB", (32, 32)).save(tmp_path / "data" / "dark" / "new.png")
     with pytest.raises(InputError, match="files have changed") as caught:
         resume(folder)
-    assert str(tmp_path / "data" / "dark") in _one_line(caught.value)
+    assert str(tmp_path / "data" / "dark") in one_line(caught.value)
 
 
 def test_resuming_what_is_no_run_is_refused(tmp_path):
@@ -237,7 +223,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(
     folder = tmp_path / "run"
     assert not (folder / "state.pt").exists()
     assert resume(folder).step == 3
-    assert [line["step"] for line in _metrics(folder)] == [1, 2, 3]
+    assert [line["step"] for line in metrics(folder)] == [1, 2, 3]
 
 
 def test_settings_of_the_resumed_run_are_those_of_the_file(start, tmp_path):
@@ -256,7 +242,7 @@ def test_resume_can_take_another_number_of_workers_with_the_same_bits(
         at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
         folder = start(steps=3).folder
     assert resume(folder, workers=1).step == 3
-    assert _losses(folder) == _losses(whole)
+    assert losses(folder) == losses(whole)
 
 
 def test_init_goes_on_from_another_runs_weights(start, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import signal
@@ -23,19 +22,7 @@ from diptych.files import atomic_write, only_one_process
 from diptych.methods.cyclegan import CycleGAN
 from diptych.train.loop import DivergedError
 from diptych.train.run import Outcome, resume
-
-
-def _metrics(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def _losses(folder: Path) -> list[Any]:
-    return [(line["step"], line["losses"]) for line in _metrics(folder)]
-
-
-def _one_line(error: BaseException) -> str:
-    assert "\n" not in str(error)
-    return str(error)
+from tests.train.reading import losses, one_line
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_good_checkpoint(
@@ -51,7 +38,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_good_checkpoint(
     monkeypatch.setattr(CycleGAN, "_cycle", spoilt)
     with pytest.raises(DivergedError) as caught:
         start(steps=6, checkpoint_every=2)
-    message = _one_line(caught.value)
+    message = one_line(caught.value)
     assert message.startswith("cycle is nan at step 4")
     assert "the checkpoint of step 2 is good" in message
     state = load_state(tmp_path / "run")
@@ -98,13 +85,13 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_room_to_go_on(
         patch.setattr(diptych.checkpoint, "atomic_write", filling)
         with pytest.raises(InputError) as caught:
             start(steps=5, checkpoint_every=2)
-    message = _one_line(caught.value)
+    message = one_line(caught.value)
     assert "No space left on device" in message
     assert str(folder) in message
     assert load_state(folder)["step"] == 2
     assert not list(folder.glob(".*")), "a temporary file takes room that is not there"
     assert resume(folder).step == 5
-    assert _losses(folder) == _losses(whole)
+    assert losses(folder) == losses(whole)
     translator = "translator.safetensors"
     assert (folder / translator).read_bytes() == (whole / translator).read_bytes()
 
@@ -128,7 +115,7 @@ def test_a_damaged_state_falls_back_to_the_one_before_and_ends_with_the_same_bit
     with caplog.at_level(logging.WARNING, "diptych"):
         assert resume(folder).step == 5
     assert f"{path} is damaged" in caplog.text
-    assert _losses(folder) == _losses(whole)
+    assert losses(folder) == losses(whole)
 
 
 def test_what_kills_left_of_temporary_files_is_removed(start, at_step, monkeypatch):
