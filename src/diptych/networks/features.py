@@ -17,6 +17,7 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from diptych.errors import InputError
 from diptych.networks.efficientnet import EfficientNetLite0
@@ -124,8 +125,20 @@ def load_features(
     tensors = _read(name, path)
     _check(name, path, trunk, tensors)
     trunk.load_state_dict(tensors, strict=True, assign=True)
+    _fold_norms(trunk.eval())
     trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return FeatureNetwork(name, trunk)
+
+
+def _fold_norms(module: nn.Module) -> None:
+    """Put each batch norm into the convolution before it: the same values, a third faster."""
+    before: tuple[str, nn.Conv2d] | None = None
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.BatchNorm2d) and before is not None:
+            setattr(module, before[0], fuse_conv_bn_eval(before[1], child))
+            setattr(module, name, nn.Identity())
+        _fold_norms(child)
+        before = (name, child) if isinstance(child, nn.Conv2d) else None
 
 
 def _default_weights(name: str) -> Path:
