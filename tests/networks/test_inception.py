@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -68,11 +67,11 @@ def test_a_file_of_weights_loads_with_and_without_batch_norms_counters(
         features = network(images)
         assert network.logits(images).shape == (2, 1008)
         pixels = F.interpolate(images, (299, 299), mode="bicubic", antialias=True).clamp(-1, 1)
-        # The same arithmetic in the same layout, so that the sums round alike.
-        alike = deepcopy(trunk).to(memory_format=torch.channels_last)
-        *_, (layer, deepest) = alike.stages(pixels.contiguous(memory_format=torch.channels_last))
+        *_, (layer, deepest) = trunk.stages(pixels)
     assert layer == "mixed7"
-    assert torch.equal(features, deepest.mean(dim=(2, 3)))
+    expected = deepest.mean(dim=(2, 3))
+    # Rounded elsewhere, as norms are folded into convolutions.
+    torch.testing.assert_close(features, expected, rtol=0, atol=1e-3 * float(expected.std()))
     assert float(features.std(dim=0).max()) > 0
 
 
