@@ -111,6 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=9, help="of timing, 20 steps each")
     parser.add_argument("--threads", type=int, default=THREADS, help="of PyTorch")
     parser.add_argument("--samples", nargs="+", choices=SAMPLES, default=SAMPLES)
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
     parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
     parser.add_argument("--results", type=Path, default=_HERE / "results")
     parser.add_argument("--runs", type=Path, default=_HERE.parent / "runs" / "benchmark-earth")
@@ -134,7 +135,13 @@ def _do(options: argparse.Namespace) -> int:
     if options.command == "measure" or (everything and not place.speed.exists()):
         measure(place.speed, rounds=options.rounds)
     if options.command == "run" or everything:
-        wanted = [j for j in jobs() if j.sample in options.samples and j.seed in options.seeds]
+        wanted = [
+            job
+            for job in jobs()
+            if job.sample in options.samples
+            and job.system in options.systems
+            and job.seed in options.seeds
+        ]
         failures = run(place, wanted, options.steps)
     if options.command == "table" or everything:
         write_table(place, options.readme)

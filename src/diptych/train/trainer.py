@@ -24,12 +24,15 @@ from diptych.errors import InputError
 from diptych.registry import build
 from diptych.train.device import make_autocast
 from diptych.train.ema import Average
+from diptych.train.fusing import fuse
 from diptych.train.loop import train_iteration
 from diptych.train.optimisers import GroupOptimiser
 from diptych.train.settings import Plan
 from diptych.types import Clock, Method
 
 _log = logging.getLogger("diptych")
+_SEGMENTS = 4
+"""Of each network, with --recompute: few, since the first and last layers are the largest."""
 
 
 class Trainer:
@@ -47,6 +50,11 @@ class Trainer:
         if run.init is not None and state is None:
             _start_from(method, Path(run.init))
         self.method = _place(method, self.device, self._layout).train()
+        fuse(
+            self.method,
+            compiled=bool(plan.resolved.compiled),
+            segments=_SEGMENTS if run.recompute else 1,
+        )
         self._as_method = cast(Method, self.method)
         self.optimisers = {
             name: GroupOptimiser(
