@@ -118,15 +118,18 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     # Its convolutions are the same, and compiled code cannot be watched.
     eager = make_trainer(options, data, precision, compiled=False)
     plain = make_reference(options, data)
-    steps = {"reference": plain, "product": lambda: trainer.step(_FAR)}
+    steps: dict[str, Callable[[], object]] = {
+        "reference": plain,
+        "product": lambda: trainer.step(_FAR),
+    }
     try:
         began = time.perf_counter()
         for step in steps.values():
             step()
         set_up = time.perf_counter() - began
-        with FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
+        with FlopCounterMode(display=False) as counter:
             plain()
-        with Convolutions() as seen:  # type: ignore[no-untyped-call]
+        with Convolutions() as seen:
             eager.step(_FAR)
         alone = {call: replay(call) for call in seen.calls}
         times: dict[str, list[float]] = {"reference": [], "product": [], "limit": []}

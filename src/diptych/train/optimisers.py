@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diptych.train.ranks import Ranks
 from diptych.types import Group
 
 
@@ -21,8 +22,11 @@ def scheduled_lr(group: Group, fraction: float) -> float:
 class GroupOptimiser:
     """Steps the parameters of one group, and no others."""
 
-    def __init__(self, group: Group, *, is_scaled: bool = False) -> None:
+    def __init__(
+        self, group: Group, *, is_scaled: bool = False, ranks: Ranks | None = None
+    ) -> None:
         """`is_scaled` scales the loss, as float16's small gradients need."""
+        self._ranks = ranks or Ranks()
         self.group = group
         self.parameters = list(_unique(group.modules))
         # Optimisers work element by element, and their kernels copy what is not in order.
@@ -37,6 +41,8 @@ class GroupOptimiser:
             parameter.grad = None
         # Only these get gradients: D is neither differentiated nor touched in G's turn.
         self.scaler.scale(loss).backward(inputs=self.parameters)  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        self._ranks.average(gradients)
         for ordered, parameter in zip(self._in_order, self.parameters, strict=True):
             gradient = parameter.grad
             ordered.grad = None if gradient is None else _in_order(gradient, parameter)

@@ -99,6 +99,8 @@ class Resolved:
     """As measured for a budget in minutes."""
     precision: Precision
     device: str
+    processes: int = 1
+    """That train together, as torchrun started them: each takes a batch of its own."""
     threads: int
     """Of the CPU: sums are rounded in their order, so the run's bits depend on it."""
     compiled: bool | None = None
