@@ -16,8 +16,8 @@ from benchmarks.reference import cyclegan as reference
 from diptych.data import Data, Split
 from diptych.data.collections import ArrayImages
 from diptych.methods import cyclegan
+from diptych.networks.fusing import fuse
 from diptych.train.device import make_autocast
-from diptych.train.fusing import fuse
 from diptych.train.loop import train_iteration
 from diptych.train.optimisers import GroupOptimiser
 from diptych.train.settings import Precision

@@ -95,6 +95,7 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
         device=str(device),
         threads=settings.threads or torch.get_num_threads(),
         processes=ranks.world,
+        compiled=None if _may_compile(settings, device) else settings.compile == "on",
     )
     plan = ranks.share(Plan(method=method, config=config, run=settings, resolved=resolved))
     # Before anything is written: what is wrong shows here.
@@ -199,12 +200,11 @@ def _go(
         if ranks.is_first:
             write_plan(folder, plan)
         if plan.resolved.steps is None or plan.resolved.compiled is None:
-            plan, was_measured = _decided(plan, trainer, started, ranks)
+            plan = _measured(plan, trainer, started, ranks)
             if ranks.is_first:
                 write_plan(folder, plan)
-            if was_measured or plan.resolved.compiled:
-                trainer.close()
-                trainer = Trainer(plan, data, ranks=ranks)  # from the seed: nothing was learnt
+            trainer.close()
+            trainer = Trainer(plan, data, ranks=ranks)  # from the seed: measuring left no trace
         sitting = Sitting(folder, plan, data, trainer, ranks)
         try:
             sitting.run(resume_at)
@@ -222,27 +222,24 @@ def _summarise(folder: Path, data: Data, trainer: Trainer, ranks: Ranks) -> None
         summarise(folder, notes=_notes(data, trainer), palettes=data.palettes)
 
 
-def _decided(plan: Plan, trainer: Trainer, started: float, ranks: Ranks) -> tuple[Plan, bool]:
-    """The plan with its number of steps and whether to compile, and whether steps were taken."""
-    resolved, on_gpu = plan.resolved, trainer.device.type == "cuda"
-    needs_speed = plan.run.compile == "auto" and on_gpu and resolved.compiled is None
-    if resolved.steps is not None and not needs_speed:
-        compiled = plan.run.compile == "on"
-        return replace(plan, resolved=replace(resolved, compiled=compiled)), False
-    minutes = plan.run.minutes if resolved.steps is None else None
-    seconds = _seconds_per_step(trainer, 60 * (minutes or 0), ranks)
-    left = 60 * (minutes or 0) - (time.monotonic() - started)
+def _may_compile(settings: Settings, device: torch.device) -> bool:
+    """Whether it depends on the length of the run."""
+    return settings.compile == "auto" and device.type == "cuda"
+
+
+def _measured(plan: Plan, trainer: Trainer, started: float, ranks: Ranks) -> Plan:
+    """The plan with what depends on the speed: the steps of a budget in minutes, compiling."""
+    resolved, budget = plan.resolved, 60 * (plan.run.minutes or 0.0)
+    seconds = _seconds_per_step(trainer, budget, ranks)
+    left = budget - (time.monotonic() - started)
     steps = resolved.steps or max(1, int(left / (seconds * _OVERHEAD)))
-    compiled = plan.run.compile == "on" or (needs_speed and steps * seconds >= _WORTH_COMPILING)
-    if needs_speed:
-        _log.info(
-            "%s of training%s: compiling %s",
-            f"{steps * seconds / 60:.0f} minutes",
-            "" if minutes else " to come",
-            "pays" if compiled else "does not pay",
-        )
+    compiled = resolved.compiled
+    if compiled is None:
+        compiled = steps * seconds >= _WORTH_COMPILING
+        what = "compiling pays" if compiled else "too short for compiling to pay"
+        _log.info("about %.0f minutes of training: %s", steps * seconds / 60, what)
     resolved = replace(resolved, steps=steps, seconds_per_step=seconds, compiled=compiled)
-    return ranks.share(replace(plan, resolved=resolved)), True
+    return ranks.share(replace(plan, resolved=resolved))
 
 
 def _seconds_per_step(trainer: Trainer, budget: float, ranks: Ranks) -> float:

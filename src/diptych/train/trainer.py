@@ -21,10 +21,10 @@ from diptych.checkpoint import (
 )
 from diptych.data import Data, default_workers, stream
 from diptych.errors import InputError
+from diptych.networks.fusing import fuse
 from diptych.registry import build
 from diptych.train.device import make_autocast
 from diptych.train.ema import Average
-from diptych.train.fusing import fuse
 from diptych.train.loop import train_iteration
 from diptych.train.optimisers import GroupOptimiser
 from diptych.train.ranks import Ranks

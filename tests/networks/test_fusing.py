@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from diptych.networks import together
+from diptych.networks.fusing import _run, fuse
 from diptych.networks.patchgan import PatchGAN
 from diptych.networks.resnet import ResNetGenerator
 from diptych.networks.unet import UNetGenerator
-from diptych.train.fusing import _run, fuse
 
 NETWORKS = {
     "resnet": lambda: ResNetGenerator(4, blocks=2),
@@ -129,6 +129,7 @@ def test_together_has_the_values_of_each_alone():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the compiler's own
 def test_a_compiled_run_of_layers_has_the_values_and_gradients_of_the_plain_one():
     keys = (("norm", 1e-5), ("relu",), ("pad", 1, 2, 3, 1))
     plain, compiled = _run(keys, False), _run(keys, True)
