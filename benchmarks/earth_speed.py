@@ -43,7 +43,12 @@ _FAR = 10**9  # steps: the learning rate stays constant
 
 
 def measure(path: Path, *, rounds: int = 9) -> None:
-    """Time both systems on this machine, which should do nothing else; write `path`."""
+    """Time both systems on this machine, which should do nothing else; write `path`.
+
+    Where it has been written before, the reference's time stays, and the product's
+    follows from how many times as fast it is now: what the reference has trained holds.
+    """
+    before = json.loads(path.read_text("utf-8")) if path.exists() else None
     load = os.getloadavg()[0]
     if load > _BUSY:
         say(f"{load:.1f} processes were running in the last minute: these times will be too long")
@@ -66,6 +71,14 @@ def measure(path: Path, *, rounds: int = 9) -> None:
     best = min(timed[1:], key=lambda one: statistics.median(times[one]))
     chosen = {"reference": times[timed[0]], "product": times[best]}
     pairs = zip(chosen["reference"], chosen["product"], strict=True)
+    speedup = statistics.median(slow / fast for slow, fast in pairs)
+    systems = {system: _summary(system, chosen[system]) for system in SYSTEMS}
+    if before is not None:
+        kept = before["systems"]["reference"]
+        milliseconds = kept["ms_per_step"] / speedup
+        number = int(MINUTES * 60_000 / (milliseconds * OVERHEAD["product"]))
+        product = systems["product"] | {"steps": number, "ms_by_ratio": milliseconds}
+        systems = {"reference": kept, "product": product}
     write_json(
         path,
         {
@@ -79,8 +92,8 @@ def measure(path: Path, *, rounds: int = 9) -> None:
                 str(n): 1e3 * statistics.median(times["product", n]) for _, n in timed[1:]
             },
             "load_average_before": load,
-            "product_speedup": statistics.median(slow / fast for slow, fast in pairs),
-            "systems": {system: _summary(system, chosen[system]) for system in SYSTEMS},
+            "product_speedup": speedup,
+            "systems": systems,
         }
         | circumstances(),
     )

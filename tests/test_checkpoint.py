@@ -122,7 +122,7 @@ def test_no_good_state_is_an_input_error(tmp_path):
 def test_another_format_is_refused_and_not_passed_over(tmp_path):
     save_state(tmp_path, _state(1))
     torch.save({"format": 99}, tmp_path / "state.pt")
-    assert "has format 99, this version of Diptych reads 1" in _refused(load_state, tmp_path)
+    assert "has format 99, this version of Diptych reads 2" in _refused(load_state, tmp_path)
 
 
 class _Evil:

@@ -211,7 +211,7 @@ def test_runs_and_translators_that_cannot_be_read_are_named(fails, run, tmp_path
     assert "this version cannot read it" in fails("translate", run, picture, "--to", "a")
     state = torch.load(run / "state.pt", weights_only=True)
     torch.save(state | {"format": 99}, run / "state.pt")
-    assert "has format 99, this version of Diptych reads 1" in fails("train", "--resume", run)
+    assert "has format 99, this version of Diptych reads 2" in fails("train", "--resume", run)
     (run / "state.pt").write_bytes(b"not a state")
     assert "damaged" in fails_last_line(fails, run)
 

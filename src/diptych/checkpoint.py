@@ -32,7 +32,9 @@ from diptych.registry import build, make_config
 from diptych.types import Translates
 
 FORMAT = 1
-"""Version of both files; a reader refuses what it does not know."""
+"""Version of a translator's file; a reader refuses what it does not know."""
+STATE_FORMAT = 2
+"""Version of a run's state, likewise."""
 TRANSLATOR_FILE = "translator.safetensors"
 STATE_FILE = "state.pt"
 NEW_STATE_FILE = "state.new.pt"
@@ -63,7 +65,7 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
     path = folder / STATE_FILE
     try:
         with atomic_write(folder / NEW_STATE_FILE) as file:
-            torch.save({"format": FORMAT, **state}, file)
+            torch.save({"format": STATE_FORMAT, **state}, file)
         _take_over(folder)
     except (OSError, RuntimeError) as error:  # torch wraps the writer's error
         cause = error if isinstance(error, OSError) else (error.__context__ or error)
@@ -100,10 +102,10 @@ def load_state(folder: Path) -> dict[str, Any]:
             continue
         for damage in damaged:
             _log.warning("%s: took the checkpoint before it", damage)
-        if state.get("format") != FORMAT:
+        if state.get("format") != STATE_FORMAT:
             raise InputError(
                 f"{path} has format {state.get('format')}, this version of Diptych reads"
-                f" {FORMAT}: install the version named in {folder / 'config.toml'}"
+                f" {STATE_FORMAT}: install the version named in {folder / 'config.toml'}"
             )
         if path.name == NEW_STATE_FILE:
             with suppress(OSError):  # a folder that is only read stays as it is

@@ -94,10 +94,11 @@ def _resume(arguments: list[str]) -> int:
 
 def _guarded(run: Callable[[], Outcome]) -> Outcome | str:
     from diptych.train.loop import DivergedError
+    from diptych.train.ranks import LostProcessError
 
     try:
         return run()
-    except DivergedError as error:
+    except (DivergedError, LostProcessError) as error:
         return str(error)
 
 
@@ -105,7 +106,10 @@ def _finish(outcome: Outcome | str, evaluates: bool) -> int:
     if isinstance(outcome, str):
         return complain(outcome, code=1)
     from diptych.api import evaluate, outcome_line
+    from diptych.train.ranks import is_first_process
 
+    if not is_first_process():
+        return 0 if outcome.is_finished else 130
     print(outcome_line(outcome))
     if outcome.was_finished:
         return 0

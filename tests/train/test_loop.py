@@ -51,11 +51,12 @@ def _train_by_hand(model: CycleGAN, batches: list[Unpaired]) -> list[dict[str, f
         x, y = batch.x, batch.y
         for p in discriminators:
             p.requires_grad_(False)
-        fake_y, fake_x = model.G(x), model.F(y)
+        fake_y = model.G(x)
+        fake_x, cycled_x = model.F(torch.cat([y, fake_y])).split(1)
         adversarial = lsgan(model.D_Y[0](fake_y), real=True) + lsgan(
             model.D_X[0](fake_x), real=True
         )
-        cycle = l1(model.F(fake_y), x) + l1(model.G(fake_x), y)
+        cycle = l1(cycled_x, x) + l1(model.G(fake_x), y)
         step_g.zero_grad()
         (adversarial + 10 * cycle).backward()
         step_g.step()
@@ -67,7 +68,8 @@ def _train_by_hand(model: CycleGAN, batches: list[Unpaired]) -> list[dict[str, f
             (model.D_X[0], x, fake_x, past_x),
         ):
             seen = past.exchange(fake, rng)
-            losses.append(0.5 * (lsgan(D(real), real=True) + lsgan(D(seen), real=False)))
+            score_real, score_seen = D(torch.cat([real, seen])).split(1)
+            losses.append(0.5 * (lsgan(score_real, real=True) + lsgan(score_seen, real=False)))
         step_d.zero_grad()
         (losses[0] + losses[1]).backward()
         step_d.step()
@@ -239,11 +241,14 @@ def test_state_holds_everything_by_name(data):
         trainer.step(10)
     state = trainer.state()
     assert set(state) == {
-        "step", "position", "method", "optimisers", "average", "rng", "global_rng", "cuda_rng"
+        "step", "position", "method", "optimisers", "average", "ranks"
     }  # fmt: skip
     assert (state["step"], state["position"]) == (3, 3)
     assert set(state["optimisers"]) == {"generators", "discriminators"}
-    assert len(state["method"]["fakes_x._extra_state"]["images"]) == 3
+    (own,) = state["ranks"]
+    assert set(own) == {"extra", "rng", "global_rng", "cuda_rng"}
+    assert len(own["extra"]["fakes_x._extra_state"]["images"]) == 3
+    assert not any("extra" in name for name in state["method"])
     assert state["average"].keys() == trainer.inference_weights().keys()
 
 

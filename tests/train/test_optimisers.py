@@ -72,6 +72,33 @@ def test_each_optimiser_by_name(name, kind):
     assert layer.weight.item() < 1.0
 
 
+def _three_steps(layout: torch.memory_format) -> tuple[nn.Conv2d, GroupOptimiser]:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 4, 3).to(memory_format=layout)
+    optimiser = GroupOptimiser(Group(modules=(layer,), lr=0.1))
+    image = torch.rand(2, 3, 8, 8).contiguous(memory_format=layout)
+    for _ in range(3):
+        optimiser.minimise(layer(image).square().mean())
+    return layer, optimiser
+
+
+def test_the_layout_of_weights_changes_neither_steps_nor_what_is_saved():
+    plain, first = _three_steps(torch.contiguous_format)
+    other, second = _three_steps(torch.channels_last)
+    assert other.weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(other.weight.detach(), plain.weight.detach())
+    saved = [o.state_dict()["optimiser"]["state"] for o in (first, second)]
+    assert saved[1][0]["exp_avg"].shape == (4, 3, 3, 3)
+    for name in ("exp_avg", "exp_avg_sq"):
+        torch.testing.assert_close(saved[1][0][name], saved[0][0][name])
+    states = [copy.deepcopy(optimiser.state_dict()) for optimiser in (first, second)]
+    first.load_state_dict(states[1])
+    second.load_state_dict(states[0])
+    for optimiser, layer in ((first, plain), (second, other)):
+        optimiser.minimise(layer.weight.sum())
+    torch.testing.assert_close(other.weight.detach(), plain.weight.detach())
+
+
 def test_shared_parameters_are_counted_once():
     shared, own = _layer(), _layer()
     first, second = nn.Sequential(shared, own), nn.Sequential(shared)

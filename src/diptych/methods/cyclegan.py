@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.errors import InputError
-from diptych.networks import init_normal
+from diptych.networks import init_normal, together
 from diptych.networks.patchgan import ImageGAN, PatchGAN
 from diptych.networks.resnet import ResNetGenerator
 from diptych.networks.unet import UNetGenerator
@@ -213,19 +213,23 @@ class CycleGAN(nn.Module):
         c = self.config
         batch = next(batches)
         x, y = batch.x, batch.y
-        fake_y, fake_x = self.G(x), self.F(y)
+        has_identity = c.identity_weight > 0 and c.cycle_weight > 0
+        # What a network is given at one time goes through it as one batch.
+        fake_y, *same_y = together(self.G, x, y if has_identity else None)
+        cycled = (fake_y,) if c.has_forward_cycle else ()
+        fake_x, *rest = together(self.F, y, x if has_identity else None, *cycled)
+        cycled_x = rest.pop() if c.has_forward_cycle else None
+        cycled_y = self.G(fake_x) if c.has_backward_cycle else None
         terms: dict[str, Tensor] = {}
         loss = torch.zeros((), device=x.device)
         if c.gan_weight:
             terms["adversarial"] = self._fool(self.D_Y, fake_y) + self._fool(self.D_X, fake_x)
             loss = loss + c.gan_weight * terms["adversarial"]  # Eq. (1), both ways
-        cycled_x = self.F(fake_y) if c.has_forward_cycle else None
-        cycled_y = self.G(fake_x) if c.has_backward_cycle else None
         if cycled_x is not None or cycled_y is not None:
             terms["cycle"] = self._cycle(self.C_X, x, cycled_x) + self._cycle(self.C_Y, y, cycled_y)
             loss = loss + c.cycle_weight * terms["cycle"]  # Eq. (3)
-        if c.identity_weight and c.cycle_weight:
-            terms["identity"] = l1(self.G(y), y) + l1(self.F(x), x)  # Sec. 5.2
+        if has_identity:
+            terms["identity"] = l1(same_y[0], y) + l1(rest[0], x)  # Sec. 5.2
             loss = loss + c.cycle_weight * c.identity_weight * terms["identity"]
         yield Update("generators", loss, terms)
 
@@ -262,7 +266,8 @@ class CycleGAN(nn.Module):
     def _tell_apart(self, D: Iterable[nn.Module], real: Tensor, fake: Tensor) -> Tensor:
         """D's part of Eq. (1), to minimise."""
         loss: Callable[..., Tensor] = lsgan if self.config.gan_loss == "lsgan" else log_loss
-        both = (loss(d(real), real=True) + loss(d(fake), real=False) for d in D)
+        scores = (together(d, real, fake) for d in D)
+        both = (loss(r, real=True) + loss(f, real=False) for r, f in scores)
         return 0.5 * _mean(both)  # halved to slow D relative to G: appendix
 
     def _cycle(self, C: nn.ModuleList, image: Tensor, cycled: Tensor | None) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -14,3 +15,15 @@ def init_normal(network: nn.Module, std: float = 0.02) -> None:
             nn.init.normal_(module.weight, 0.0, std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def together(network: nn.Module, *images: Tensor | None) -> tuple[Tensor, ...]:
+    """`network` of each of the (B, C, H, W) `images`, as one batch: the same values, faster.
+
+    Only for networks that treat the images of a batch apart, as those with
+    instance norm do. Leaves out what is None.
+    """
+    given = [image for image in images if image is not None]
+    if len(given) == 1:
+        return (network(given[0]),)
+    return tuple(network(torch.cat(given)).split([len(image) for image in given]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from diptych.networks.norm import InstanceNorm2d
+
 
 class PatchGAN(nn.Sequential):
     """C64-C128-C256-C512 and a one-channel map of raw scores, for layers=3.
@@ -24,7 +26,7 @@ class PatchGAN(nn.Sequential):
             stride = 2 if i < layers else 1
             modules.append(nn.Conv2d(channels, k, kernel, stride=stride, padding=padding))
             if i > 0:
-                modules.append(nn.InstanceNorm2d(k))
+                modules.append(InstanceNorm2d(k))
             modules.append(nn.LeakyReLU(0.2))
             channels = k
         modules.append(nn.Conv2d(channels, 1, kernel, padding=padding))
@@ -49,7 +51,7 @@ class ImageGAN(nn.Sequential):
             k = width * min(2**i, 8)
             modules.append(nn.Conv2d(channels, k, 4, stride=2, padding=1))
             if i > 0:
-                modules.append(nn.InstanceNorm2d(k))
+                modules.append(InstanceNorm2d(k))
             modules.append(nn.LeakyReLU(0.2))
             channels = k
         modules.append(nn.Conv2d(channels, 1, 4))

@@ -6,6 +6,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from diptych.networks.norm import InstanceNorm2d
+
 
 class ResidualBlock(nn.Module):
     """Rk: two 3x3 convolutions with reflection padding, k filters each, and a skip."""
@@ -15,11 +17,11 @@ class ResidualBlock(nn.Module):
         self.body = nn.Sequential(
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm2d(channels),
             nn.ReLU(inplace=True),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm2d(channels),
         )
 
     def forward(self, h: Tensor) -> Tensor:
@@ -40,20 +42,20 @@ class ResNetGenerator(nn.Sequential):
         super().__init__(
             nn.ReflectionPad2d(3),
             nn.Conv2d(in_channels, w, 7),  # c7s1-64
-            nn.InstanceNorm2d(w),
+            InstanceNorm2d(w),
             nn.ReLU(inplace=True),
             nn.Conv2d(w, 2 * w, 3, stride=2, padding=1),  # d128
-            nn.InstanceNorm2d(2 * w),
+            InstanceNorm2d(2 * w),
             nn.ReLU(inplace=True),
             nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1),  # d256
-            nn.InstanceNorm2d(4 * w),
+            InstanceNorm2d(4 * w),
             nn.ReLU(inplace=True),
             *(ResidualBlock(4 * w) for _ in range(blocks)),  # R256, ...
             _up(4 * w, 2 * w),  # u128
-            nn.InstanceNorm2d(2 * w),
+            InstanceNorm2d(2 * w),
             nn.ReLU(inplace=True),
             _up(2 * w, w),  # u64
-            nn.InstanceNorm2d(w),
+            InstanceNorm2d(w),
             nn.ReLU(inplace=True),
             nn.ReflectionPad2d(3),
             nn.Conv2d(w, 3, 7),  # c7s1-3

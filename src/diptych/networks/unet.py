@@ -7,6 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from diptych.networks.norm import InstanceNorm2d
+
 
 class UNetGenerator(nn.Module):
     """C64-C128-C256-C512... down to 1x1 and back, with a skip at every scale.
@@ -54,7 +56,7 @@ def _down(channels_in: int, k: int, has_activation: bool, has_norm: bool) -> nn.
     layers: list[nn.Module] = [nn.LeakyReLU(0.2)] if has_activation else []
     layers.append(nn.Conv2d(channels_in, k, 4, stride=2, padding=1))
     if has_norm:
-        layers.append(nn.InstanceNorm2d(k))
+        layers.append(InstanceNorm2d(k))
     return nn.Sequential(*layers)
 
 
@@ -62,7 +64,7 @@ def _up(channels_in: int, k: int, dropout: float) -> nn.Sequential:
     layers: list[nn.Module] = [
         nn.ReLU(),
         nn.ConvTranspose2d(channels_in, k, 4, stride=2, padding=1),
-        nn.InstanceNorm2d(k),
+        InstanceNorm2d(k),
     ]
     if dropout:
         layers.append(nn.Dropout(dropout))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -29,10 +29,12 @@ def train_iteration(
     clock: Clock,
     optimisers: Mapping[str, Minimiser],
     autocast: Callable[[], AbstractContextManager[object]],
+    agree: Callable[[Sequence[Tensor]], None] = lambda _: None,
 ) -> dict[str, float]:
     """Run one `method.iteration`, performing each update that it yields.
 
-    Returns the logged terms. No frame of the method is alive after it: the one
+    Returns the logged terms, as `agree` leaves them, which may average them over
+    processes, so that all come to the same end. No frame of the method is alive after it: the one
     place where a checkpoint can be taken.
 
     Raises:
@@ -50,14 +52,21 @@ def train_iteration(
         terms |= {name: term.detach() for name, term in update.terms.items()}
         watched[f"the loss of {update.group}"] = update.loss.detach()
         del update  # and with it the graph, before the next one grows
-    return _finite(terms, watched, clock.step)
+    return _finite(terms, watched, clock.step, agree)
 
 
-def _finite(terms: dict[str, Tensor], watched: dict[str, Tensor], step: int) -> dict[str, float]:
+def _finite(
+    terms: dict[str, Tensor],
+    watched: dict[str, Tensor],
+    step: int,
+    agree: Callable[[Sequence[Tensor]], None],
+) -> dict[str, float]:
     named = terms | watched  # terms first: they say more than the sum that they broke
     if not named:
         return {}
-    values = torch.stack([value.float() for value in named.values()]).tolist()  # one sync
+    stacked = torch.stack([value.float() for value in named.values()])
+    agree([stacked])
+    values = stacked.tolist()  # one sync
     for name, value in zip(named, values, strict=True):
         if not math.isfinite(value):
             raise DivergedError(f"{name} is {value} at step {step + 1}")

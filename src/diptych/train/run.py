@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import shutil
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,14 @@ from diptych.files import only_one_process, remove_leftovers
 from diptych.train.device import cpu_threads, find_device, find_precision
 from diptych.train.log import EVENTS_FOLDER, METRICS_FILE
 from diptych.train.loop import DivergedError
+from diptych.train.ranks import Ranks, is_restarted, join_ranks
 from diptych.train.report import REPORT_FILE
 from diptych.train.settings import CONFIG_FILE, Plan, Resolved, Settings, read_plan, write_plan
 from diptych.train.sitting import Sitting
 from diptych.train.summary import SAMPLES_FOLDER, SCORES_FILE, summarise
 from diptych.train.trainer import Trainer
+
+_log = logging.getLogger("diptych")
 
 DEFAULT_EPOCHS = 200.0
 """Zhu et al. 2017, Sec. 4: 100 at a constant rate and 100 decaying."""
@@ -38,6 +43,11 @@ _OWN_FOLDERS = (SAMPLES_FOLDER, EVENTS_FOLDER)
 _WARM_UP_STEPS = 2
 _MEASURED_STEPS = 5
 _MEASURED_SHARE = 0.03
+_WORTH_COMPILING = 20 * 60.0
+"""Seconds of training from which compiling, a minute or two, is taken to pay on a GPU.
+
+On CPUs it does not: compiled layers were slower than the others, see benchmarks/README.md.
+"""
 _OVERHEAD = 1.03
 """An allowance for pictures, checkpoints and logs beside the steps."""
 
@@ -68,9 +78,13 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
     """
     started = time.monotonic()
     device = find_device(settings.device)
+    ranks = join_ranks(device)
     data = _open(settings, config.size)
     folder = Path(settings.out or f"runs/{method}-{_slug(data.source)}")
-    _check_free(folder, overwrite)
+    if is_restarted() and (folder / CONFIG_FILE).exists():  # by torchrun, after a failure
+        return resume(folder, device=settings.device, workers=settings.workers)
+    if ranks.is_first:
+        _check_free(folder, overwrite)
     if settings.init is not None and Path(settings.init).resolve() == folder.resolve():
         raise InputError(f"--init {settings.init} is the run to be overwritten: give another --out")
     resolved = Resolved(
@@ -80,17 +94,22 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
         precision=find_precision(settings.precision, device),
         device=str(device),
         threads=settings.threads or torch.get_num_threads(),
+        processes=ranks.world,
+        compiled=None if _may_compile(settings, device) else settings.compile == "on",
     )
-    plan = Plan(method=method, config=config, run=settings, resolved=resolved)
-    trainer = Trainer(plan, data)  # before anything is written: what is wrong shows here
+    plan = ranks.share(Plan(method=method, config=config, run=settings, resolved=resolved))
+    # Before anything is written: what is wrong shows here.
+    trainer = Trainer(plan, data, ranks=ranks)
     if settings.minutes is None and settings.steps is None:
         steps = math.ceil((settings.epochs or DEFAULT_EPOCHS) * trainer.epoch_batches)
         plan = replace(plan, resolved=replace(resolved, steps=steps))
-    _make(folder)
-    with only_one_process(folder, _LOCK_FILE), cpu_threads(plan.resolved.threads):
-        _clear(folder)
-        _sweep(folder)
-        return _go(folder, plan, data, trainer, started, resume_at=None)
+    if ranks.is_first:
+        _make(folder)
+    with _locked(folder, ranks), cpu_threads(plan.resolved.threads):
+        if ranks.is_first:
+            _clear(folder)
+            _sweep(folder)
+        return _go(folder, plan, data, trainer, started, ranks, resume_at=None)
 
 
 def resume(folder: Path, *, device: str | None = None, workers: int | None = None) -> Outcome:
@@ -105,23 +124,38 @@ def resume(folder: Path, *, device: str | None = None, workers: int | None = Non
         DivergedError: a loss was not finite; the last good checkpoint stays.
     """
     started = time.monotonic()
-    read_plan(folder)  # there is a run
-    with only_one_process(folder, _LOCK_FILE):
-        return _resume(folder, started, device, workers)
+    plan = read_plan(folder)  # there is a run
+    ranks = join_ranks(find_device(device or plan.resolved.device))
+    if ranks.world != plan.resolved.processes:
+        raise InputError(
+            f"{folder} was begun by {plan.resolved.processes} processes, not {ranks.world}:"
+            f" go on by torchrun --nproc-per-node {plan.resolved.processes} -m diptych train"
+            f" --resume {folder}, or begin a new run with --init {folder}"
+        )
+    with _locked(folder, ranks):
+        return _resume(folder, started, device, workers, ranks)
 
 
-def _resume(folder: Path, started: float, device: str | None, workers: int | None) -> Outcome:
+def _resume(
+    folder: Path, started: float, device: str | None, workers: int | None, ranks: Ranks
+) -> Outcome:
     plan = read_plan(folder)
-    _sweep(folder)
+    if ranks.is_first:
+        _sweep(folder)
     plan = replace(
         plan,
         run=replace(plan.run, workers=plan.run.workers if workers is None else workers),
         resolved=replace(plan.resolved, device=str(find_device(device or plan.resolved.device))),
     )
+    if not ranks.is_first:
+        ranks.wait()  # for the first to have put the files in order
     has_state = any((folder / name).exists() for name in STATE_FILES)
     state = load_state(folder) if has_state else None  # None: killed before its first checkpoint
+    if ranks.is_first:
+        ranks.wait()
     if state is not None and plan.resolved.steps and state["step"] >= plan.resolved.steps:
-        if not _has_current_report(folder):  # killed after its last checkpoint
+        # It may have been killed after its last checkpoint.
+        if ranks.is_first and not _has_current_report(folder):
             summarise(folder)
         return Outcome(folder, state["step"], plan.resolved.steps, was_finished=True)
     data = _open(plan.run, plan.config.size)
@@ -130,9 +164,13 @@ def _resume(folder: Path, started: float, device: str | None, workers: int | Non
             f"{data.source} is not what {folder} was trained on: its files have changed;"
             f" put them back, or begin a new run with --init {folder}"
         )
-    trainer = Trainer(plan, data, state)
+    trainer = Trainer(plan, data, state, ranks)
     with cpu_threads(plan.resolved.threads):
-        return _go(folder, plan, data, trainer, started, resume_at=trainer.clock.step)
+        return _go(folder, plan, data, trainer, started, ranks, resume_at=trainer.clock.step)
+
+
+def _locked(folder: Path, ranks: Ranks) -> AbstractContextManager[None]:
+    return only_one_process(folder, _LOCK_FILE) if ranks.is_first else nullcontext()
 
 
 def _sweep(folder: Path) -> None:
@@ -154,42 +192,66 @@ def _go(
     data: Data,
     trainer: Trainer,
     started: float,
+    ranks: Ranks,
     resume_at: int | None,
 ) -> Outcome:
-    """Measure the budget if it is still in minutes, then train."""
+    """Measure what is not decided yet, then train."""
     try:
-        write_plan(folder, plan)
-        if plan.resolved.steps is None:
-            plan = _measured(plan, trainer, started)
+        if ranks.is_first:
             write_plan(folder, plan)
+        if plan.resolved.steps is None or plan.resolved.compiled is None:
+            plan = _measured(plan, trainer, started, ranks)
+            if ranks.is_first:
+                write_plan(folder, plan)
             trainer.close()
-            trainer = Trainer(plan, data)  # from the seed again: measuring left no trace
-        sitting = Sitting(folder, plan, data, trainer)
+            trainer = Trainer(plan, data, ranks=ranks)  # from the seed: measuring left no trace
+        sitting = Sitting(folder, plan, data, trainer, ranks)
         try:
             sitting.run(resume_at)
         except DivergedError:  # its curves show how
-            summarise(folder, notes=_notes(data, trainer), palettes=data.palettes)
+            _summarise(folder, data, trainer, ranks)
             raise
     finally:
         trainer.close()
-    summarise(folder, notes=_notes(data, trainer), palettes=data.palettes)
+    _summarise(folder, data, trainer, ranks)
     return Outcome(folder, trainer.clock.step, sitting.steps)
 
 
-def _measured(plan: Plan, trainer: Trainer, started: float) -> Plan:
-    """The plan with the number of steps that fit into what is left of its minutes."""
-    assert plan.run.minutes is not None
-    budget = plan.run.minutes * 60
+def _summarise(folder: Path, data: Data, trainer: Trainer, ranks: Ranks) -> None:
+    if ranks.is_first:
+        summarise(folder, notes=_notes(data, trainer), palettes=data.palettes)
+
+
+def _may_compile(settings: Settings, device: torch.device) -> bool:
+    """Whether it depends on the length of the run."""
+    return settings.compile == "auto" and device.type == "cuda"
+
+
+def _measured(plan: Plan, trainer: Trainer, started: float, ranks: Ranks) -> Plan:
+    """The plan with what depends on the speed: the steps of a budget in minutes, compiling."""
+    resolved, budget = plan.resolved, 60 * (plan.run.minutes or 0.0)
+    seconds = _seconds_per_step(trainer, budget, ranks)
+    left = budget - (time.monotonic() - started)
+    steps = resolved.steps or max(1, int(left / (seconds * _OVERHEAD)))
+    compiled = resolved.compiled
+    if compiled is None:
+        compiled = steps * seconds >= _WORTH_COMPILING
+        what = "compiling pays" if compiled else "too short for compiling to pay"
+        _log.info("about %.0f minutes of training: %s", steps * seconds / 60, what)
+    resolved = replace(resolved, steps=steps, seconds_per_step=seconds, compiled=compiled)
+    return ranks.share(replace(plan, resolved=resolved))
+
+
+def _seconds_per_step(trainer: Trainer, budget: float, ranks: Ranks) -> float:
     for _ in range(_WARM_UP_STEPS):
         trainer.step(None)
     begin, done = time.monotonic(), 0
-    while done < _MEASURED_STEPS or time.monotonic() - begin < _MEASURED_SHARE * budget:
+    while ranks.share(
+        done < _MEASURED_STEPS or time.monotonic() - begin < _MEASURED_SHARE * budget
+    ):
         trainer.step(None)
         done += 1
-    seconds = (time.monotonic() - begin) / done
-    left = budget - (time.monotonic() - started)
-    steps = max(1, int(left / (seconds * _OVERHEAD)))
-    return replace(plan, resolved=replace(plan.resolved, steps=steps, seconds_per_step=seconds))
+    return (time.monotonic() - begin) / done
 
 
 def _open(settings: Settings, size: int) -> Data:

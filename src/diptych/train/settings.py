@@ -51,6 +51,10 @@ class Settings:
     """Of initialisation, data order and replay; the same seed repeats the run."""
     precision: Precision = "auto"
     """Of the forward passes; auto takes bf16 where the device is fast at it."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile what stands between convolutions; auto does it for runs long enough to gain."""
+    recompute: bool = False
+    """Keep less for the backward pass and compute it again: less memory, more time."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes the fastest there is."""
     threads: int | None = None
@@ -95,8 +99,12 @@ class Resolved:
     """As measured for a budget in minutes."""
     precision: Precision
     device: str
+    processes: int = 1
+    """That train together, as torchrun started them: each takes a batch of its own."""
     threads: int
     """Of the CPU: sums are rounded in their order, so the run's bits depend on it."""
+    compiled: bool | None = None
+    """Whether kernels are compiled for it; None while that has not been decided."""
     version: str = __version__
     """Of Diptych."""
 

@@ -13,6 +13,7 @@ from diptych.train.log import RunLog
 from diptych.train.loop import DivergedError
 from diptych.train.pictures import write_grid
 from diptych.train.progress import TrainingProgress
+from diptych.train.ranks import Ranks
 from diptych.train.samples import Samples
 from diptych.train.settings import Plan
 from diptych.train.summary import SAMPLES_FOLDER
@@ -31,8 +32,11 @@ class Sitting:
     has the same bits.
     """
 
-    def __init__(self, folder: Path, plan: Plan, data: Data, trainer: Trainer) -> None:
+    def __init__(
+        self, folder: Path, plan: Plan, data: Data, trainer: Trainer, ranks: Ranks | None = None
+    ) -> None:
         assert plan.resolved.steps is not None
+        self._ranks = ranks or Ranks()
         self.folder, self.plan, self.data, self.trainer = folder, plan, data, trainer
         self.steps = plan.resolved.steps
         self._samples = Samples(data, plan.config.size)
@@ -48,19 +52,41 @@ class Sitting:
             DivergedError: a loss was not finite; the last good checkpoint stays.
             InputError: the disk is full; likewise.
         """
+        if not self._ranks.is_first:
+            self._follow()
+            return
         trainer = self.trainer
-        progress = TrainingProgress(
-            self.steps, trainer.clock.step, images_per_step=2 * self.plan.config.batch_size
-        )
+        images = 2 * self.plan.config.batch_size * self._ranks.world
+        progress = TrainingProgress(self.steps, trainer.clock.step, images_per_step=images)
         with Interrupt() as interrupt, RunLog(self.folder, resume_at) as log, progress:
             for note in self.data.notes if resume_at is None else ():
                 progress.message(note)
             if trainer.clock.step == 0:
                 self._draw(log)
             began = time.monotonic() - log.seconds_before
-            while trainer.clock.step < self.steps and not interrupt.requested:
+            (stops,) = self._ranks.any(interrupt.requested)
+            while trainer.clock.step < self.steps and not stops:
                 self._step(log, progress, began)
+                stops, saves = self._ranks.any(interrupt.requested, self._is_checkpoint_due())
+                if saves:
+                    self._save()
             self._save()
+
+    def _follow(self) -> None:
+        """What the first process does, without writing anything."""
+        trainer = self.trainer
+        with Interrupt() as interrupt:
+            (stops,) = self._ranks.any(interrupt.requested)
+            while trainer.clock.step < self.steps and not stops:
+                trainer.step(self.steps)
+                stops, saves = self._ranks.any(interrupt.requested, False)
+                if saves:
+                    trainer.state()
+            trainer.state()
+
+    def _is_checkpoint_due(self) -> bool:
+        step = self.trainer.clock.step
+        return step < self.steps and self._checkpoint_due.at(step)
 
     def _step(self, log: RunLog, progress: TrainingProgress, began: float) -> None:
         trainer = self.trainer
@@ -80,8 +106,6 @@ class Sitting:
             )
         if step % self._sample_every == 0 or step == self.steps:
             self._draw(log)
-        if step < self.steps and self._checkpoint_due.at(step):
-            self._save()
 
     def _draw(self, log: RunLog) -> None:
         """Add a picture of how far it is to samples/ and to TensorBoard."""

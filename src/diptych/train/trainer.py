@@ -21,40 +21,65 @@ from diptych.checkpoint import (
 )
 from diptych.data import Data, default_workers, stream
 from diptych.errors import InputError
+from diptych.networks.fusing import fuse
 from diptych.registry import build
 from diptych.train.device import make_autocast
 from diptych.train.ema import Average
 from diptych.train.loop import train_iteration
 from diptych.train.optimisers import GroupOptimiser
+from diptych.train.ranks import Ranks
 from diptych.train.settings import Plan
 from diptych.types import Clock, Method
 
 _log = logging.getLogger("diptych")
+_SEEDS_APART = 1_000_003
+"""Between the seeds of two ranks, each of which draws other noise."""
+_SEGMENTS = 4
+"""Of each network, with --recompute: few, since the first and last layers are the largest."""
 
 
 class Trainer:
     """A method, its optimisers and its place in the data; one `step` is one iteration."""
 
-    def __init__(self, plan: Plan, data: Data, state: Mapping[str, Any] | None = None) -> None:
-        """Begins anew from the plan's seed, or goes on from `state`."""
+    def __init__(
+        self,
+        plan: Plan,
+        data: Data,
+        state: Mapping[str, Any] | None = None,
+        ranks: Ranks | None = None,
+    ) -> None:
+        """Begins anew from the plan's seed, or goes on from `state`.
+
+        With several `ranks`, every process makes its own at the same time.
+        """
         run, config = plan.run, plan.config
+        self._ranks = ranks = ranks or Ranks()
         self.device = torch.device(plan.resolved.device)
         precision = plan.resolved.precision
         # Half precision is fast on this layout only, on CPUs and on tensor cores.
         self._layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
         torch.manual_seed(run.seed)
-        method = build(plan.method, config, len(data.domains))
+        method = build(plan.method, config, len(data.domains))  # the same in every process
+        own_seed = run.seed + ranks.rank * _SEEDS_APART
+        torch.manual_seed(own_seed)
         if run.init is not None and state is None:
             _start_from(method, Path(run.init))
         self.method = _place(method, self.device, self._layout).train()
+        fuse(
+            self.method,
+            compiled=bool(plan.resolved.compiled),
+            segments=_SEGMENTS if run.recompute else 1,
+        )
         self._as_method = cast(Method, self.method)
         self.optimisers = {
             name: GroupOptimiser(
-                replace(group, lr=group.lr * run.lr_scale), is_scaled=precision == "fp16"
+                replace(group, lr=group.lr * run.lr_scale),
+                is_scaled=precision == "fp16",
+                ranks=ranks,
             )
             for name, group in self._as_method.groups().items()
         }
-        self.clock = Clock(0, 0.0, torch.Generator().manual_seed(run.seed))
+        self.clock = Clock(0, 0.0, torch.Generator().manual_seed(own_seed))
         self.average = Average(inference_weights(self.method), run.ema) if run.ema else None
         self._autocast = make_autocast(precision, self.device)
         if state is not None:
@@ -67,6 +92,8 @@ class Trainer:
             load_size=run.load_size,
             seed=run.seed,
             start=0 if state is None else state["position"],
+            rank=ranks.rank,
+            world=ranks.world,
             workers=default_workers(data) if run.workers is None else run.workers,
         )
         self._batches = self._to_device()
@@ -96,7 +123,12 @@ class Trainer:
         for optimiser in self.optimisers.values():
             optimiser.follow(self.clock.fraction)
         terms = train_iteration(
-            self._as_method, self._batches, self.clock, self.optimisers, self._autocast
+            self._as_method,
+            self._batches,
+            self.clock,
+            self.optimisers,
+            self._autocast,
+            self._ranks.average,
         )
         self.clock.step += 1
         if self.average is not None:
@@ -113,16 +145,29 @@ class Trainer:
             return {name: w.clone() for name, w in inference_weights(self.method).items()}
 
     def state(self) -> dict[str, Any]:
-        """Everything that `Trainer(plan, data, state)` needs to go on with the same bits."""
+        """Everything that `Trainer(plan, data, state)` needs to go on with the same bits.
+
+        With several ranks all call it, and the first one's is whole.
+        """
         return {
             "step": self.clock.step,
             "position": self._stream.position,
-            "method": self.method.state_dict(),
+            "method": {
+                name: w for name, w in self.method.state_dict().items() if not _is_extra(name)
+            },
             "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
             "average": self.average.weights if self.average is not None else {},
+            "ranks": self._ranks.gather(self._own_state()),
+        }
+
+    def _own_state(self) -> dict[str, Any]:
+        """What differs between ranks: random states, and histories of generated images."""
+        weights = self.method.state_dict()
+        return {
+            "extra": {name: value for name, value in weights.items() if _is_extra(name)},
             "rng": self.clock.rng.get_state(),
             "global_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
         }
 
     def close(self) -> None:
@@ -130,16 +175,17 @@ class Trainer:
         self._stream.close()
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        self.method.load_state_dict(state["method"])
+        own = state["ranks"][self._ranks.rank]
+        self.method.load_state_dict({**state["method"], **own["extra"]})
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         if self.average is not None:
             self.average.load(state["average"])
         self.clock.step = state["step"]
-        self.clock.rng.set_state(state["rng"])
-        torch.set_rng_state(state["global_rng"])
-        if self.device.type == "cuda" and state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        self.clock.rng.set_state(own["rng"])
+        torch.set_rng_state(own["global_rng"])
+        if self.device.type == "cuda" and own["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(own["cuda_rng"])
 
     def _to_device(self) -> Iterator[Any]:
         """The stream's batches, where and as the method computes."""
@@ -152,6 +198,10 @@ class Trainer:
         if tensor.ndim == 4:
             tensor = tensor.contiguous(memory_format=self._layout)
         return tensor.to(self.device, non_blocking=True)
+
+
+def _is_extra(name: str) -> bool:
+    return name.endswith("_extra_state")
 
 
 def _place(module: nn.Module, device: torch.device, layout: torch.memory_format) -> nn.Module:

@@ -1,0 +1,146 @@
+"""The same networks, computed faster.
+
+Between two convolutions stand cheap layers: a norm, an activation, a padding.
+One by one they cost a pass through memory each, autocast's round trip to float32
+around the padding, and a change of layout around the norm. Here such a run of
+layers in an `nn.Sequential` is one function, in the type that comes in; compiled,
+it is one kernel forward and one backward. A kernel is compiled once for all
+networks, batches and image sizes, since it depends on the kinds of layers alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
+from types import FunctionType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from diptych.networks.norm import instance_norm
+
+Layer = Callable[[Tensor], Tensor]
+_Key = tuple[tuple[Any, ...], ...]
+
+
+def fuse(network: nn.Module, *, compiled: bool = False, segments: int = 1) -> None:
+    """Replace the forward of every `nn.Sequential` in `network` by a faster one.
+
+    Values are the same up to rounding; modules, weights and their names stay.
+    `compiled` takes a C++ compiler (or Triton on a GPU) and time. With more
+    than one of `segments`, the outermost sequences keep only what goes into
+    each segment, and compute the rest again in the backward pass.
+    """
+    inner = {
+        id(child)
+        for module in network.modules()
+        if isinstance(module, nn.Sequential)
+        for child in module.modules()
+        if child is not module
+    }
+    for module in network.modules():
+        if isinstance(module, nn.Sequential):
+            layers = _fused(list(module), compiled)
+            if segments > 1 and id(module) not in inner:
+                layers = _recomputed(layers, segments)
+            module.forward = _chain(layers)  # type: ignore[method-assign]
+
+
+def _chain(layers: Sequence[Layer]) -> Layer:
+    def forward(x: Tensor) -> Tensor:
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    return forward
+
+
+def _fused(modules: Sequence[nn.Module], compiled: bool) -> list[Layer]:
+    """The layers, with each run of cheap ones as one."""
+    layers: list[Layer] = []
+    run: list[tuple[Any, ...]] = []
+    for module in modules:
+        key = _key(module)
+        if key is not None:
+            run.append(key)
+            continue
+        if run:
+            layers.append(_run(tuple(run), compiled))
+            run = []
+        layers.append(module)
+    return layers + ([_run(tuple(run), compiled)] if run else [])
+
+
+def _key(module: nn.Module) -> tuple[Any, ...] | None:
+    """What a cheap layer without weights computes; None for every other module."""
+    match module:
+        case nn.InstanceNorm2d(affine=False, track_running_stats=False):
+            return ("norm", module.eps)
+        case nn.LeakyReLU():
+            return ("leaky", module.negative_slope)
+        case nn.ReLU():
+            return ("relu",)
+        case nn.ReflectionPad2d():
+            return ("pad", *module.padding)
+    return None
+
+
+@cache
+def _run(keys: _Key, compiled: bool) -> Layer:
+    """One function for a run of cheap layers, the same object for the same layers."""
+    plain = fast = _arithmetic(keys)
+    if compiled and any(name == "norm" for name, *_ in keys):
+        fast = torch.compile(plain, dynamic=True, fullgraph=True)  # one kernel for all shapes
+
+    def layer(x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):  # it would pad in float32
+            # For the few pictures on the way no kernel is compiled.
+            return fast(x) if torch.is_grad_enabled() else plain(x)
+
+    return layer
+
+
+def _arithmetic(keys: _Key) -> Layer:
+    def compute(x: Tensor) -> Tensor:
+        for name, *values in keys:
+            if name == "norm":
+                x = _norm(x, *values)
+            elif name == "pad":
+                x = F.pad(x, values, "reflect")
+            else:
+                x = F.leaky_relu(x, *values) if name == "leaky" else F.relu(x)
+        return x
+
+    # PyTorch counts recompilations by code object: each run of layers needs its own.
+    name = "_".join(str(key[0]) for key in keys)
+    code = compute.__code__.replace(co_name=name)
+    return FunctionType(code, compute.__globals__, name, None, compute.__closure__)
+
+
+def _norm(x: Tensor, eps: float) -> Tensor:
+    if not torch.compiler.is_compiling():
+        return instance_norm(x, eps)
+    # Written out, it is compiled for channels-last as it stands, without a copy.
+    variance, mean = torch.var_mean(x.float(), (2, 3), correction=0, keepdim=True)
+    return ((x.float() - mean) * torch.rsqrt(variance + eps)).to(x.dtype)
+
+
+def _recomputed(layers: Sequence[Layer], segments: int) -> list[Layer]:
+    """The layers in `segments` parts of equal number, each of which is computed twice."""
+    count = len(layers)
+    cuts = [round(i * count / segments) for i in range(segments + 1)]
+    parts = [_chain(layers[a:b]) for a, b in pairwise(cuts) if b > a]
+
+    def again(part: Layer) -> Layer:
+        def forward(x: Tensor) -> Tensor:
+            if not torch.is_grad_enabled():
+                return part(x)
+            return checkpoint(part, x, use_reentrant=False)  # type: ignore[no-any-return]
+
+        return forward
+
+    return [again(part) for part in parts]
