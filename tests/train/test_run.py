@@ -21,6 +21,18 @@ from tests.train.reading import losses, metrics, one_line
 # --- what a run leaves -----------------------------------------------------------
 
 
+def test_snapshots_are_the_translators_of_their_steps(start, tmp_path):
+    folder = start(steps=4, keep_every=2).folder
+    kept = sorted(folder.glob("snapshots/*"))
+    assert [path.name for path in kept] == ["00000002.safetensors", "00000004.safetensors"]
+    assert kept[1].read_bytes() == (folder / "translator.safetensors").read_bytes()
+    _, first = load_translator(kept[0])
+    assert first.step == 2
+    assert kept[0].read_bytes() != kept[1].read_bytes()
+    start(steps=1, overwrite=True)
+    assert not (folder / "snapshots").exists()
+
+
 def test_a_run_leaves_its_artifacts(start):
     outcome = start(steps=4, sample_every=2)
     folder = outcome.folder

@@ -29,7 +29,7 @@ from diptych.train.loop import DivergedError
 from diptych.train.ranks import Ranks, is_restarted, join_ranks
 from diptych.train.report import REPORT_FILE
 from diptych.train.settings import CONFIG_FILE, Plan, Resolved, Settings, read_plan, write_plan
-from diptych.train.sitting import Sitting
+from diptych.train.sitting import SNAPSHOTS_FOLDER, Sitting
 from diptych.train.summary import SAMPLES_FOLDER, SCORES_FILE, summarise
 from diptych.train.trainer import Trainer
 
@@ -39,7 +39,7 @@ DEFAULT_EPOCHS = 200.0
 """Zhu et al. 2017, Sec. 4: 100 at a constant rate and 100 decaying."""
 _OWN_FILES = (*STATE_FILES, CONFIG_FILE, TRANSLATOR_FILE, METRICS_FILE, REPORT_FILE, SCORES_FILE)
 _LOCK_FILE = "run.lock"
-_OWN_FOLDERS = (SAMPLES_FOLDER, EVENTS_FOLDER)
+_OWN_FOLDERS = (SAMPLES_FOLDER, SNAPSHOTS_FOLDER, EVENTS_FOLDER)
 _WARM_UP_STEPS = 2
 _MEASURED_STEPS = 5
 _MEASURED_SHARE = 0.03
@@ -177,6 +177,7 @@ def _sweep(folder: Path) -> None:
     """Remove what killed sittings left: a torn state may be as large as a whole one."""
     remove_leftovers(folder, _OWN_FILES)
     remove_leftovers(folder / SAMPLES_FOLDER, ("*.png",))
+    remove_leftovers(folder / SNAPSHOTS_FOLDER, ("*.safetensors",))
 
 
 def _has_current_report(folder: Path) -> bool:

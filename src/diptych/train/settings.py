@@ -42,6 +42,8 @@ class Settings:
     """Budget in minutes: the speed is measured once and the number of steps fixed by it."""
     checkpoint_every: int | None = None
     """Iterations between checkpoints; every two minutes by default."""
+    keep_every: int | None = None
+    """Iterations between translators that are kept, in snapshots/; none by default."""
     sample_every: int | None = None
     """Iterations between sample pictures; twelve a run by default."""
     load_size: int | None = None
@@ -72,7 +74,7 @@ class Settings:
         budgets = [b for b in ("steps", "epochs", "minutes") if vars(self)[b] is not None]
         if len(budgets) > 1:
             raise InputError(f"give one budget, not --{' and --'.join(budgets)}")
-        for name in (*budgets, "checkpoint_every", "sample_every", "threads"):
+        for name in (*budgets, "checkpoint_every", "keep_every", "sample_every", "threads"):
             value = vars(self)[name]
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{_flag(name)} is {value}: it must be above 0")

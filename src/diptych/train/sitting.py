@@ -20,6 +20,7 @@ from diptych.train.summary import SAMPLES_FOLDER
 from diptych.train.trainer import Trainer
 from diptych.types import Translates
 
+SNAPSHOTS_FOLDER = "snapshots"
 _CHECKPOINT_SECONDS = 120.0
 _METRICS_LINES = 2000
 _PICTURES = 12
@@ -106,6 +107,10 @@ class Sitting:
             )
         if step % self._sample_every == 0 or step == self.steps:
             self._draw(log)
+        keep_every = self.plan.run.keep_every
+        if keep_every is not None and step % keep_every == 0 and self._translates:
+            (self.folder / SNAPSHOTS_FOLDER).mkdir(exist_ok=True)
+            self._save_translator(self.folder / SNAPSHOTS_FOLDER / f"{step:08d}.safetensors")
 
     def _draw(self, log: RunLog) -> None:
         """Add a picture of how far it is to samples/ and to TensorBoard."""
@@ -119,11 +124,15 @@ class Sitting:
 
     def _save(self) -> None:
         # The state comes last: once it says that the run is done, everything else is there.
-        if isinstance(self.trainer.method, Translates):
-            self._save_translator()
+        if self._translates:
+            self._save_translator(self.folder / TRANSLATOR_FILE)
         save_state(self.folder, self.trainer.state())
 
-    def _save_translator(self) -> None:
+    @property
+    def _translates(self) -> bool:
+        return isinstance(self.trainer.method, Translates)
+
+    def _save_translator(self, path: Path) -> None:
         plan, trainer = self.plan, self.trainer
         info = TranslatorInfo(
             method=plan.method,
@@ -135,7 +144,7 @@ class Sitting:
             source=self.data.source,
             version=plan.resolved.version,
         )
-        save_translator(self.folder / TRANSLATOR_FILE, trainer.inference_weights(), info)
+        save_translator(path, trainer.inference_weights(), info)
 
     def _way_on(self) -> str:
         if self._checkpoint_due.last_step is None:
