@@ -5,6 +5,9 @@
     python -m benchmarks.earth run         train and score; goes on where it was stopped
     python -m benchmarks.earth table       the results as a table in benchmarks/README.md
     python -m benchmarks.earth grid        the results as pictures
+    python -m benchmarks.earth curves      scores on the way, where they were kept
+
+With --task earth_quality the reference has 20 minutes and the product 7.
 
 Speeds are measured once, by turns, on a machine that does nothing else. What is
 trained then is that number of steps, with the learning rate's schedule set to
@@ -21,16 +24,20 @@ from typing import Any
 
 import torch
 
+from benchmarks.earth_curves import write_curves
 from benchmarks.earth_results import write_grids, write_table
 from benchmarks.earth_speed import measure, read_speed
 from benchmarks.earth_systems import (
     SAMPLES,
     SEEDS,
     SIZE,
+    SNAPSHOTS,
     SYSTEMS,
+    TASKS,
     THREADS,
     Job,
     Place,
+    System,
     circumstances,
     load_job,
     say,
@@ -60,8 +67,8 @@ def run(place: Place, wanted: list[Job], steps: int | None) -> int:
     for job in wanted:
         if place.scores(job).exists():
             continue
-        budget = steps or speed["systems"][job.system]["steps"]
-        say(f"{job.name}: {budget:,} steps")
+        budget = steps or steps_of(speed, place.task, job.system)
+        say(f"{job.name}: {budget:,} steps, {TASKS[place.task][job.system]:g} minutes")
         try:
             _run_one(place, job, budget, speed, known)
         except (InputError, DivergedError) as error:
@@ -70,13 +77,27 @@ def run(place: Place, wanted: list[Job], steps: int | None) -> int:
     return failures
 
 
+def steps_of(speed: dict[str, Any], task: str, system: System) -> int:
+    """So many steps fill the system's minutes in `task`."""
+    per_minute: float = speed["systems"][system]["steps"] / speed["minutes"]
+    return round(per_minute * TASKS[task][system])
+
+
 def _run_one(
     place: Place, job: Job, steps: int, speed: dict[str, Any], known: dict[str, Any]
 ) -> None:
     folder = place.folder(job)
     threads = min(speed["product_threads"], torch.get_num_threads())
     precision = speed["product_precision"]
-    seconds = train_job(job, folder, steps, precision=precision, threads=threads)
+    keeps = place.task == "earth_quality" and job.seed == SEEDS[0]
+    seconds = train_job(
+        job,
+        folder,
+        steps,
+        precision=precision,
+        threads=threads,
+        keep_every=max(1, steps // SNAPSHOTS) if keeps else None,
+    )
     data = job.data()
     scores = evaluate(load_job(job, folder, data.domains), data, "test", size=SIZE)
     write_json(
@@ -86,6 +107,7 @@ def _run_one(
             "system": job.system,
             "seed": job.seed,
             "steps": steps,
+            "minutes": TASKS[place.task][job.system],
             "seconds": seconds,
             "precision": precision if job.system == "product" else "fp32",
             "training_threads": threads if job.system == "product" else torch.get_num_threads(),
@@ -105,16 +127,20 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "command", nargs="?", choices=("all", "measure", "run", "table", "grid"), default="all"
+        "command",
+        nargs="?",
+        choices=("all", "measure", "run", "table", "grid", "curves"),
+        default="all",
     )
     parser.add_argument("--steps", type=int, help="a trial of so many steps, not ten minutes")
     parser.add_argument("--rounds", type=int, default=9, help="of timing, 20 steps each")
     parser.add_argument("--threads", type=int, default=THREADS, help="of PyTorch")
     parser.add_argument("--samples", nargs="+", choices=SAMPLES, default=SAMPLES)
+    parser.add_argument("--task", choices=tuple(TASKS), default="earth")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
     parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
     parser.add_argument("--results", type=Path, default=_HERE / "results")
-    parser.add_argument("--runs", type=Path, default=_HERE.parent / "runs" / "benchmark-earth")
+    parser.add_argument("--runs", type=Path, default=_HERE.parent / "runs" / "benchmark")
     parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
@@ -129,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _do(options: argparse.Namespace) -> int:
-    place = Place(options.results, options.runs)
+    place = Place(options.results, options.runs, options.task)
     everything = options.command == "all"
     failures = 0
     if options.command == "measure" or (everything and not place.speed.exists()):
@@ -147,6 +173,8 @@ def _do(options: argparse.Namespace) -> int:
         write_table(place, options.readme)
     if options.command == "grid" or everything:
         write_grids(place)
+    if options.command == "curves" or (everything and place.task == "earth_quality"):
+        write_curves(place)
     return 1 if failures else 0
 
 

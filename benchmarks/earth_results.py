@@ -13,13 +13,24 @@ from typing import Any
 from torch import Tensor
 
 from benchmarks.earth_speed import read_speed
-from benchmarks.earth_systems import SAMPLES, SEEDS, SIZE, SYSTEMS, Job, Place, load_job, say
+from benchmarks.earth_systems import (
+    SAMPLES,
+    SEEDS,
+    SIZE,
+    SYSTEMS,
+    TASKS,
+    Job,
+    Place,
+    load_job,
+    say,
+)
 from diptych.data import evaluation_pairs
 from diptych.errors import InputError
 from diptych.files import atomic_write_text
 from diptych.train.pictures import picture_grid, write_grid
 
-BEGIN, END = "<!-- earth: begin -->", "<!-- earth: end -->"
+MARKS = "<!-- {task}: begin -->", "<!-- {task}: end -->"
+BEGIN, END = (mark.format(task="earth") for mark in MARKS)
 GRID_ROWS = 6
 
 # Student's t at 97.5%, by degrees of freedom.
@@ -56,12 +67,14 @@ def write_table(place: Place, readme: Path) -> None:
         InputError: no results yet, or no markers.
     """
     text = readme.read_text("utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise InputError(f"{readme} must hold {BEGIN} and {END} once each")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    table = "\n".join([*_speed_lines(place), "", *_score_lines(place)])
-    atomic_write_text(readme, f"{before}{BEGIN}\n{table}\n{END}{after}")
+    begin, end = (mark.format(task=place.task) for mark in MARKS)
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise InputError(f"{readme} must hold {begin} and {end} once each")
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    speeds = [*_speed_lines(place), ""] if place.task == "earth" else []
+    table = "\n".join([*speeds, *_score_lines(place)])
+    atomic_write_text(readme, f"{before}{begin}\n{table}\n{end}{after}")
     say(f"wrote the table into {readme}")
 
 
@@ -100,8 +113,11 @@ def _speed_lines(place: Place) -> Iterator[str]:
 def _score_lines(place: Place) -> Iterator[str]:
     results = {name: _read(place, name) for name in SAMPLES}
     if not any(found for by_system in results.values() for found in by_system.values()):
-        raise InputError(f"no results in {place.results / 'earth'}: run python -m benchmarks.earth")
-    yield f"| sample | direction | score | {' | '.join(SYSTEMS)} |"
+        raise InputError(
+            f"no results in {place.results / place.task}: run python -m benchmarks.earth"
+        )
+    heads = [f"{system}, {TASKS[place.task][system]:g} minutes" for system in SYSTEMS]
+    yield f"| sample | direction | score | {' | '.join(heads)} |"
     yield "|---" * (len(SYSTEMS) + 3) + "|"
     for row in ROWS:
         cells = [_cell(row, results[row.sample][system]) for system in SYSTEMS]

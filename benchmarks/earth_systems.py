@@ -31,6 +31,13 @@ from diptych.translator import load
 
 System = Literal["reference", "product"]
 SYSTEMS: tuple[System, ...] = ("reference", "product")
+TASKS: dict[str, dict[System, float]] = {
+    "earth": {"reference": 10.0, "product": 10.0},
+    "earth_quality": {"reference": 20.0, "product": 7.0},
+}
+"""Minutes of each system: what equal times give, and what time an equal quality takes."""
+SNAPSHOTS = 10
+"""Translators kept on the way of the first seed, for the curves of the second task."""
 SAMPLES = ("earth-climate", "earth-map")
 SEEDS = (0, 1, 2)
 SIZE, WIDTH, BLOCKS = 64, 32, 6
@@ -65,19 +72,25 @@ class Place:
 
     results: Path
     runs: Path
+    task: str = "earth"
 
     @property
     def speed(self) -> Path:
         return self.results / "earth_speed.json"
 
     def scores(self, job: Job) -> Path:
-        return self.results / "earth" / f"{job.name}.json"
+        return self.results / self.task / f"{job.name}.json"
 
     def grid(self, sample: str) -> Path:
-        return self.results / f"{sample}.png"
+        end = "" if self.task == "earth" else "-quality"
+        return self.results / f"{sample}{end}.png"
 
     def folder(self, job: Job) -> Path:
-        return self.runs / job.name
+        return self.runs / self.task / job.name
+
+    def snapshots(self, job: Job) -> Path:
+        """Of a job's translators on the way; the steps are the files' names."""
+        return self.folder(job) / "snapshots"
 
 
 def product_options(
@@ -87,6 +100,7 @@ def product_options(
     steps: int,
     precision: Precision,
     threads: int | None = None,
+    keep_every: int | None = None,
     out: Path | None = None,
 ) -> tuple[Any, Settings]:
     """What `diptych train cyclegan --preset fast` takes, and the budget."""
@@ -95,14 +109,23 @@ def product_options(
     if (made.size, made.width, made.residual_blocks) != (SIZE, WIDTH, BLOCKS):
         raise InputError("the preset fast is not what the reference is built like any more")
     given = {"data": f"sample:{sample}", "seed": seed, "steps": steps}
+    given |= {"keep_every": keep_every}
     given |= {"precision": precision, "threads": threads}
     return made, Settings(**run | given | {"out": None if out is None else str(out)})
 
 
-def train_job(job: Job, folder: Path, steps: int, *, precision: Precision, threads: int) -> float:
+def train_job(
+    job: Job,
+    folder: Path,
+    steps: int,
+    *,
+    precision: Precision,
+    threads: int,
+    keep_every: int | None = None,
+) -> float:
     """Train to `steps`, from where it stands in `folder`; returns the seconds it took in all.
 
-    `precision` and `threads` are the product's.
+    `precision` and `threads` are the product's. Translators are kept `keep_every` steps.
 
     Raises:
         InputError: `folder` holds a training of another length.
@@ -110,11 +133,18 @@ def train_job(job: Job, folder: Path, steps: int, *, precision: Precision, threa
         DivergedError: a loss of the product was not finite.
     """
     if job.system == "product":
-        return _train_product(job, folder, steps, precision, threads)
-    return _train_reference(job, folder, steps)
+        return _train_product(job, folder, steps, precision, threads, keep_every)
+    return _train_reference(job, folder, steps, keep_every)
 
 
-def _train_product(job: Job, folder: Path, steps: int, precision: Precision, threads: int) -> float:
+def _train_product(
+    job: Job,
+    folder: Path,
+    steps: int,
+    precision: Precision,
+    threads: int,
+    keep_every: int | None,
+) -> float:
     if (folder / CONFIG_FILE).exists():
         _check_length(folder, read_plan(folder).resolved.steps, steps)
         outcome = resume(folder)
@@ -125,6 +155,7 @@ def _train_product(job: Job, folder: Path, steps: int, precision: Precision, thr
             steps=steps,
             precision=precision,
             threads=threads,
+            keep_every=keep_every,
             out=folder,
         )
         outcome = train(METHOD, config, settings, overwrite=True)
@@ -133,7 +164,7 @@ def _train_product(job: Job, folder: Path, steps: int, precision: Precision, thr
     return float(read_metrics(folder / METRICS_FILE)[-1]["seconds"])
 
 
-def _train_reference(job: Job, folder: Path, steps: int) -> float:
+def _train_reference(job: Job, folder: Path, steps: int, keep_every: int | None) -> float:
     folder.mkdir(parents=True, exist_ok=True)
     clock = folder / _CLOCK_FILE
     known: dict[str, Any] = {"steps": steps, "seconds": 0.0}
@@ -152,6 +183,11 @@ def _train_reference(job: Job, folder: Path, steps: int) -> float:
         terms = ", ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items())
         say(f"{job.name}: step {step:,} of {steps:,} after {seconds:.0f} s: {terms}")
 
+    def keep(step: int, G: torch.nn.Module, F: torch.nn.Module) -> None:
+        if keep_every and step % keep_every == 0:
+            (folder / "snapshots").mkdir(exist_ok=True)
+            _save_networks(folder / "snapshots" / f"{step:08d}.safetensors", G, F)
+
     G, F = reference.train(
         job.data(),
         seed=job.seed,
@@ -162,19 +198,26 @@ def _train_reference(job: Job, folder: Path, steps: int) -> float:
         on_step=on_step,
         checkpoint=folder / _STATE_FILE,
         checkpoint_every=_CHECKPOINT_EVERY,
+        on_networks=keep if keep_every else None,
     )
-    networks = {"G": G, "F": F}
-    with atomic_write(folder / _WEIGHTS_FILE) as file:
-        file.write(save({f"{n}.{k}": v for n, m in networks.items() for k, v in _weights(m)}))
+    _save_networks(folder / _WEIGHTS_FILE, G, F)
     (folder / _STATE_FILE).unlink(missing_ok=True)
     return float(json.loads(clock.read_text())["seconds"])
 
 
-def load_job(job: Job, folder: Path, domains: tuple[str, ...]) -> Callable[[Tensor, str], Tensor]:
-    """What was trained in `folder`, as (images, to) -> images."""
+def _save_networks(path: Path, G: torch.nn.Module, F: torch.nn.Module) -> None:
+    networks = {"G": G, "F": F}
+    with atomic_write(path) as file:
+        file.write(save({f"{n}.{k}": v for n, m in networks.items() for k, v in _weights(m)}))
+
+
+def load_job(
+    job: Job, folder: Path, domains: tuple[str, ...], snapshot: Path | None = None
+) -> Callable[[Tensor, str], Tensor]:
+    """What was trained in `folder`, at its end or at a `snapshot`, as (images, to) -> images."""
     if job.system == "product":
-        return load(folder, device="cpu").translate_batch
-    weights = load_file(folder / _WEIGHTS_FILE)
+        return load(snapshot or folder, device="cpu").translate_batch
+    weights = load_file(snapshot or folder / _WEIGHTS_FILE)
     networks = {}
     for name in ("G", "F"):
         network = reference.Generator(WIDTH, BLOCKS)

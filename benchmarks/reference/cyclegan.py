@@ -223,12 +223,14 @@ def train(
     blocks: int,
     identity_weight: float,
     on_step: Callable[[int, dict[str, Tensor]], None] | None = None,
+    on_networks: Callable[[int, nn.Module, nn.Module], None] | None = None,
     checkpoint: Path | None = None,
     checkpoint_every: int = 1000,
 ) -> tuple[Generator, Generator]:
     """Train on `data`, whose images have the size already; returns G and F.
 
-    `on_step` is given the number of steps done and the losses. With a
+    `on_step` is given the number of steps done and the losses, `on_networks` G
+    and F as they then are. With a
     `checkpoint` file, a killed training goes on from it, to the same bits.
     """
     x_tiles, y_tiles = (read_tiles(images) for images in data.train.domains)
@@ -243,6 +245,8 @@ def train(
             model.save(checkpoint)
         if on_step is not None:
             on_step(model.step_number, losses)
+        if on_networks is not None:
+            on_networks(model.step_number, model.G, model.F)
     return model.G, model.F
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import earth
+from benchmarks import earth, earth_curves
 from benchmarks.earth_results import BEGIN, END, ROWS, interval, score, write_table
 from benchmarks.earth_systems import SAMPLES, SEEDS, SYSTEMS, Job, Place, write_json
+from diptych.data import Data, Split
 from diptych.errors import InputError
+from diptych.evaluate import evaluate
 from diptych.train.loop import DivergedError
 
 SPEED: dict[str, Any] = {
@@ -55,6 +58,14 @@ def readme(tmp_path: Path) -> Path:
     path = tmp_path / "README.md"
     path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     return path
+
+
+def few(translate: Any, data: Data, split: str, *, size: int) -> Any:
+    """`evaluate` on four test images."""
+    assert data.test is not None
+    ((x, y),) = [data.test.domains]
+    part = tuple(replace(images, corners=images.corners[:4]) for images in (x, y))  # type: ignore[type-var, attr-defined]
+    return evaluate(translate, replace(data, test=Split(part, part)), split, size=size)  # type: ignore[arg-type]
 
 
 def test_one_seed_of_every_combination_is_trained_before_the_next_seed() -> None:
@@ -133,22 +144,17 @@ def test_running_without_measured_speeds_says_what_to_do_first(tmp_path: Path) -
         earth.run(place, earth.jobs(), None)
 
 
+def test_minutes_become_steps_at_the_speed_that_was_measured() -> None:
+    assert earth.steps_of(SPEED, "earth", "reference") == 6000
+    assert earth.steps_of(SPEED, "earth_quality", "reference") == 12000  # 20 minutes
+    assert earth.steps_of(SPEED, "earth_quality", "product") == round(14563 * 0.7)
+
+
 @pytest.mark.slow
 def test_both_systems_train_on_the_real_thing_score_and_draw(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything but the long wait: one step of each, on a few test images."""
-    from dataclasses import replace
-
-    from diptych.data import Data, Split
-    from diptych.evaluate import evaluate
-
-    def few(translate: Any, data: Data, split: str, *, size: int) -> Any:
-        assert data.test is not None
-        ((x, y),) = [data.test.domains]
-        part = tuple(replace(images, corners=images.corners[:4]) for images in (x, y))  # type: ignore[type-var, attr-defined]
-        return evaluate(translate, replace(data, test=Split(part, part)), split, size=size)  # type: ignore[arg-type]
-
     monkeypatch.setattr(earth, "evaluate", few)
     options = ["--results", str(place.results), "--runs", str(place.runs), "--threads", "1"]
     command = ["run", "--steps", "1", "--samples", "earth-climate", "--seeds", "0", *options]
@@ -170,3 +176,27 @@ def test_both_systems_train_on_the_real_thing_score_and_draw(
     # Another budget over what is there would be neither one nor the other.
     place.scores(Job("earth-climate", "reference", 0)).unlink()
     assert earth.main([*command[:2], "2", *command[3:]]) == 1
+
+
+@pytest.mark.slow
+def test_curves_are_the_scores_of_what_was_kept_on_the_way(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = replace(place, task="earth_quality")
+    drawn: list[dict[str, Any]] = []
+    for module in (earth, earth_curves):
+        monkeypatch.setattr(module, "evaluate", few)
+    monkeypatch.setattr(earth_curves, "_plot", drawn.append)
+    options = ["--results", str(place.results), "--runs", str(place.runs), "--threads", "1"]
+    options += ["--task", "earth_quality", "--samples", "earth-climate", "--seeds", "0"]
+    with pytest.raises(InputError, match=r"nothing in .*: run python -m benchmarks.earth --task"):
+        earth_curves.write_curves(place)
+    assert earth.main(["run", "--steps", "2", *options]) == 0
+    assert earth.main(["curves", *options]) == 0
+    (curves,) = drawn
+    for system, minutes in (("reference", [10, 20]), ("product", [3.5, 7])):
+        points = curves[f"earth-climate-{system}-0"]
+        assert [point["step"] for point in points] == [1, 2]
+        assert [point["minutes"] for point in points] == minutes
+        last = json.loads(place.scores(Job("earth-climate", system, 0)).read_text())["scores"]  # type: ignore[arg-type]
+        assert points[1]["aerial→climate kid"] == last["aerial→climate"]["kid"]["mean"]

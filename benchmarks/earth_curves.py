@@ -1,0 +1,97 @@
+"""Scores on the way to a trained translator, as numbers and as a plot in docs/."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.earth_results import ROWS, Row, score
+from benchmarks.earth_systems import (
+    SAMPLES,
+    SEEDS,
+    SIZE,
+    SYSTEMS,
+    TASKS,
+    Job,
+    Place,
+    load_job,
+    say,
+    write_json,
+)
+from diptych.errors import InputError
+from diptych.evaluate import evaluate
+
+PLOT = Path(__file__).parent.parent / "docs" / "images" / "time-to-quality.png"
+_COLOURS = {"reference": "#8a8a8a", "product": "#1f6feb"}
+
+
+def write_curves(place: Place) -> None:
+    """Score what was kept of the first seed, and plot it; scores that are there stay.
+
+    Raises:
+        InputError: nothing was kept: the task has not been run.
+    """
+    path = place.results / place.task / "curves.json"
+    known: dict[str, list[dict[str, Any]]] = json.loads(path.read_text()) if path.exists() else {}
+    for sample in SAMPLES:
+        for system in SYSTEMS:
+            job = Job(sample, system, SEEDS[0])
+            known[job.name] = _points(place, job, known.get(job.name, []))
+            write_json(path, known)
+    if not any(known.values()):
+        raise InputError(
+            f"nothing in {place.runs}: run python -m benchmarks.earth --task {place.task}"
+        )
+    _plot(known)
+    say(f"wrote {path} and {PLOT}")
+
+
+def _points(place: Place, job: Job, known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    snapshots = sorted(place.snapshots(job).glob("*.safetensors"))
+    done = {point["step"] for point in known}
+    data = job.data()
+    for snapshot in snapshots:
+        step = int(snapshot.stem)
+        if step in done:
+            continue
+        translate = load_job(job, place.folder(job), data.domains, snapshot)
+        scores = evaluate(translate, data, "test", size=SIZE).as_json()
+        minutes = TASKS[place.task][job.system] * step / int(snapshots[-1].stem)
+        rows = [row for row in ROWS if row.sample == job.sample]
+        values = {f"{r.direction} {r.key}": score(scores, r.direction, r.key) for r in rows}
+        known.append({"step": step, "minutes": minutes} | values)
+        say(f"{job.name}: step {step:,} scored")
+    return sorted(known, key=lambda point: point["step"])
+
+
+def _plot(curves: dict[str, list[dict[str, Any]]]) -> None:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError("the plot needs matplotlib: pip install -e '.[bench]'") from error
+    shown = [row for row in ROWS if row.key in ("kid", "pixel_accuracy", "within_16")]
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    axes = figure.subplots(2, 3).flat
+    for axis, row in zip(axes, shown, strict=True):
+        for system in SYSTEMS:
+            points = curves.get(Job(row.sample, system, SEEDS[0]).name, [])
+            axis.plot(
+                [point["minutes"] for point in points],
+                [point[_key(row)] for point in points],
+                color=_COLOURS[system],
+                marker="o",
+                markersize=3,
+                label=system,
+            )
+        axis.set_title(f"{row.sample}: {row.direction}", fontsize=9)
+        axis.set_ylabel(row.label, fontsize=9)
+        axis.set_xlabel("minutes", fontsize=9)
+        axis.grid(alpha=0.25)
+    axes[0].legend(frameon=False, fontsize=9)
+    PLOT.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PLOT, dpi=110)
+
+
+def _key(row: Row) -> str:
+    return f"{row.direction} {row.key}"
