@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 
 import pytest
 import torch
@@ -126,6 +127,19 @@ def test_together_has_the_values_of_each_alone():
         torch.testing.assert_close(other, network(second), rtol=1e-4, atol=1e-5)
         (single,) = together(network, first)
     assert torch.equal(single, network(first))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the compiler's own
+def test_without_a_compiler_the_plain_layers_go_on_with_one_line(monkeypatch, caplog):
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    keys = (("norm", 1e-5), ("leaky", 0.125))
+    image = _images().requires_grad_()
+    compiled = _run(keys, True)
+    with caplog.at_level(logging.WARNING, logger="diptych"):
+        torch.testing.assert_close(compiled(image), _run(keys, False)(image))
+        compiled(image)
+    assert [r.getMessage().partition("(")[0] for r in caplog.records] == ["cannot compile here "]
 
 
 @pytest.mark.slow

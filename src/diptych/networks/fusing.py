@@ -10,6 +10,7 @@ networks, batches and image sizes, since it depends on the kinds of layers alone
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -23,6 +24,7 @@ from torch.utils.checkpoint import checkpoint
 
 from diptych.networks.norm import instance_norm
 
+_log = logging.getLogger("diptych")
 Layer = Callable[[Tensor], Tensor]
 _Key = tuple[tuple[Any, ...], ...]
 
@@ -94,12 +96,34 @@ def _run(keys: _Key, compiled: bool) -> Layer:
     """One function for a run of cheap layers, the same object for the same layers."""
     plain = fast = _arithmetic(keys)
     if compiled and any(name == "norm" for name, *_ in keys):
-        fast = torch.compile(plain, dynamic=True, fullgraph=True)  # one kernel for all shapes
+        fast = _compiled(plain)
 
     def layer(x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):  # it would pad in float32
             # For the few pictures on the way no kernel is compiled.
             return fast(x) if torch.is_grad_enabled() else plain(x)
+
+    return layer
+
+
+def _compiled(plain: Layer) -> Layer:
+    """One kernel for all shapes; where it cannot be compiled, the plain function."""
+    from torch._dynamo.exc import TorchDynamoException  # slow to import
+
+    fast = torch.compile(plain, dynamic=True, fullgraph=True)
+    fails = False
+
+    def layer(x: Tensor) -> Tensor:
+        nonlocal fails
+        if fails:
+            return plain(x)
+        try:
+            return fast(x)
+        except TorchDynamoException as error:  # no compiler, or one that does not suit
+            fails = True
+            reason = str(error).strip().splitlines()[0]
+            _log.warning("cannot compile here (%s): goes on without", reason)
+            return plain(x)
 
     return layer
 

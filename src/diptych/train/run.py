@@ -102,7 +102,7 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
     trainer = Trainer(plan, data, ranks=ranks)
     if settings.minutes is None and settings.steps is None:
         steps = math.ceil((settings.epochs or DEFAULT_EPOCHS) * trainer.epoch_batches)
-        plan = replace(plan, resolved=replace(resolved, steps=steps))
+        plan = replace(plan, resolved=replace(plan.resolved, steps=steps))
     if ranks.is_first:
         _make(folder)
     with _locked(folder, ranks), cpu_threads(plan.resolved.threads):
