@@ -98,8 +98,16 @@ def _speed_lines(place: Place) -> Iterator[str]:
     yield "|---" * (len(SYSTEMS) + 1) + "|"
     systems = [speed["systems"][system] for system in SYSTEMS]
     yield _line("ms a step, median", [f"{s['ms_per_step']:.1f}" for s in systems])
-    spans = [f"{s['ms_per_step_least']:.1f} to {s['ms_per_step_most']:.1f}" for s in systems]
-    yield _line(f"of {systems[0]['blocks_timed']} blocks, from … to", spans)
+    spans = [
+        f"{s['ms_per_step_least']:.1f} to {s['ms_per_step_most']:.1f} ({s['blocks_timed']})"
+        for s in systems
+    ]
+    yield _line("from … to (blocks of 20 steps)", spans)
+    by_ratio = [s.get("ms_by_ratio") for s in systems]
+    if any(by_ratio):  # timed at another time than the reference
+        yield _line(
+            "by its ratio to the reference", [f"{ms:.1f}" if ms else "—" for ms in by_ratio]
+        )
     yield _line(f"steps in {speed['minutes']:g} minutes", [f"{s['steps']:,}" for s in systems])
     yield ""
     yield (

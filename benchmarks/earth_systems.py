@@ -244,6 +244,15 @@ def circumstances() -> dict[str, Any]:
     }
 
 
+def peak_gib(*, of_children: bool = False) -> float:
+    """The most memory that this process, or one that it waited for, ever held. Unix only."""
+    import resource
+
+    who = resource.RUSAGE_CHILDREN if of_children else resource.RUSAGE_SELF
+    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts KiB
+    return resource.getrusage(who).ru_maxrss * unit / 2**30
+
+
 def write_json(path: Path, values: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")

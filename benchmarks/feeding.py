@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import sys
 import tempfile
@@ -25,7 +24,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 
-from benchmarks.earth_systems import circumstances
+from benchmarks.earth_systems import circumstances, peak_gib
 from benchmarks.step import make_trainer
 from diptych.data import open_data, stream
 from diptych.train.device import find_precision
@@ -112,10 +111,10 @@ def _many_files(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with stream(data, Unpaired, **given) as batches:
         next(batches)
         first = time.perf_counter() - began
-        memory = [_peak()]
+        memory = [peak_gib()]  # its workers' is mostly shared with it
         for _ in range(options.batches):
             next(batches)
-        memory.append(_peak())
+        memory.append(peak_gib())
     return {
         "files": options.files,
         "seconds_to_first_batch": first,
@@ -123,12 +122,6 @@ def _many_files(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "peak_gib_at_last_batch": memory[1],
         "batches": options.batches,
     }
-
-
-def _peak() -> float:
-    """GiB of this process; its workers' memory is mostly shared with it."""
-    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return usage * (1 if sys.platform == "darwin" else 1024) / 2**30
 
 
 if __name__ == "__main__":

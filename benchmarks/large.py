@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 
-from benchmarks.earth_systems import circumstances
+from benchmarks.earth_systems import circumstances, peak_gib
 from diptych.checkpoint import TranslatorInfo, inference_weights, save_translator
 from diptych.methods.cyclegan import Config, CycleGAN
 
@@ -54,14 +53,12 @@ def main() -> int:
         with Image.open(folder / "out" / "photo.png") as made:
             if made.size != (width, height):
                 raise RuntimeError(f"{width}x{height} became {made.size}")
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    peak = usage * (1 if sys.platform == "darwin" else 1024)  # Linux counts KiB
     figures = {
         "width": width,
         "height": height,
         "precision": options.precision,
         "memory_gib": options.memory,
-        "peak_gib": peak / 2**30,
+        "peak_gib": peak_gib(of_children=True),
         "seconds": seconds,
     }
     print(json.dumps(figures | circumstances()))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.earth_systems import circumstances
+from benchmarks.earth_systems import circumstances, peak_gib
 from benchmarks.step import make_reference, make_trainer, write_images
 from diptych.data import Data, open_data
 from diptych.train.device import find_precision
@@ -83,9 +82,7 @@ def _one(options: argparse.Namespace) -> dict[str, Any]:
             began = time.perf_counter()
             step()
             times.append(time.perf_counter() - began)
-    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts KiB
-    return {"peak_gib": usage * unit / 2**30, "seconds": times}
+    return {"peak_gib": peak_gib(), "seconds": times}
 
 
 def _step(system: str, options: argparse.Namespace, data: Data) -> Callable[[], object]:

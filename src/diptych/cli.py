@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import tyro
 from rich.console import Console
@@ -20,9 +20,6 @@ from diptych import __version__
 from diptych.cli_parse import about, complain, parse
 from diptych.cli_train import train_command
 from diptych.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 _HELP = """\
 usage: diptych COMMAND ...

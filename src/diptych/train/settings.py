@@ -60,7 +60,7 @@ class Settings:
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes the fastest there is."""
     threads: int | None = None
-    """CPU threads; all cores by default. One is often the fastest for small images in bf16."""
+    """CPU threads; all cores by default."""
     workers: int | None = None
     """Processes that decode images ahead; 0 decodes in this one. By default up to 4."""
     init: str | None = None
