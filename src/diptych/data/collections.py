@@ -85,9 +85,10 @@ class Names:
     """Relative file names in one bytes object: some 40 bytes a name, and quick to send."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        encoded = [os.fsencode(name) for name in names]
-        self._text = b"".join(encoded)
-        self._ends: NDArray[np.int64] = np.cumsum([len(name) for name in encoded], dtype=np.int64)
+        """No name holds a NUL, which no system allows in a file's."""
+        joined = "".join(f"{name}\0" for name in names)
+        self._text = os.fsencode(joined)  # one call for all is many times as fast
+        self._ends: NDArray[np.int64] = np.flatnonzero(np.frombuffer(self._text, np.uint8) == 0)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -95,7 +96,7 @@ class Names:
     def __getitem__(self, index: int) -> str:
         if not 0 <= index < len(self):
             raise IndexError(f"no name {index}: there are {len(self)}")
-        start = self._ends[index - 1] if index else 0
+        start = self._ends[index - 1] + 1 if index else 0
         return os.fsdecode(self._text[start : self._ends[index]])
 
     def __iter__(self) -> Iterator[str]:
