@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
+import itertools
 import os
 from dataclasses import dataclass
+from hashlib import blake2b, sha256
 from pathlib import Path
 
 from diptych.data.collections import Data, FileImages, HalfImages, Images, Split
@@ -85,20 +86,34 @@ def _split(listings: list[Listing], found: Found) -> Split:
             HalfImages(files[0], is_right=is_right) for is_right in (False, True)
         )
         return Split(halves, halves)
-    keys = _pair_keys(listings)
-    by_key = [
-        dict(zip(own, item.names, strict=True)) for own, item in zip(keys, listings, strict=True)
-    ]
-    if any(len(own) != len(named) for own, named in zip(keys, by_key, strict=True)):
-        return Split(tuple(files))  # two files of one stem: nobody could say which is meant
-    if any(named.keys() != by_key[0].keys() for named in by_key):
+    order = _pairing(_pair_keys(listings))
+    if order is None:
         return Split(tuple(files))
-    order = sorted(by_key[0])
     pairs = tuple(
-        FileImages(item.folder, [named[key] for key in order])
-        for item, named in zip(listings, by_key, strict=True)
+        own if indices is None else FileImages(item.folder, [item.names[i] for i in indices])
+        for own, item, indices in zip(files, listings, order, strict=True)
     )
     return Split(tuple(files), pairs)
+
+
+def _pairing(keys: list[list[str]]) -> list[list[int] | None] | None:
+    """For each domain the order in which its files match the first one's; None where it is
+    its own. None of all: they are no pairs, or two files of one domain have one key, so
+    that nobody could say which is meant."""
+    first = keys[0]
+    known = set(first)
+    if len(known) != len(first) or any(len(own) != len(first) for own in keys):
+        return None
+    order: list[list[int] | None] = []
+    for own in keys:
+        if own == first:
+            order.append(None)
+            continue
+        where = {key: index for index, key in enumerate(own)}
+        if where.keys() != known:
+            return None
+        order.append([where[key] for key in first])
+    return order
 
 
 def _pair_keys(listings: list[Listing]) -> list[list[str]]:
@@ -121,14 +136,12 @@ def _held_out(listings: list[Listing]) -> tuple[list[Listing], list[Listing]]:
     held: list[Listing] = []
     for listing, keys in zip(listings, _pair_keys(listings), strict=True):
         count = min(max(round(len(keys) * HELD_OUT_SHARE), 1), HELD_OUT_MOST)
-        digests = (
-            (hashlib.blake2b(os.fsencode(key), digest_size=8).digest(), index)
-            for index, key in enumerate(keys)
-        )
-        chosen = {index for _, index in heapq.nsmallest(count, digests)}
+        names = (key.encode("utf-8", "surrogatepass") for key in keys)
+        digests = [blake2b(name, digest_size=8).digest() for name in names]
+        chosen = {index for _, index in heapq.nsmallest(count, zip(digests, itertools.count()))}
         for part, is_held in ((kept, False), (held, True)):
-            names = [name for i, name in enumerate(listing.names) if (i in chosen) == is_held]
-            part.append(Listing(listing.folder, names))
+            own = [name for i, name in enumerate(listing.names) if (i in chosen) == is_held]
+            part.append(Listing(listing.folder, own))
     return kept, held
 
 
@@ -139,7 +152,7 @@ def _fingerprint(found: Found) -> str:
     drive; contents, hours. A change inside a file of which neither name nor
     length changes goes unnoticed.
     """
-    digest = hashlib.sha256(b"side by side" if found.is_side_by_side else b"folders")
+    digest = sha256(b"side by side" if found.is_side_by_side else b"folders")
     for part, listings in sorted(found.parts.items()):
         for position, listing in enumerate(listings):
             digest.update(f"\0{part} {position} {len(listing.names)}\0".encode())
