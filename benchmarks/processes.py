@@ -80,9 +80,9 @@ def images_per_second(options: argparse.Namespace, folder: Path, count: int) -> 
         "workers": 0,
     }
     flags = [part for name, value in given.items() for part in (f"--{name}", str(value))]
+    command = ["train", options.method, *flags, "--overwrite"]
     subprocess.run(
-        [sys.executable, *(launcher if count > 1 else []), "-m", "diptych", "train"]
-        + [options.method, *flags, "--overwrite"],
+        [sys.executable, *(launcher if count > 1 else []), "-m", "diptych", *command],
         check=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
@@ -91,7 +91,8 @@ def images_per_second(options: argparse.Namespace, folder: Path, count: int) -> 
     seconds = [float(line["seconds"]) for line in read_metrics(out / METRICS_FILE)]
     steps = options.steps - 1 - _WARM_UP_STEPS  # the last one's time may hold the end's pictures
     taken = seconds[-2] - seconds[_WARM_UP_STEPS - 1]
-    return 2 * options.batch_size * count * steps / taken
+    images: int = 2 * options.batch_size * count * steps
+    return images / taken
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import platformdirs
 from filelock import FileLock, Timeout
 
 from diptych.errors import InputError
@@ -74,6 +75,12 @@ def only_one_process(folder: Path, name: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def cache_folder() -> Path:
+    """What can be made again is kept here: the user's cache folder, or DIPTYCH_CACHE."""
+    override = os.environ.get("DIPTYCH_CACHE")
+    return Path(override) if override else platformdirs.user_cache_path("diptych")
 
 
 def _umask() -> int:

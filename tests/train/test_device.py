@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
 from diptych.errors import InputError
 from diptych.train import device as devices
-from diptych.train.device import find_device, find_precision, make_autocast
+from diptych.train.device import find_device, find_precision, keep_kernels, make_autocast
 
 CPU = torch.device("cpu")
 
@@ -65,3 +67,26 @@ def test_autocast_computes_in_its_precision(precision, dtype):
     with make_autocast(precision, CPU)():
         assert layer(torch.ones(1, 2)).dtype == dtype
     assert layer(torch.ones(1, 2)).dtype == torch.float32
+
+
+def test_compiled_kernels_are_kept_in_the_cache_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("DIPTYCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is put back afterwards
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    keep_kernels()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "kernels")
+    assert (tmp_path / "kernels").is_dir()
+
+
+def test_where_a_user_wants_kernels_or_nothing_can_be_kept_all_stays_as_it_is(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "elsewhere")
+    monkeypatch.setenv("DIPTYCH_CACHE", str(tmp_path))
+    keep_kernels()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "elsewhere"
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DIPTYCH_CACHE", str(tmp_path / "file"))
+    keep_kernels()
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ

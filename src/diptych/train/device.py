@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from diptych.errors import InputError
+from diptych.files import cache_folder
 from diptych.train.settings import Precision
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -61,6 +63,16 @@ def make_autocast(
     if precision == "fp32":
         return nullcontext
     return lambda: torch.autocast(device.type, dtype=_DTYPES[precision])
+
+
+def keep_kernels() -> None:
+    """Compiled kernels stay on disk for the next run, where the user has not said where."""
+    folder = cache_folder() / "kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return  # PyTorch's own choice is a temporary folder
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from diptych.data import Data, default_workers, stream
 from diptych.errors import InputError
 from diptych.networks.fusing import fuse
 from diptych.registry import build
-from diptych.train.device import make_autocast
+from diptych.train.device import keep_kernels, make_autocast
 from diptych.train.ema import Average
 from diptych.train.loop import train_iteration
 from diptych.train.optimisers import GroupOptimiser
@@ -65,6 +65,8 @@ class Trainer:
         if run.init is not None and state is None:
             _start_from(method, Path(run.init))
         self.method = _place(method, self.device, self._layout).train()
+        if plan.resolved.compiled:
+            keep_kernels()
         fuse(
             self.method,
             compiled=bool(plan.resolved.compiled),

@@ -20,14 +20,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
@@ -35,7 +33,7 @@ from rich.progress import Progress
 
 from diptych.data.collections import Data, Images, Palette, Split
 from diptych.errors import InputError
-from diptych.files import atomic_write
+from diptych.files import atomic_write, cache_folder
 
 DOMAINS: Mapping[str, tuple[str, ...]] = {
     "earth-climate": ("climate", "aerial"),
@@ -218,7 +216,7 @@ def _rasters(source: str, size: int, domains: set[str]) -> dict[str, Path]:
                     np.save(file, raster, allow_pickle=False)
     except OSError as error:
         raise InputError(
-            f"cannot write the rasters of {source} to {_cache_folder()} ({error}): "
+            f"cannot write the rasters of {source} to {cache_folder()} ({error}): "
             "set DIPTYCH_CACHE to a folder with room that can be written"
         ) from error
     if missing:
@@ -243,12 +241,7 @@ def _raster_path(source: str, size: int, domain: str) -> Path:
     """Keyed by everything that the pixels depend on, so that a new wheel rebuilds."""
     package = _SOURCES[domain][0]
     key = f"{domain}-{size}-{package}-{_distribution(source, package).version}-v{_PROTOCOL}.npy"
-    return _cache_folder() / "samples" / key
-
-
-def _cache_folder() -> Path:
-    override = os.environ.get("DIPTYCH_CACHE")
-    return Path(override) if override else platformdirs.user_cache_path("diptych")
+    return cache_folder() / "samples" / key
 
 
 def _fingerprint(source: str, size: int) -> str:
