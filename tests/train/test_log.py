@@ -176,6 +176,17 @@ def test_losses_shown_are_a_moving_average_of_about_twenty() -> None:
     assert "cycle 2 " in progress.line()  # 2 / (20 + 1) of the way
 
 
+def test_a_loss_that_is_computed_no_more_leaves_the_display() -> None:
+    progress, _ = make_progress()
+    progress.update(1, {"cycle": 1.0, "identity": 1.0})
+    for step in range(2, 21):
+        progress.update(step, {"cycle": 1.0})
+    assert "identity 1" in progress.line()
+    progress.update(21, {"cycle": 1.0})
+    assert "identity" not in progress.line()
+    assert "cycle 1" in progress.line()
+
+
 def test_the_rate_is_that_of_the_last_half_minute() -> None:
     progress, time = make_progress()
     for step in range(1, 41):  # 40 slow seconds, then 40 fast ones

@@ -39,6 +39,7 @@ class TrainingProgress:
         self._console = console if console is not None else Console(stderr=True)
         self._every_seconds, self._clock = every_seconds, clock
         self._losses: dict[str, float] = {}
+        self._reports, self._reported_at = 0, dict[str, int]()
         self._began = self._printed_at = clock()
         self._printed_step: int | None = None
         self._marks: deque[tuple[float, int]] = deque([(self._began, start)])
@@ -72,12 +73,21 @@ class TrainingProgress:
             self._marks.append((now, step))
         while len(self._marks) > 2 and now - self._marks[1][0] > _RATE_WINDOW_SECONDS:
             self._marks.popleft()
-        for name, value in (losses or {}).items():
-            before = self._losses.get(name, value)
-            self._losses[name] = before + (value - before) * 2 / (_AVERAGED + 1)
+        if losses:
+            self._average(losses)
         is_due = now - self._printed_at >= self._every_seconds
         if is_due and not self._console.is_terminal:
             self._print()
+
+    def _average(self, losses: Mapping[str, float]) -> None:
+        self._reports += 1
+        for name, value in losses.items():
+            before = self._losses.get(name, value)
+            self._losses[name] = before + (value - before) * 2 / (_AVERAGED + 1)
+            self._reported_at[name] = self._reports
+        for name, report in self._reported_at.items():
+            if self._reports - report >= _AVERAGED:  # a loss of the beginning only
+                self._losses.pop(name, None)
 
     def message(self, text: str) -> None:
         """Print a line of its own, above the display where there is one."""
