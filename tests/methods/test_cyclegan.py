@@ -127,6 +127,27 @@ def test_identity_loss_is_relative_to_lambda_and_absent_at_weight_zero():
     assert len(calls) == 2  # G(x) and G(F(y)): no third pass for G(y)
 
 
+def _loss_at(fraction: float, **options: Any) -> float:
+    clock = Clock(0, fraction, torch.Generator().manual_seed(0))
+    return next(_by_hand(**options).iteration(_batches(), clock)).loss.item()
+
+
+@pytest.mark.parametrize(
+    ("own_weight", "at_first", "later"), [(0.0, 0.5, 0.0), (0.25, 0.5, 0.25), (0.75, 0.75, 0.75)]
+)
+def test_the_warm_up_has_an_identity_loss_of_half_lambda_at_least(
+    own_weight: float, at_first: float, later: float
+):
+    options = {"identity_weight": own_weight, "identity_warm_up": 0.2}
+    rest = ADVERSARIAL + 10 * (FORWARD + BACKWARD)
+    for fraction, weight in ((0.0, at_first), (0.19, at_first), (0.2, later), (0.9, later)):
+        assert _loss_at(fraction, **options) == pytest.approx(rest + 10 * weight * IDENTITY)
+
+
+def test_without_a_warm_up_the_objective_is_the_same_from_the_start():
+    assert _loss_at(0.0) == pytest.approx(ADVERSARIAL + 10 * (FORWARD + BACKWARD))
+
+
 def _log_sigmoid(logit: float) -> float:
     return math.log(1 / (1 + math.exp(-logit)))
 
