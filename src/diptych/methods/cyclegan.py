@@ -16,9 +16,9 @@ Where the paper is silent or ambiguous:
 - "Several discriminators" average their losses, as GMAN's arithmetic mean
   (Durugkar et al. 2016); they start from different weights.
 
-What the paper does not have: an identity loss for the beginning of a training
-only (`identity_warm_up`). Nothing in Eq. (3) says which of two colours becomes
-which; where it starts decides, and this lets it start from the colours that are.
+What the paper does not have: an identity loss in the cycle loss's place at the
+beginning of a training (`identity_warm_up`). Nothing in Eq. (3) says which of two
+colours becomes which; where it starts decides, and the cycle loss holds on to that.
 
 Deviations: the U-Net has instance norm and no dropout, and the whole-image
 discriminator no batch norm, so that an image's translation does not depend on
@@ -83,7 +83,7 @@ class Config:
     identity_weight: float = 0.0
     """Weight of the identity loss relative to λ; 0.5 for painting -> photo (Sec. 5.2)."""
     identity_warm_up: float = 0.0
-    """Share of the budget that begins with an identity loss of 0.5; not in the paper."""
+    """First share of the budget, with the identity loss in place of Eq. (2); not in the paper."""
     buffer_size: int = 50
     """Generated images kept for D (Sec. 4); 0 shows it the latest only."""
     lr: float = 2e-4
@@ -230,16 +230,17 @@ class CycleGAN(nn.Module):
         c = self.config
         batch = next(batches)
         x, y = batch.x, batch.y
-        identity_weight = c.identity_weight
-        if clock.fraction < c.identity_warm_up:
-            identity_weight = max(identity_weight, _WARM_UP_WEIGHT)
+        is_warm = clock.fraction >= c.identity_warm_up
+        identity_weight = c.identity_weight if is_warm else max(c.identity_weight, _WARM_UP_WEIGHT)
         has_identity = identity_weight > 0 and c.cycle_weight > 0
+        has_forward = c.has_forward_cycle and is_warm
+        has_backward = c.has_backward_cycle and is_warm
         # What a network is given at one time goes through it as one batch.
         fake_y, *same_y = together(self.G, x, y if has_identity else None)
-        cycled = (fake_y,) if c.has_forward_cycle else ()
+        cycled = (fake_y,) if has_forward else ()
         fake_x, *rest = together(self.F, y, x if has_identity else None, *cycled)
-        cycled_x = rest.pop() if c.has_forward_cycle else None
-        cycled_y = self.G(fake_x) if c.has_backward_cycle else None
+        cycled_x = rest.pop() if has_forward else None
+        cycled_y = self.G(fake_x) if has_backward else None
         terms: dict[str, Tensor] = {}
         loss = torch.zeros((), device=x.device)
         if c.gan_weight:
