@@ -2,9 +2,10 @@
 
     python -m benchmarks.processes --size 64 --batch-size 4
 
-Runs `diptych train` by itself and under torchrun, by turns, and reads the times of
-its steps from its log: starting, and what comes after the last step, do not count.
-The last line is JSON.
+Runs `diptych train` by itself, under torchrun, and as often at once as torchrun has
+processes: what the machine gives to processes that exchange nothing, the limit. By
+turns; times are those of the steps in each log, so that starting, and what comes
+after the last step, do not count. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -37,34 +38,55 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=1, help="of each process")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(arguments)
-    rates: dict[int, list[float]] = {1: [], options.processes: []}
+    rates: dict[str, list[float]] = {"one": [], "together": [], "apart": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_images(folder, options.size)
         for number in range(options.rounds):
-            for count in rates:
-                rates[count].append(images_per_second(options, folder, count))
-            last = ", ".join(f"{n} processes {r[-1]:.2f}" for n, r in rates.items())
+            rates["one"].append(_images_per_second(options, folder, runs=1, processes=1))
+            rates["together"].append(
+                _images_per_second(options, folder, runs=1, processes=options.processes)
+            )
+            rates["apart"].append(
+                _images_per_second(options, folder, runs=options.processes, processes=1)
+            )
+            last = ", ".join(f"{what} {rate[-1]:.2f}" for what, rate in rates.items())
             say(f"round {number + 1} of {options.rounds}, images a second: {last}")
-    ratios = [many / one for one, many in zip(rates[1], rates[options.processes], strict=True)]
     figures = {
-        "times": statistics.median(ratios),
-        "images_per_second_of_one": statistics.median(rates[1]),
-        "images_per_second": statistics.median(rates[options.processes]),
-        "times_by_round": ratios,
+        "times": _median_ratio(rates["together"], rates["one"]),
+        "times_of_limit": _median_ratio(rates["apart"], rates["one"]),
+        "fraction_of_limit": _median_ratio(rates["together"], rates["apart"]),
+        "images_per_second": {what: statistics.median(rate) for what, rate in rates.items()},
     }
     print(json.dumps(figures | vars(options) | {"threads_each": 1} | circumstances()))
     return 0
 
 
-def images_per_second(options: argparse.Namespace, folder: Path, count: int) -> float:
-    """Of one training in `count` processes, its first steps left out."""
-    out = folder / "run"
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+def _median_ratio(one: list[float], other: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(one, other, strict=True))
+
+
+def _images_per_second(
+    options: argparse.Namespace, folder: Path, *, runs: int, processes: int
+) -> float:
+    """Of `runs` trainings at once, in so many processes each, their first steps left out."""
+    outs = [folder / f"run{number}" for number in range(runs)]
+    started = [_start(options, folder, out, processes) for out in outs]
+    for process in started:
+        if process.wait() != 0:
+            raise RuntimeError(f"diptych train ended with {process.returncode}")
+    return sum(_rate(out, 2 * options.batch_size * processes) for out in outs)
+
+
+def _start(
+    options: argparse.Namespace, folder: Path, out: Path, processes: int
+) -> subprocess.Popen[bytes]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     given: dict[str, Any] = {
         "data": folder,
         "out": out,
@@ -72,6 +94,7 @@ def images_per_second(options: argparse.Namespace, folder: Path, count: int) -> 
         "load-size": options.size,
         "width": options.width,
         "batch-size": options.batch_size,
+        "precision": options.precision,
         "identity-weight": IDENTITY_WEIGHT,
         "steps": options.steps,
         "sample-every": options.steps,
@@ -80,19 +103,20 @@ def images_per_second(options: argparse.Namespace, folder: Path, count: int) -> 
         "workers": 0,
     }
     flags = [part for name, value in given.items() for part in (f"--{name}", str(value))]
-    command = ["train", options.method, *flags, "--overwrite"]
-    subprocess.run(
-        [sys.executable, *(launcher if count > 1 else []), "-m", "diptych", *command],
-        check=True,
+    command = ["-m", "diptych", "train", options.method, *flags, "--overwrite"]
+    return subprocess.Popen(
+        [sys.executable, *(launcher if processes > 1 else []), *command],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+
+def _rate(out: Path, images_per_step: int) -> float:
+    """Images a second from the log, without the first steps, and the last, which draws pictures."""
     seconds = [float(line["seconds"]) for line in read_metrics(out / METRICS_FILE)]
-    steps = options.steps - 1 - _WARM_UP_STEPS  # the last one's time may hold the end's pictures
-    taken = seconds[-2] - seconds[_WARM_UP_STEPS - 1]
-    images: int = 2 * options.batch_size * count * steps
-    return images / taken
+    steps = len(seconds) - 1 - _WARM_UP_STEPS
+    return images_per_step * steps / (seconds[-2] - seconds[_WARM_UP_STEPS - 1])
 
 
 if __name__ == "__main__":
