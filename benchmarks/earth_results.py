@@ -66,15 +66,23 @@ def write_table(place: Place, readme: Path) -> None:
     Raises:
         InputError: no results yet, or no markers.
     """
+    speeds = [*_speed_lines(place), ""] if place.task == "earth" else []
+    replace_block(readme, place.task, "\n".join([*speeds, *_score_lines(place)]))
+
+
+def replace_block(readme: Path, name: str, block: str) -> None:
+    """Put `block` between the markers of `name` in `readme`.
+
+    Raises:
+        InputError: no markers.
+    """
     text = readme.read_text("utf-8")
-    begin, end = (mark.format(task=place.task) for mark in MARKS)
+    begin, end = (mark.format(task=name) for mark in MARKS)
     if text.count(begin) != 1 or text.count(end) != 1:
         raise InputError(f"{readme} must hold {begin} and {end} once each")
     before, rest = text.split(begin)
     after = rest.split(end)[1]
-    speeds = [*_speed_lines(place), ""] if place.task == "earth" else []
-    table = "\n".join([*speeds, *_score_lines(place)])
-    atomic_write_text(readme, f"{before}{begin}\n{table}\n{end}{after}")
+    atomic_write_text(readme, f"{before}{begin}\n{block}\n{end}{after}")
     say(f"wrote the table into {readme}")
 
 

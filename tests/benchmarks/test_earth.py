@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import earth, earth_curves
-from benchmarks.earth_results import BEGIN, END, ROWS, interval, score, write_table
+from benchmarks.earth_results import BEGIN, END, ROWS, interval, replace_block, score, write_table
 from benchmarks.earth_systems import SAMPLES, SEEDS, SYSTEMS, Job, Place, write_json
 from diptych.data import Data, Split
 from diptych.errors import InputError
@@ -112,7 +112,7 @@ def test_a_readme_without_markers_and_results_that_lack_a_score_are_refused(
     bare = tmp_path / "bare.md"
     bare.write_text("no markers")
     with pytest.raises(InputError, match="once each"):
-        write_table(place, bare)
+        replace_block(bare, "earth", "a table")
     path = readme(tmp_path)
     with pytest.raises(InputError, match="no results"):
         write_table(place, path)
