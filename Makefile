@@ -5,7 +5,7 @@
 
 PYTHON ?=
 TORCH_INDEX ?=
-MINUTES ?= 4.5
+MINUTES ?= 6.5
 DATA ?= sample:earth-climate
 TESTS ?= tests
 
