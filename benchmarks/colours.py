@@ -34,8 +34,6 @@ RIGHT = 0.3
 TAKEN_BACK: dict[str, dict[str, Any]] = {
     "preset fast": {},
     "without the warm-up": {"identity_warm_up": 0.0},
-    "with instance norm in D": {"discriminator_norm": "instance"},
-    "with neither": {"identity_warm_up": 0.0, "discriminator_norm": "instance"},
 }
 
 _HERE = Path(__file__).parent

@@ -22,7 +22,7 @@ def test_defaults_are_those_of_the_paper():
     c = Config()
     assert (c.width, c.size, c.batch_size, c.lr, c.beta1) == (64, 256, 1, 2e-4, 0.5)
     assert (c.cycle_weight, c.identity_weight, c.buffer_size, c.decay_from) == (10.0, 0.0, 50, 0.5)
-    assert (c.identity_warm_up, c.discriminator_norm) == (0.0, "instance")
+    assert c.identity_warm_up == 0.0
     assert (c.generator, c.discriminator, c.gan_loss) == ("resnet", "70x70", "lsgan")
     assert (c.cycle, c.cycle_loss, c.gan_weight, c.discriminators) == ("both", "l1", 1.0, 1)
 
@@ -56,7 +56,6 @@ def test_six_residual_blocks_below_256_pixels_and_nine_from_there(
         ({"generator": "vgg"}, "generator is 'vgg'"),
         ({"blocks": 0}, "blocks is 0"),
         ({"discriminator": "71x71"}, "discriminator is '71x71'"),
-        ({"discriminator_norm": "batch"}, "discriminator_norm is 'batch'"),
         ({"discriminators": 0}, "discriminators is 0"),
         ({"gan_loss": "hinge"}, "gan_loss is 'hinge'"),
         ({"gan_weight": -1.0}, "gan_weight is -1"),

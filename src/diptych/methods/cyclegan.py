@@ -66,8 +66,6 @@ class Config:
         "70x70"
     )
     """The patch, in pixels, that a score of D judges; 70x70 in Sec. 4."""
-    discriminator_norm: Literal["instance", "none"] = "instance"
-    """Instance norm in D (appendix), or none: then D sees colours as they are."""
     discriminators: int = 1
     """How many a domain, averaged: another cure for oscillation, at the price of memory."""
     gan_loss: Literal["lsgan", "log", "log-saturating"] = "lsgan"
@@ -170,10 +168,7 @@ RECIPES: Mapping[str, Recipe] = {
 }
 
 PRESETS: Mapping[str, Recipe] = {
-    "fast": Recipe(
-        "an identity loss at first, discriminators without norm",
-        config={"identity_warm_up": 0.2, "discriminator_norm": "none"},
-    ),
+    "fast": Recipe("an identity loss at first", config={"identity_warm_up": 0.2}),
 }
 
 
@@ -305,13 +300,10 @@ def _generator(config: Config) -> nn.Module:
 
 
 def _discriminators(config: Config, channels: int = 3) -> nn.ModuleList:
-    has_norm = config.discriminator_norm == "instance"
-
     def build() -> nn.Module:
         if config.discriminator == "image":
-            return ImageGAN(config.width, config.size, channels, has_norm=has_norm)
-        layers = _PATCH_LAYERS[config.discriminator]
-        return PatchGAN(config.width, layers, channels, has_norm=has_norm)
+            return ImageGAN(config.width, config.size, channels)
+        return PatchGAN(config.width, _PATCH_LAYERS[config.discriminator], channels)
 
     return nn.ModuleList(build() for _ in range(config.discriminators))
 

@@ -14,12 +14,10 @@ class PatchGAN(nn.Sequential):
     no sigmoid. `layers` sets the receptive field: 0 is 1x1 pixel, 1 is 16x16,
     2 is 34, 3 is 70x70, 4 is 142, 5 is 286. Leaky ReLUs of slope 0.2, no norm
     in the first block, biases everywhere as in the authors' code: 2,764,737
-    parameters for 70x70 at width 64. Without `has_norm` there is none at all.
+    parameters for 70x70 at width 64.
     """
 
-    def __init__(
-        self, width: int = 64, layers: int = 3, in_channels: int = 3, *, has_norm: bool = True
-    ) -> None:
+    def __init__(self, width: int = 64, layers: int = 3, in_channels: int = 3) -> None:
         kernel, padding = (1, 0) if layers == 0 else (4, 1)
         modules: list[nn.Module] = []
         channels = in_channels
@@ -27,7 +25,7 @@ class PatchGAN(nn.Sequential):
             k = width * min(2**i, 8)
             stride = 2 if i < layers else 1
             modules.append(nn.Conv2d(channels, k, kernel, stride=stride, padding=padding))
-            if i > 0 and has_norm:
+            if i > 0:
                 modules.append(InstanceNorm2d(k))
             modules.append(nn.LeakyReLU(0.2))
             channels = k
@@ -41,12 +39,10 @@ class ImageGAN(nn.Sequential):
     Stride-2 4x4 convolutions down to a 4x4 map and a 4x4 convolution over it.
     The authors' code ends in a padded convolution of stride 2 and uses batch
     norm; ours sees every pixel exactly once at the end, and uses instance norm.
-    `size` is a power of two, at least 16. Without `has_norm` there is no norm.
+    `size` is a power of two, at least 16.
     """
 
-    def __init__(
-        self, width: int = 64, size: int = 256, in_channels: int = 3, *, has_norm: bool = True
-    ) -> None:
+    def __init__(self, width: int = 64, size: int = 256, in_channels: int = 3) -> None:
         if size < 16 or size & (size - 1):
             raise ValueError(f"a whole-image discriminator sees 16, 32, 64... pixels, not {size}")
         modules: list[nn.Module] = []
@@ -54,7 +50,7 @@ class ImageGAN(nn.Sequential):
         for i in range(size.bit_length() - 3):
             k = width * min(2**i, 8)
             modules.append(nn.Conv2d(channels, k, 4, stride=2, padding=1))
-            if i > 0 and has_norm:
+            if i > 0:
                 modules.append(InstanceNorm2d(k))
             modules.append(nn.LeakyReLU(0.2))
             channels = k
