@@ -67,12 +67,14 @@ def make_autocast(
 
 def keep_kernels() -> None:
     """Compiled kernels stay on disk for the next run, where the user has not said where."""
+    if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
+        return
     folder = cache_folder() / "kernels"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return  # PyTorch's own choice is a temporary folder
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
 
 
 @contextmanager
