@@ -281,3 +281,39 @@ def test_memory_stays_within_what_was_asked_for_beyond_the_image():
     image = 768 * 640 * (3 + 12 + 12 + 3) / 2**20  # in and out, as bytes and as floats
     assert tiled < 0.06 * 1024 + image
     assert tiled + whole > 2 * (0.06 * 1024 + image)  # `whole` counts from the tiles' peak
+
+
+class Brightens(Fixed):
+    """Leaves an image as it is; a sample of it is brighter by what the generator draws."""
+
+    fixed_size = None
+
+    def translate(self, image: Tensor, to: tuple[int, ...], rng=None) -> Tensor:
+        return image
+
+    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+        return (image + torch.rand((), generator=rng)).clamp(-1, 1)
+
+
+def test_samples_are_drawn_by_the_seed_and_only_where_they_are_asked_for():
+    image = photo(20, 16)
+    plain = Translator(Brightens(), info(), device="cpu")
+    assert plain.has_samples
+    assert difference(plain(image, to="zebra", seed=1), image) == 0.0
+    sampling = Translator(Brightens(), info(), device="cpu", samples=True)
+    first = sampling(image, to="zebra", seed=1)
+    assert difference(first, image) > 1.0
+    assert difference(first, sampling(image, to="zebra", seed=1)) == 0.0
+    assert difference(first, sampling(image, to="zebra", seed=2)) > 1.0
+
+
+def test_a_method_that_draws_anyway_has_samples_and_one_that_does_not_has_none():
+    assert Translator(Noisy(), info(), device="cpu", samples=True).has_samples
+    with pytest.raises(InputError, match="translates an image in one way: it has no samples"):
+        Translator(Fixed(), info(), device="cpu", samples=True)
+
+
+def test_samples_of_tiles_are_refused_since_they_would_not_match():
+    sampling = Translator(Brightens(), info(), device="cpu", samples=True, memory_gib=1e-6)
+    with pytest.raises(InputError, match="samples of tiles would not match: raise --memory to"):
+        sampling(photo(400, 300), to="zebra")

@@ -95,8 +95,10 @@ class Translate:
     """Of the computation."""
     memory: float = 2.0
     """GiB that translating may take beyond the images; larger images go in tiles."""
+    samples: int | None = None
+    """Translations of each image, where a method knows many: photo-1.png, photo-2.png."""
     seed: int = 0
-    """Of the methods that draw when they translate."""
+    """Of the methods that draw when they translate; of the first of the samples."""
 
 
 def _translate(arguments: list[str]) -> int:
@@ -111,6 +113,7 @@ def _translate(arguments: list[str]) -> int:
         device=options.device,
         precision=options.precision,
         memory_gib=options.memory,
+        samples=options.samples is not None,
     )
     if options.to is None:
         raise InputError(
@@ -124,6 +127,7 @@ def _translate(arguments: list[str]) -> int:
         overwrite=options.overwrite,
         format=options.format,
         seed=options.seed,
+        samples=options.samples,
     )
     print(f"{result}\nsee {options.out}")
     return 0

@@ -64,6 +64,7 @@ def translate_files(
     overwrite: bool = False,
     format: str = "png",
     seed: int = 0,
+    samples: int | None = None,
     console: Console | None = None,
 ) -> TranslatedFiles:
     """Translate files, folders with all that is in them, and patterns such as `album/**/*.jpg`.
@@ -72,7 +73,8 @@ def translate_files(
     folder, or the fixed part of a pattern, it keeps its sub-folder too. A file
     given twice is translated once. Transparency, colour profile and EXIF data
     are kept. Broken files are passed over. Progress is drawn on `console`
-    (standard error) where that is a terminal.
+    (standard error) where that is a terminal. With `samples`, each file becomes as
+    many, of `seed` and the seeds after it: photo-1.png, photo-2.png.
 
     Raises:
         InputError: before anything is translated: nothing found, an unknown
@@ -84,15 +86,19 @@ def translate_files(
     if suffix is None:
         raise InputError(f"no format {format!r}: expected png, jpg, webp or tiff")
     translator.domain_index(to, source=source)
-    jobs = plan_files(inputs, Path(out), suffix=suffix, overwrite=overwrite)
+    if samples is not None and samples < 1:
+        raise InputError(f"--samples is {samples}: it must be at least 1")
+    ends = [suffix] if samples is None else [f"-{i + 1}{suffix}" for i in range(samples)]
+    rounds = [plan_files(inputs, Path(out), suffix=end, overwrite=overwrite) for end in ends]
     console = console or Console(stderr=True)
     done = TranslatedFiles()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bars:
-        run = _Run(translator, to, source, seed, bars, done)
-        run.all(jobs)
+        for number, jobs in enumerate(rounds):
+            done.broken.clear()  # the same ones each time
+            _Run(translator, to, source, seed + number, bars, done).all(jobs)
     if not done.written:
-        first = done.broken[0][1]
-        raise InputError(f"none of {_count(len(jobs), 'file')} could be translated; first: {first}")
+        count, first = _count(len(rounds[0]), "file"), done.broken[0][1]
+        raise InputError(f"none of {count} could be translated; first: {first}")
     return done
 
 
@@ -109,7 +115,7 @@ def plan_files(
     jobs: dict[Path, tuple[Path, Path]] = {}
     for given in inputs:
         for file, relative in _expand(Path(given), out):
-            result = out / relative.with_suffix(suffix)
+            result = out / relative.with_name(relative.stem + suffix)
             jobs.setdefault(file.resolve(), (file, result))
     if not jobs:
         raise InputError("no images were given: name files, folders or patterns")

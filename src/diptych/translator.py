@@ -20,7 +20,7 @@ from diptych.errors import InputError
 from diptych.footprint import Forward, bytes_per_pixel, receptive_radius, whole_image_norms
 from diptych.images import Decoded, from_pil, to_image, to_tensor
 from diptych.tiling import MIN_MARGIN, Progress, find_statistics, plan_grid, translate_tiles
-from diptych.types import Translates
+from diptych.types import Samples, Translates
 
 Precision = Literal["fp32", "bf16"]
 
@@ -69,16 +69,18 @@ class Translator:
         device: str = "auto",
         precision: Precision = "fp32",
         memory_gib: float = 2.0,
+        samples: bool = False,
     ) -> None:
         """`method` has the capability `Translates`; it is moved and put in eval mode.
 
         `memory_gib` bounds what a forward pass takes beyond the weights and
         the image itself. Whether an image is cut into tiles depends on it, the
-        method and the image's size, on nothing else.
+        method and the image's size, on nothing else. With `samples`, a seed gives
+        one of the many translations that the method knows, not the middle one.
 
         Raises:
-            InputError: the method cannot translate, an unknown device or
-                precision, or no memory.
+            InputError: the method cannot translate, or has no samples; an unknown
+                device or precision, or no memory.
         """
         if not isinstance(method, Translates):
             raise InputError(f"{info.method} cannot translate images: it only makes new ones")
@@ -97,6 +99,15 @@ class Translator:
         self._is_random = False  # until a translation is seen to draw
         self._bytes_per_pixel: float | None = None
         self._radius: int | None = None
+        self._samples = samples
+        if samples and not self.has_samples:
+            raise InputError(f"{info.method} translates an image in one way: it has no samples")
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether there is more than one translation of an image."""
+        self._measure()
+        return self._is_random or isinstance(self._method, Samples)
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -235,7 +246,10 @@ class Translator:
             with torch.autocast(
                 self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
             ):
-                output = self._method.translate(images, (target,), rng)
+                if self._samples and isinstance(self._method, Samples):
+                    output = self._method.sample(images, (target,), rng)
+                else:
+                    output = self._method.translate(images, (target,), rng)
             self._is_random |= not torch.equal(before, rng.get_state())
             return output.float()
 
@@ -262,6 +276,11 @@ class Translator:
         self, image: Image.Image, target: int, seed: int, progress: Progress | None
     ) -> Translation:
         width, height = image.size
+        if self._samples:
+            raise InputError(
+                f"{width}x{height} does not fit in {self.memory_gib:g} GiB, and samples of tiles"
+                f" would not match: raise --memory to {self.gib_for(height, width):.1f}"
+            )
         padded_height, padded_width = self._padded(height, width)
         forward = self._forward(target, seed)
         multiple = self._method.size_multiple
@@ -327,17 +346,20 @@ def load(
     device: str = "auto",
     precision: Precision = "fp32",
     memory_gib: float = 2.0,
+    samples: bool = False,
 ) -> Translator:
     """The translator of a run's folder or of a .safetensors file.
 
     `device` is auto (a GPU if there is one), cpu, cuda, cuda:1, mps; see
-    `Translator` for `memory_gib`. Runs no code from the file.
+    `Translator` for `memory_gib` and `samples`. Runs no code from the file.
 
     Raises:
         InputError: missing, damaged or unusable files and options.
     """
     method, info = load_translator(path)
-    return Translator(method, info, device=device, precision=precision, memory_gib=memory_gib)
+    return Translator(
+        method, info, device=device, precision=precision, memory_gib=memory_gib, samples=samples
+    )
 
 
 def _device(name: str) -> torch.device:

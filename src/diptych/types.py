@@ -153,6 +153,15 @@ class Translates(Protocol):
 
 
 @runtime_checkable
+class Samples(Protocol):
+    """Knows many translations of an image, of which `translate` gives the middle one."""
+
+    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+        """As `translate`, but the translation that `rng` draws."""
+        ...
+
+
+@runtime_checkable
 class Generates(Protocol):
     """Makes images of a domain from noise."""
 

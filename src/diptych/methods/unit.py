@@ -185,10 +185,14 @@ class UNIT(nn.Module):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, H, W) in [-1, 1]: by the mean of the code, or with `rng` by a sample of it."""
+        """(B, 3, H, W) in [-1, 1], by the mean of the code."""
         assert to in ((0,), (1,)), to
-        z = self.encode(image, 1 - to[0])
-        return self.decode(z if rng is None else self._sample(z, rng), to[0])
+        return self.decode(self.encode(image, 1 - to[0]), to[0])
+
+    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+        """(B, 3, H, W) in [-1, 1], by a sample of the code, as the paper translates."""
+        assert to in ((0,), (1,)), to
+        return self.decode(self._sample(self.encode(image, 1 - to[0]), rng), to[0])
 
     def encode(self, image: Tensor, source: int) -> Tensor:
         """(B, 3, H, W) in [-1, 1] of domain `source` to the mean (B, 4 width, H/4, W/4)."""
