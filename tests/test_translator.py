@@ -20,6 +20,9 @@ from diptych.checkpoint import TranslatorInfo, inference_weights, save_translato
 from diptych.errors import InputError
 from diptych.images import from_pil, to_image, to_tensor
 from diptych.methods.cyclegan import Config, CycleGAN
+from diptych.methods.unit import UNIT
+from diptych.methods.unit import Config as UNITConfig
+from diptych.padding import reflect_to
 from diptych.translator import Translator, load
 
 
@@ -95,10 +98,8 @@ def test_multiples_of_the_methods_are_not_padded(translator):
 
 
 def test_padding_mirrors_without_repeating_the_edge():
-    from diptych.translator import _reflect_to
-
-    assert _reflect_to(torch.arange(3.0)[None], 1, 8)[0].tolist() == [0, 1, 2, 1, 0, 1, 2, 1]
-    assert _reflect_to(torch.tensor([[5.0]]), 2, 3).tolist() == [[5, 5, 5], [5, 5, 5]]
+    assert reflect_to(torch.arange(3.0)[None], 1, 8)[0].tolist() == [0, 1, 2, 1, 0, 1, 2, 1]
+    assert reflect_to(torch.tensor([[5.0]]), 2, 3).tolist() == [[5, 5, 5], [5, 5, 5]]
 
 
 def test_a_batch_is_its_images_one_by_one(translator):
@@ -317,3 +318,38 @@ def test_samples_of_tiles_are_refused_since_they_would_not_match():
     sampling = Translator(Brightens(), info(), device="cpu", samples=True, memory_gib=1e-6)
     with pytest.raises(InputError, match="samples of tiles would not match: raise --memory to"):
         sampling(photo(400, 300), to="zebra")
+
+
+def unit() -> Translator:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        method = UNIT(UNITConfig(width=2, size=32))
+        for p in method.parameters():
+            nn.init.normal_(p, 0.0, 0.1)  # N(0, 0.02) answers too weakly for 256 levels
+    return Translator(method, info(), device="cpu")
+
+
+def test_a_code_decodes_to_the_translation_and_to_the_reconstruction():
+    translator, image = unit(), photo(40, 24)
+    z = translator.encode(image, source="horse")
+    assert z.shape == (1, 8, 6, 10)
+    assert difference(translator.decode(z, to="zebra"), translator(image, to="zebra")) == 0.0
+    assert difference(translator.decode(z, to="horse"), translator.decode(z, to="zebra")) > 0.1
+
+
+def test_generated_images_are_of_the_runs_size_and_of_the_seed():
+    translator = unit()
+    first = translator.generate(2, to="zebra", seed=1)
+    assert [image.size for image in first] == [(32, 32), (32, 32)]
+    assert difference(first[0], first[1]) > 0.1
+    again = translator.generate(3, to="zebra", seed=1)
+    assert [difference(a, b) for a, b in zip(first, again, strict=False)] == [0.0, 0.0]
+
+
+def test_what_a_method_has_not_is_named(translator):
+    with pytest.raises(InputError, match="cyclegan has no codes"):
+        translator.encode(photo(20, 20), source="horse")
+    with pytest.raises(InputError, match="cyclegan makes no images from noise"):
+        translator.generate(1, to="zebra")
+    with pytest.raises(InputError, match="no domain 'cow'"):
+        unit().generate(1, to="cow")

@@ -11,7 +11,6 @@ from typing import Literal, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -19,8 +18,9 @@ from diptych.checkpoint import TranslatorInfo, load_translator
 from diptych.errors import InputError
 from diptych.footprint import Forward, bytes_per_pixel, receptive_radius, whole_image_norms
 from diptych.images import Decoded, from_pil, to_image, to_tensor
+from diptych.padding import reflect_to, resize
 from diptych.tiling import MIN_MARGIN, Progress, find_statistics, plan_grid, translate_tiles
-from diptych.types import Samples, Translates
+from diptych.types import Encodes, Generates, Samples, Translates
 
 Precision = Literal["fp32", "bf16"]
 
@@ -185,6 +185,51 @@ class Translator:
                 results = [o for c in chunks for o in self._translate_whole(c, target, seed)]
         return torch.stack(results).to(images.device)
 
+    def encode(self, image: Image.Image, *, source: str) -> Tensor:
+        """The code of an image of domain `source`, as the method defines it, on the CPU.
+
+        An image whose sides are no multiples of the method's is mirrored up to them.
+
+        Raises:
+            InputError: an unknown domain, or the method has no codes.
+        """
+        method, index = self._encodes(), self.domain_index(source)
+        batch = to_tensor(from_pil(image).image)[None]
+        batch = reflect_to(batch, *self._padded(*batch.shape[2:])).to(self.device)
+        with self._lock, torch.no_grad():
+            return method.encode(batch, index).cpu()
+
+    def decode(self, z: Tensor, *, to: str) -> Image.Image:
+        """The image of domain `to` that a code stands for.
+
+        Raises:
+            InputError: an unknown domain, or the method has no codes.
+        """
+        method, index = self._encodes(), self.domain_index(to)
+        with self._lock, torch.no_grad():
+            return to_image(method.decode(z.to(self.device), index)[0].float().cpu())
+
+    def generate(self, count: int, *, to: str, seed: int = 0) -> list[Image.Image]:
+        """`count` new images of domain `to`, from noise that `seed` draws.
+
+        Of one seed, images of two domains belong together where the method couples them.
+
+        Raises:
+            InputError: an unknown domain, or the method makes nothing from noise.
+        """
+        method: object = self._method
+        if not isinstance(method, Generates):
+            raise InputError(f"{self.info.method} makes no images from noise")
+        index, rng = self.domain_index(to), torch.Generator().manual_seed(seed)
+        with self._lock, torch.no_grad():
+            made = [method.generate(1, index, rng)[0].float().cpu() for _ in range(count)]
+        return [to_image(image) for image in made]
+
+    def _encodes(self) -> Encodes:
+        if not isinstance(self._method, Encodes):
+            raise InputError(f"{self.info.method} has no codes")
+        return self._method
+
     def domain_index(self, to: str, *, source: str | None = None) -> int:
         """The place of `to` among the domains.
 
@@ -261,15 +306,15 @@ class Translator:
         images = images.to(self.device, torch.float32)
         fixed = self._method.fixed_size
         if fixed is not None:
-            images = _resize(images, fixed, fixed)
+            images = resize(images, fixed, fixed)
         else:
-            images = _reflect_to(images, *self._padded(height, width))
+            images = reflect_to(images, *self._padded(height, width))
         forward = self._forward(target, seed)
         output = forward(images[:1]) if self._is_random else forward(images)
         if self._is_random and len(images) > 1:  # in a batch, only the first saw its own draws
             output = torch.cat([forward(image[None]) for image in images])
         if fixed is not None:
-            return _resize(output, height, width).clamp(-1, 1)
+            return resize(output, height, width).clamp(-1, 1)
         return output[..., :height, :width]
 
     def _translate_tiled(
@@ -304,7 +349,7 @@ class Translator:
                 f"{width}x{height} image: raise --memory to {self.gib_for(side, side):.1f} or more"
             )
         small = self._shrunk(image, pixels)
-        tensor = _reflect_to(to_tensor(image)[None], padded_height, padded_width)[0]
+        tensor = reflect_to(to_tensor(image)[None], padded_height, padded_width)[0]
         statistics, sweeps = find_statistics(
             forward, self._norms, tensor, small=small, grid=grid, progress=progress
         )
@@ -373,25 +418,3 @@ def _device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise InputError(f"no device {name!r} here ({reason}): use cpu or auto") from error
     return device
-
-
-def _reflect_to(images: Tensor, height: int, width: int) -> Tensor:
-    """(..., H, W) mirrored at the bottom and right as often as it takes; one pixel is repeated."""
-    for axis, length in ((-2, height), (-1, width)):
-        if images.shape[axis] != length:
-            images = images.index_select(axis, _mirror(images.shape[axis], length, images.device))
-    return images
-
-
-def _mirror(size: int, length: int, device: torch.device) -> Tensor:
-    """0, 1, ..., size - 1, size - 2, ..., 0, 1, ...: `length` of them."""
-    position = torch.arange(length, device=device) % max(2 * size - 2, 1)
-    return torch.minimum(position, (2 * size - 2 - position).abs())
-
-
-def _resize(images: Tensor, height: int, width: int) -> Tensor:
-    if images.shape[2:] == (height, width):
-        return images
-    return F.interpolate(
-        images, size=(height, width), mode="bicubic", antialias=True, align_corners=False
-    )
