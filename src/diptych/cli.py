@@ -28,6 +28,8 @@ Translate images between domains that nobody has paired.
 
   train METHOD    learn to translate, such as: diptych train cyclegan --data horse2zebra/
   translate RUN   turn images into another domain's
+  generate RUN    make new images from noise
+  interpolate RUN A B    draw what lies between two images
   evaluate RUN    score a run on held-out images
   report RUN      write the page of a run anew
   methods         what there is to train
@@ -133,6 +135,91 @@ def _translate(arguments: list[str]) -> int:
     return 0
 
 
+# --- the latent space ---------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate:
+    """Make new images from noise: one folder a domain; equal names come from the same noise."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder or a translator's .safetensors file."""
+    to: tuple[str, ...] = ()
+    """Domains; all of them by default."""
+    count: int = 16
+    """Images of each domain."""
+    seed: int = 0
+    """Draws the noise."""
+    out: Path = Path("generated")
+    """Folder for the results, and for grid.png, where the first stand side by side."""
+    overwrite: bool = False
+    """Replace results that are already there."""
+    device: str = "auto"
+    """cpu, cuda, mps; auto takes the fastest there is."""
+
+
+def _generate(arguments: list[str]) -> int:
+    options = parse(Generate, arguments, "diptych generate", "")
+    from diptych.api import load
+    from diptych.latent import generate_files
+
+    paths = generate_files(
+        load(options.run, device=options.device),
+        options.out,
+        to=options.to,
+        count=options.count,
+        seed=options.seed,
+        overwrite=options.overwrite,
+    )
+    print(f"{len(paths)} images\nsee {options.out}")
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interpolate:
+    """Draw what lies between two images in the latent space, as a strip for each domain."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder or a translator's .safetensors file."""
+    first: tyro.conf.Positional[Path]
+    """The image to start from."""
+    second: tyro.conf.Positional[Path]
+    """The image to end at."""
+    source: tuple[str, ...]
+    """The domain of both images, or of each."""
+    to: tuple[str, ...] = ()
+    """Domains to draw; all of them by default."""
+    steps: int = 8
+    """Images in a strip, both ends among them."""
+    out: Path = Path("interpolation.png")
+    """The picture."""
+    overwrite: bool = False
+    """Replace a picture that is already there."""
+    device: str = "auto"
+    """cpu, cuda, mps; auto takes the fastest there is."""
+
+
+def _interpolate(arguments: list[str]) -> int:
+    options = parse(Interpolate, arguments, "diptych interpolate", "")
+    if len(options.source) not in (1, 2):
+        raise InputError(f"--source names {len(options.source)} domains: expected one or two")
+    from diptych.api import load
+    from diptych.images import read_image
+    from diptych.latent import interpolate, write_strip
+
+    strip = interpolate(
+        load(options.run, device=options.device),
+        read_image(options.first),
+        read_image(options.second),
+        sources=(options.source[0], options.source[-1]),
+        to=options.to,
+        steps=options.steps,
+    )
+    write_strip(strip, options.out, overwrite=options.overwrite)
+    print(f"see {options.out}")
+    return 0
+
+
 # --- the rest ----------------------------------------------------------------
 
 
@@ -224,6 +311,8 @@ def _samples(arguments: list[str]) -> int:
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train_command,
     "translate": _translate,
+    "generate": _generate,
+    "interpolate": _interpolate,
     "evaluate": _evaluate,
     "report": _report,
     "methods": _methods,
