@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diptych.errors import InputError
+
 if TYPE_CHECKING:
     from diptych.train.run import Outcome
     from diptych.translator import Translator
@@ -74,9 +76,11 @@ def chosen(
         InputError: no such preset or recipe.
     """
     from diptych.registry import find_recipe
-    from diptych.train.presets import find_preset
+    from diptych.train.presets import PRESETS
 
-    sets = [find_preset(method, preset)] if preset is not None else []
+    if preset is not None and preset not in PRESETS:
+        raise InputError(f"no preset {preset!r}; there are: {', '.join(PRESETS)}")
+    sets = [PRESETS[preset]] if preset is not None else []
     sets += [find_recipe(method, recipe)] if recipe is not None else []
     config: dict[str, Any] = {}
     run: dict[str, Any] = {}

@@ -183,8 +183,7 @@ class Encodes(Protocol):
 class Recipe:
     """A paper's settings for one of its experiments, chosen by `--recipe NAME`.
 
-    A method's file may hold `RECIPES: Mapping[str, Recipe]`, and PRESETS likewise: what
-    it adds to a preset that holds for every method.
+    A method's file may hold `RECIPES: Mapping[str, Recipe]`.
     """
 
     summary: str

@@ -127,43 +127,6 @@ def test_identity_loss_is_relative_to_lambda_and_absent_at_weight_zero():
     assert len(calls) == 2  # G(x) and G(F(y)): no third pass for G(y)
 
 
-def _loss_at(fraction: float, **options: Any) -> float:
-    clock = Clock(0, fraction, torch.Generator().manual_seed(0))
-    return next(_by_hand(**options).iteration(_batches(), clock)).loss.item()
-
-
-@pytest.mark.parametrize(
-    ("own_weight", "at_first", "later"), [(0.0, 0.5, 0.0), (0.25, 0.5, 0.25), (0.75, 0.75, 0.75)]
-)
-def test_the_warm_up_has_an_identity_loss_of_half_lambda_at_least_and_no_cycle(
-    own_weight: float, at_first: float, later: float
-):
-    options = {"identity_weight": own_weight, "identity_warm_up": 0.2}
-    for fraction in (0.0, 0.19):
-        by_hand = ADVERSARIAL + 10 * at_first * IDENTITY
-        assert _loss_at(fraction, **options) == pytest.approx(by_hand)
-    for fraction in (0.2, 0.9):
-        by_hand = ADVERSARIAL + 10 * (FORWARD + BACKWARD) + 10 * later * IDENTITY
-        assert _loss_at(fraction, **options) == pytest.approx(by_hand)
-
-
-def test_the_warm_up_takes_as_many_passes_as_the_steps_after_it():
-    passes = []
-    for fraction in (0.0, 0.5):
-        method, images = _by_hand(identity_warm_up=0.2), []
-        for network in (method.G, method.F):
-            network.register_forward_hook(
-                lambda _, given, __, seen=images: seen.append(len(given[0]))
-            )
-        next(method.iteration(_batches(), Clock(0, fraction, torch.Generator().manual_seed(0))))
-        passes.append(sum(images))
-    assert passes == [8, 8]  # of the two images a domain: each through G and F, or there and back
-
-
-def test_without_a_warm_up_the_objective_is_the_same_from_the_start():
-    assert _loss_at(0.0) == pytest.approx(ADVERSARIAL + 10 * (FORWARD + BACKWARD))
-
-
 def _log_sigmoid(logit: float) -> float:
     return math.log(1 / (1 + math.exp(-logit)))
 

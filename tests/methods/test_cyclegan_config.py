@@ -22,7 +22,6 @@ def test_defaults_are_those_of_the_paper():
     c = Config()
     assert (c.width, c.size, c.batch_size, c.lr, c.beta1) == (64, 256, 1, 2e-4, 0.5)
     assert (c.cycle_weight, c.identity_weight, c.buffer_size, c.decay_from) == (10.0, 0.0, 50, 0.5)
-    assert c.identity_warm_up == 0.0
     assert (c.generator, c.discriminator, c.gan_loss) == ("resnet", "70x70", "lsgan")
     assert (c.cycle, c.cycle_loss, c.gan_weight, c.discriminators) == ("both", "l1", 1.0, 1)
 
@@ -64,8 +63,6 @@ def test_six_residual_blocks_below_256_pixels_and_nine_from_there(
         ({"cycle_weight": math.nan}, "cycle_weight is nan"),
         ({"cycle_loss": "l2"}, "cycle_loss is 'l2'"),
         ({"identity_weight": -0.5}, "identity_weight is -0.5"),
-        ({"identity_warm_up": -0.1}, "identity_warm_up is -0.1"),
-        ({"identity_warm_up": 1.5}, "identity_warm_up is 1.5"),
         ({"buffer_size": -1}, "buffer_size is -1"),
         ({"lr": -1e-4}, "lr is -0.0001"),
         ({"lr": "fast"}, "lr is 'fast'"),

@@ -16,10 +16,6 @@ Where the paper is silent or ambiguous:
 - "Several discriminators" average their losses, as GMAN's arithmetic mean
   (Durugkar et al. 2016); they start from different weights.
 
-What the paper does not have: an identity loss in the cycle loss's place at the
-beginning of a training (`identity_warm_up`). Nothing in Eq. (3) says which of two
-colours becomes which; where it starts decides, and the cycle loss holds on to that.
-
 Deviations: the U-Net has instance norm and no dropout, and the whole-image
 discriminator no batch norm, so that an image's translation does not depend on
 its batch.
@@ -43,8 +39,6 @@ from diptych.objectives import l1, log_loss, lsgan, saturating
 from diptych.replay import ReplayBuffer
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-_WARM_UP_WEIGHT = 0.5
-"""Of the identity loss, relative to λ: as Sec. 5.2 has it."""
 _PATCH_LAYERS = {"1x1": 0, "16x16": 1, "34x34": 2, "70x70": 3, "142x142": 4, "286x286": 5}
 
 
@@ -80,8 +74,6 @@ class Config:
     """Eq. (2)'s L1, or the adversarial loss that brought no improvement (Sec. 3.2)."""
     identity_weight: float = 0.0
     """Weight of the identity loss relative to λ; 0.5 for painting -> photo (Sec. 5.2)."""
-    identity_warm_up: float = 0.0
-    """First share of the budget, with the identity loss in place of Eq. (2); not in the paper."""
     buffer_size: int = 50
     """Generated images kept for D (Sec. 4); 0 shows it the latest only."""
     lr: float = 2e-4
@@ -98,7 +90,7 @@ class Config:
             value = vars(self)[name]
             if not value >= bound:
                 raise InputError(f"{name} is {value}: it must be at least {bound}")
-        for name in ("decay_from", "beta1", "identity_warm_up"):
+        for name in ("decay_from", "beta1"):
             if not 0 <= vars(self)[name] <= 1:
                 raise InputError(f"{name} is {vars(self)[name]}: it must be from 0 to 1")
         if self.blocks is not None and self.blocks < 1:
@@ -167,10 +159,6 @@ RECIPES: Mapping[str, Recipe] = {
     "gan-backward": Recipe("ablation: G(F(y)) = y only (Tables 4, 5)", {"cycle": "backward"}),
 }
 
-PRESETS: Mapping[str, Recipe] = {
-    "fast": Recipe("an identity loss at first", config={"identity_warm_up": 0.2}),
-}
-
 
 class CycleGAN(nn.Module):
     """Two generators and their discriminators; domain 0 is X and domain 1 is Y."""
@@ -225,17 +213,13 @@ class CycleGAN(nn.Module):
         c = self.config
         batch = next(batches)
         x, y = batch.x, batch.y
-        is_warm = clock.fraction >= c.identity_warm_up
-        identity_weight = c.identity_weight if is_warm else max(c.identity_weight, _WARM_UP_WEIGHT)
-        has_identity = identity_weight > 0 and c.cycle_weight > 0
-        has_forward = c.has_forward_cycle and is_warm
-        has_backward = c.has_backward_cycle and is_warm
+        has_identity = c.identity_weight > 0 and c.cycle_weight > 0
         # What a network is given at one time goes through it as one batch.
         fake_y, *same_y = together(self.G, x, y if has_identity else None)
-        cycled = (fake_y,) if has_forward else ()
+        cycled = (fake_y,) if c.has_forward_cycle else ()
         fake_x, *rest = together(self.F, y, x if has_identity else None, *cycled)
-        cycled_x = rest.pop() if has_forward else None
-        cycled_y = self.G(fake_x) if has_backward else None
+        cycled_x = rest.pop() if c.has_forward_cycle else None
+        cycled_y = self.G(fake_x) if c.has_backward_cycle else None
         terms: dict[str, Tensor] = {}
         loss = torch.zeros((), device=x.device)
         if c.gan_weight:
@@ -246,7 +230,7 @@ class CycleGAN(nn.Module):
             loss = loss + c.cycle_weight * terms["cycle"]  # Eq. (3)
         if has_identity:
             terms["identity"] = l1(same_y[0], y) + l1(rest[0], x)  # Sec. 5.2
-            loss = loss + c.cycle_weight * identity_weight * terms["identity"]
+            loss = loss + c.cycle_weight * c.identity_weight * terms["identity"]
         yield Update("generators", loss, terms)
 
         # Resumed here only after the trainer has stepped G and F.

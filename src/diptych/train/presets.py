@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from diptych.errors import InputError
-from diptych.registry import find_method
 from diptych.types import Recipe
 
 PRESETS: Mapping[str, Recipe] = {
@@ -17,22 +15,3 @@ PRESETS: Mapping[str, Recipe] = {
         run={"lr_scale": 3.0, "ema": 0.999},
     ),
 }
-
-
-def find_preset(method: str, preset: str) -> Recipe:
-    """The settings called `preset`, with what the method called `method` adds to them.
-
-    Raises:
-        InputError: there is no such preset.
-    """
-    if preset not in PRESETS:
-        raise InputError(f"no preset {preset!r}; there are: {', '.join(PRESETS)}")
-    shared = PRESETS[preset]
-    own: Mapping[str, Recipe] = vars(find_method(method)).get("PRESETS", {})
-    if preset not in own:
-        return shared
-    return Recipe(
-        f"{shared.summary}; {own[preset].summary}",
-        config={**shared.config, **own[preset].config},
-        run={**shared.run, **own[preset].run},
-    )
