@@ -49,18 +49,27 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--steps", type=int, default=240)
-    parser.add_argument("--part", default="1/1", metavar="I/N", help="take every N-th, from I on")
+    parser.add_argument(
+        "--part", type=_part, default="1/1", metavar="I/N", help="take every N-th, from I on"
+    )
     parser.add_argument(
         "--only", nargs="+", choices=tuple(CONFIGURATIONS), default=tuple(CONFIGURATIONS)
     )
     options = parser.parse_args(arguments)
-    part, parts = (int(number) for number in options.part.split("/"))
+    part, parts = options.part
     jobs = [(name, seed) for seed in SEEDS for name in options.only]
     for name, seed in jobs[part - 1 :: parts]:
         if not _result(name, seed).exists():
             _run(name, seed, options.steps)
     _write_table(_HERE / "README.md")
     return 0
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected I/N, such as 1/2")
+    return int(part), int(parts)
 
 
 def _result(name: str, seed: int) -> Path:
