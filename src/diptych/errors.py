@@ -1,5 +1,10 @@
 """The one exception whose message is meant for whoever typed the command."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class InputError(ValueError):
     """Something given by the user cannot be used.
@@ -8,3 +13,20 @@ class InputError(ValueError):
     out. The command line prints it without a traceback and exits with code 2;
     every other exception is a bug and keeps its traceback.
     """
+
+
+def check_bounds(config: Any, least: Mapping[str, float], shares: Sequence[str] = ()) -> None:
+    """Hold the fields of an options dataclass to their ranges.
+
+    Those in `least` are at least that much, those in `shares` from 0 to 1; NaN is neither.
+
+    Raises:
+        InputError: one is not.
+    """
+    values = vars(config)
+    for name, bound in least.items():
+        if not values[name] >= bound:
+            raise InputError(f"{name} is {values[name]}: it must be at least {bound}")
+    for name in shares:
+        if not 0 <= values[name] <= 1:
+            raise InputError(f"{name} is {values[name]}: it must be from 0 to 1")

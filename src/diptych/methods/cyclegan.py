@@ -30,16 +30,14 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError
+from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal, together
-from diptych.networks.patchgan import ImageGAN, PatchGAN
-from diptych.networks.resnet import ResNetGenerator
+from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
+from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.networks.unet import UNetGenerator
 from diptych.objectives import l1, log_loss, lsgan, saturating
 from diptych.replay import ReplayBuffer
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
-
-_PATCH_LAYERS = {"1x1": 0, "16x16": 1, "34x34": 2, "70x70": 3, "142x142": 4, "286x286": 5}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +54,7 @@ class Config:
     """Johnson et al.'s network (Sec. 4), or the U-Net that the authors tried first."""
     blocks: int | None = None
     """Residual blocks; by default 6 below 256 pixels and 9 from there (Sec. 4)."""
-    discriminator: Literal["1x1", "16x16", "34x34", "70x70", "142x142", "286x286", "image"] = (
-        "70x70"
-    )
+    discriminator: Patch = "70x70"
     """The patch, in pixels, that a score of D judges; 70x70 in Sec. 4."""
     discriminators: int = 1
     """How many a domain, averaged: another cure for oscillation, at the price of memory."""
@@ -86,13 +82,7 @@ class Config:
     def __post_init__(self) -> None:
         least = {"width": 1, "size": 16, "batch_size": 1, "discriminators": 1, "buffer_size": 0}
         least |= {"gan_weight": 0, "cycle_weight": 0, "identity_weight": 0, "lr": 0}
-        for name, bound in least.items():
-            value = vars(self)[name]
-            if not value >= bound:
-                raise InputError(f"{name} is {value}: it must be at least {bound}")
-        for name in ("decay_from", "beta1"):
-            if not 0 <= vars(self)[name] <= 1:
-                raise InputError(f"{name} is {vars(self)[name]}: it must be from 0 to 1")
+        check_bounds(self, least, shares=("decay_from", "beta1"))
         if self.blocks is not None and self.blocks < 1:
             raise InputError(f"blocks is {self.blocks}: it must be at least 1")
         self._check_size()
@@ -104,12 +94,7 @@ class Config:
         if self.size % multiple:
             what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
             raise InputError(f"size is {self.size}: it must be {what}")
-        # Below it, the last norm would see a single pixel, or the convolution none.
-        least = 2 ** (_PATCH_LAYERS.get(self.discriminator, 0) + 1) * 2
-        if self.size < least:
-            raise InputError(
-                f"size is {self.size}: a {self.discriminator} discriminator needs at least {least}"
-            )
+        check_discriminator_size(self.discriminator, self.size)
 
     @property
     def _needs_power_of_two(self) -> bool:
@@ -117,8 +102,8 @@ class Config:
 
     @property
     def residual_blocks(self) -> int:
-        """Sec. 4: "6 blocks for 128x128 images and 9 blocks for 256x256"."""
-        return self.blocks or (6 if self.size < 256 else 9)
+        """As many as asked for, else as many as Sec. 4 says."""
+        return self.blocks or blocks_for(self.size)
 
     @property
     def has_forward_cycle(self) -> bool:
@@ -284,12 +269,11 @@ def _generator(config: Config) -> nn.Module:
 
 
 def _discriminators(config: Config, channels: int = 3) -> nn.ModuleList:
-    def build() -> nn.Module:
-        if config.discriminator == "image":
-            return ImageGAN(config.width, config.size, channels)
-        return PatchGAN(config.width, _PATCH_LAYERS[config.discriminator], channels)
-
-    return nn.ModuleList(build() for _ in range(config.discriminators))
+    c = config
+    return nn.ModuleList(
+        make_discriminator(c.discriminator, c.width, c.size, channels)
+        for _ in range(c.discriminators)
+    )
 
 
 def _pair(image: Tensor, other: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError
+from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal, together
 from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import l1, log_loss, lsgan, saturating
@@ -82,13 +82,7 @@ class Config:
         least = {"width": 1, "size": 16, "batch_size": 1, "shared_layers": 0, "lr": 0}
         weights = ("gan", "kl", "reconstruction", "cycle_kl", "cycle")
         least |= {f"{name}_weight": 0 for name in weights}
-        for name, bound in least.items():
-            value = vars(self)[name]
-            if not value >= bound:
-                raise InputError(f"{name} is {value}: it must be at least {bound}")
-        for name in ("decay_from", "beta1"):
-            if not 0 <= vars(self)[name] <= 1:
-                raise InputError(f"{name} is {vars(self)[name]}: it must be from 0 to 1")
+        check_bounds(self, least, shares=("decay_from", "beta1"))
         if self.shared_layers > RESIDUAL_BLOCKS:
             raise InputError(
                 f"shared_layers is {self.shared_layers}: there are {RESIDUAL_BLOCKS} residual"

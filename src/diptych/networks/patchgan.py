@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import nn
 
+from diptych.errors import InputError
 from diptych.networks.norm import InstanceNorm2d
+
+Patch = Literal["1x1", "16x16", "34x34", "70x70", "142x142", "286x286", "image"]
+"""The pixels that one score of a discriminator sees."""
+_LAYERS = {"1x1": 0, "16x16": 1, "34x34": 2, "70x70": 3, "142x142": 4, "286x286": 5}
+
+
+def make_discriminator(patch: Patch, width: int, size: int, in_channels: int = 3) -> nn.Module:
+    """A `PatchGAN` of that patch, or for "image" an `ImageGAN` for `size` pixels."""
+    if patch == "image":
+        return ImageGAN(width, size, in_channels)
+    return PatchGAN(width, _LAYERS[patch], in_channels)
+
+
+def check_discriminator_size(patch: Patch, size: int) -> None:
+    """Raise InputError where images of `size` pixels are too small for that discriminator."""
+    # Below it, the last norm would see a single pixel, or the convolution none.
+    least = 2 ** (_LAYERS.get(patch, 0) + 1) * 2
+    if size < least:
+        raise InputError(f"size is {size}: a {patch} discriminator needs at least {least}")
 
 
 class PatchGAN(nn.Sequential):

@@ -63,6 +63,11 @@ class ResNetGenerator(nn.Sequential):
         )
 
 
+def blocks_for(size: int) -> int:
+    """Zhu et al. 2017, Sec. 4: "6 blocks for 128x128 images and 9 blocks for 256x256"."""
+    return 6 if size < 256 else 9
+
+
 def _up(channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
     """uk: a 3x3 convolution of stride 1/2."""
     return nn.ConvTranspose2d(channels_in, channels_out, 3, stride=2, padding=1, output_padding=1)
