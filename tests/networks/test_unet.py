@@ -67,14 +67,39 @@ def test_norm_is_everywhere_but_at_both_ends_and_in_the_bottleneck():
     assert not has_norm(network.out)
 
 
-def test_dropout_is_in_the_three_innermost_decoder_blocks():
-    def rates(network: UNetGenerator) -> list[float]:
-        return [
-            next((m.p for m in block if isinstance(m, nn.Dropout)), 0.0) for block in network.up
-        ]
+@pytest.mark.parametrize(
+    ("depth", "shapes"),
+    [
+        (8, [(8, 2), (8, 4), (8, 8)]),  # CD512-CD512-CD512: 512 is eight times the width
+        (5, [(8, 2), (4, 4), (2, 8)]),
+        (3, [(2, 2), (1, 4)]),
+    ],
+)
+def test_noise_is_dropout_after_the_three_innermost_decoder_blocks(depth, shapes):
+    network, side = UNetGenerator(1, depth=depth), 2**depth
+    z = network.noise(2, side, side, 0.5, torch.Generator().manual_seed(0))
+    assert [tuple(mask.shape) for mask in z] == [(2, c, s, s) for c, s in shapes]
+    assert {value for mask in z for value in mask.unique().tolist()} == {0.0, 2.0}
+    joined: list[Tensor] = []
+    later = [*network.up[1:], network.out]
+    for block in later[: len(z)]:
+        block.register_forward_hook(lambda _m, given, _o: joined.append(given[0].clone()))
+    with torch.no_grad():
+        network(torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(1)), z)
+    for h, mask in zip(joined, z, strict=True):
+        assert (h[:, : mask.shape[1]][mask == 0] == 0).all()
 
-    assert rates(UNetGenerator(4, depth=8, dropout=0.5)) == [0.5, 0.5, 0.5, 0, 0, 0, 0]
-    assert rates(UNetGenerator(4, depth=8)) == [0.0] * 7
+
+def test_noise_drops_at_its_rate_and_keeps_the_mean():
+    masks = UNetGenerator(16, depth=8).noise(8, 256, 256, 0.2, torch.Generator().manual_seed(0))
+    assert (masks[2] == 0).float().mean().item() == pytest.approx(0.2, abs=0.01)
+    assert masks[2].mean().item() == pytest.approx(1.0, abs=0.01)
+
+
+def test_no_noise_is_no_dropout():
+    network, image = UNetGenerator(4, depth=4), torch.randn(1, 3, 16, 16)
+    assert torch.equal(network(image), network(image, network.noise(
+        1, 16, 16, 0.0, torch.Generator())))  # fmt: skip
 
 
 def test_larger_images_in_multiples_of_the_size_keep_their_size_and_range():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -19,15 +20,16 @@ class UNetGenerator(nn.Module):
     1x1 map has no norm, which would erase it.
 
     Instance norm replaces the paper's batch norm, as CycleGAN's code does.
-    `dropout` is the rate in the decoder's three innermost blocks of 512
-    channels (0.5 in pix2pix, where it is the noise).
     """
 
-    def __init__(self, width: int = 64, depth: int = 8, dropout: float = 0.0) -> None:
+    DROPPED = 3
+    """Blocks of the decoder, from the innermost, that noise drops out of: CD512, three times."""
+
+    def __init__(self, width: int = 64, depth: int = 8) -> None:
         super().__init__()
         if depth < 3:
             raise ValueError(f"a U-Net has 3 or more scales, not {depth}")
-        channels = [min(width * 2**i, width * 8) for i in range(depth)]
+        self._channels = channels = [min(width * 2**i, width * 8) for i in range(depth)]
         self.down = nn.ModuleList()
         self.up = nn.ModuleList()
         for i, k in enumerate(channels):
@@ -35,19 +37,36 @@ class UNetGenerator(nn.Module):
             self.down.append(_down(3 if i == 0 else channels[i - 1], k, i > 0, has_norm))
         for i in range(depth - 1, 0, -1):
             k = channels[i] if i == depth - 1 else 2 * channels[i]
-            drops = dropout if depth - 1 - i < 3 else 0.0
-            self.up.append(_up(k, channels[i - 1], drops))
+            self.up.append(_up(k, channels[i - 1]))
         self.out = nn.Sequential(
             nn.ReLU(), nn.ConvTranspose2d(2 * width, 3, 4, stride=2, padding=1), nn.Tanh()
         )
 
-    def forward(self, image: Tensor) -> Tensor:
+    def noise(
+        self, count: int, height: int, width: int, rate: float, rng: torch.Generator
+    ) -> list[Tensor]:
+        """Dropout that `rng` draws for `count` images: what `forward` takes as z, on the CPU.
+
+        A mask (count, C, h, w) for each of the innermost blocks, 0 with probability
+        `rate` and else 1 / (1 - rate). A mask of one image serves a batch, too.
+        """
+        masks = []
+        for i in range(len(self.up))[: self.DROPPED]:
+            scale = 2 ** (len(self.up) - i)
+            shape = (count, self._channels[-2 - i], height // scale, width // scale)
+            masks.append((torch.rand(shape, generator=rng) >= rate) / (1 - rate))
+        return masks
+
+    def forward(self, image: Tensor, z: Sequence[Tensor] = ()) -> Tensor:
         skips = [image]
         for down in self.down:
             skips.append(down(skips[-1]))
         h = skips.pop()  # (B, 8*width, H/2**depth, W/2**depth)
-        for up in self.up:
-            h = torch.cat([up(h), skips.pop()], dim=1)
+        for i, up in enumerate(self.up):
+            h = up(h)
+            if i < len(z):
+                h = h * z[i].to(h)
+            h = torch.cat([h, skips.pop()], dim=1)
         return cast(Tensor, self.out(h))
 
 
@@ -60,12 +79,9 @@ def _down(channels_in: int, k: int, has_activation: bool, has_norm: bool) -> nn.
     return nn.Sequential(*layers)
 
 
-def _up(channels_in: int, k: int, dropout: float) -> nn.Sequential:
-    layers: list[nn.Module] = [
+def _up(channels_in: int, k: int) -> nn.Sequential:
+    return nn.Sequential(
         nn.ReLU(),
         nn.ConvTranspose2d(channels_in, k, 4, stride=2, padding=1),
         InstanceNorm2d(k),
-    ]
-    if dropout:
-        layers.append(nn.Dropout(dropout))
-    return nn.Sequential(*layers)
+    )
