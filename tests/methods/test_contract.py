@@ -31,6 +31,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"cycle": "forward"},
         {"gan_weight": 0.0},
     ],
+    "pix2pix": [
+        {"is_conditional": False, "buffer_size": 1, "batch_size": 2},
+        {"generator": "resnet", "gan_loss": "lsgan"},
+        {"dropout": 0.0, "discriminator": "image"},
+        {"l1_weight": 0.0},
+        {"gan_weight": 0.0},
+    ],
     "unit": [
         {"shared_layers": 0},
         {"shared_layers": 4, "gan_loss": "lsgan", "batch_size": 2},
@@ -38,10 +45,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"gan_weight": 0.0},
     ],
 }
-FALLS = {"cyclegan": "cycle", "unit": "reconstruction"}
+FALLS = {"cyclegan": "cycle", "pix2pix": "l1", "unit": "reconstruction"}
 """The term that falls when a method sees one batch again and again."""
 UNTRAINED = {
     ("cyclegan", "gan_weight"): ("D_X", "D_Y"),
+    ("pix2pix", "gan_weight"): ("D_X", "D_Y"),
     ("unit", "gan_weight"): ("D1", "D2"),
 }
 """Parts that an option leaves as they were initialised: no loss reaches them."""
