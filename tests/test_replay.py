@@ -136,3 +136,44 @@ def test_a_saved_state_does_not_change_as_the_buffer_goes_on():
     restored = ReplayBuffer(2)
     restored.load_state_dict(state)
     assert [image.item() for image in restored.images] == [1, 2]
+
+
+# --- half of a batch (Shrivastava et al.) --------------------------------------
+
+
+def test_mix_returns_fresh_images_and_stores_them_until_full():
+    buffer, rng = ReplayBuffer(3), torch.Generator().manual_seed(0)
+    assert _values(buffer.mix(_images(1, 2), rng)) == [1, 2]
+    assert _values(buffer.mix(_images(3, 4), rng)) == [3, 4]
+    assert [image.item() for image in buffer.images] == [1, 2, 3]
+
+
+def test_mix_of_a_full_buffer_is_half_fresh_and_half_old_and_replaces_as_many():
+    for seed in range(20):
+        buffer, rng = ReplayBuffer(5), torch.Generator().manual_seed(seed)
+        buffer.mix(_images(1, 2, 3, 4, 5), rng)
+        shown = _values(buffer.mix(_images(10, 20, 30, 40), rng))
+        assert shown[:2] == [10, 20]
+        assert len(set(shown[2:]) & {1, 2, 3, 4, 5}) == 2
+        held = [image.item() for image in buffer.images]
+        assert len(held) == 5
+        assert set(held) - {1, 2, 3, 4, 5} == {30, 40}
+
+
+def test_mix_of_single_images_is_old_half_the_time():
+    buffer, rng = ReplayBuffer(4), torch.Generator().manual_seed(0)
+    buffer.mix(_images(1, 2, 3, 4), rng)
+    old = sum(_values(buffer.mix(_images(i), rng)) != [i] for i in range(10, 1010))
+    assert 440 < old < 560
+
+
+def test_mix_of_a_batch_larger_than_the_buffer_takes_all_it_holds():
+    buffer, rng = ReplayBuffer(1), torch.Generator().manual_seed(0)
+    buffer.mix(_images(1), rng)
+    assert _values(buffer.mix(_images(10, 20, 30, 40), rng)) == [10, 20, 30, 1]
+
+
+def test_mix_without_capacity_returns_what_came():
+    buffer = ReplayBuffer(0)
+    assert _values(buffer.mix(_images(1, 2), torch.Generator())) == [1, 2]
+    assert buffer.images == []

@@ -32,6 +32,30 @@ class ReplayBuffer(nn.Module):
             return images.detach()
         return torch.stack([self._exchange_one(image, rng) for image in images.detach()])
 
+    @torch.no_grad()
+    def mix(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """(B, C, H, W) fresh images to half of them and as many older ones, detached.
+
+        As in Shrivastava et al. 2016, Sec. 2.3: B/2 fresh images and B/2 random
+        stored ones, and then B/2 random stored ones give way to fresh ones. Of
+        odd batches, a draw decides which half is larger. Until `capacity` images
+        are held, all are fresh and stored.
+        """
+        images = images.detach()
+        room = self.capacity - len(self.images)
+        if self.capacity == 0 or room > 0:
+            self.images += [image.clone() for image in images[: max(room, 0)]]
+            return images
+        older = (len(images) + int(torch.randint(2, (), generator=rng).item())) // 2
+        older = min(older, self.capacity)
+        shown = torch.randperm(self.capacity, generator=rng)[:older].tolist()
+        replaced = torch.randperm(self.capacity, generator=rng)[:older].tolist()
+        kept, rest = images[: len(images) - older], images[len(images) - older :]
+        mixed = torch.cat([kept, *(self.images[place][None].to(images) for place in shown)])
+        for place, image in zip(replaced, rest, strict=True):
+            self.images[place] = image.clone()
+        return mixed
+
     def _exchange_one(self, image: Tensor, rng: torch.Generator) -> Tensor:
         if len(self.images) < self.capacity:
             self.images.append(image.clone())

@@ -39,6 +39,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"l1_weight": 0.0},
         {"gan_weight": 0.0},
     ],
+    "simgan": [
+        {"gan_loss": "log", "refiner_steps": 1, "buffer_size": 1},
+        {"discriminator_steps": 2, "batch_size": 2, "buffer_size": 2},
+        {"discriminator": "image", "buffer_size": 0},
+    ],
     "unit": [
         {"shared_layers": 0},
         {"shared_layers": 4, "gan_loss": "lsgan", "batch_size": 2},
@@ -50,11 +55,12 @@ FALLS = {
     "bigan": "D",
     "cyclegan": "cycle",
     "pix2pix": "l1",
+    "simgan": "self_regularisation",
     "unit": "reconstruction",
 }
 """The term that falls when a method sees one batch again and again."""
-STEPPED = {"bigan": "discriminator"}
-"""The one group that is stepped meanwhile, where all terms are of a game between two."""
+STEPPED = {"bigan": "discriminator", "simgan": "refiners"}
+"""The one group that is stepped meanwhile, where the game of two outweighs that term."""
 UNTRAINED = {
     ("cyclegan", "gan_weight"): ("D_X", "D_Y"),
     ("pix2pix", "gan_weight"): ("D_X", "D_Y"),
