@@ -32,6 +32,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"cycle": "forward"},
         {"gan_weight": 0.0},
     ],
+    "feature_gan": [
+        {"gan_loss": "log", "refiner_steps": 1, "buffer_size": 1, "feature_layer": "stem"},
+    ],
     "pix2pix": [
         {"is_conditional": False, "buffer_size": 1, "batch_size": 2},
         {"generator": "resnet", "gan_loss": "lsgan"},
@@ -54,12 +57,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 FALLS = {
     "bigan": "D",
     "cyclegan": "cycle",
+    "feature_gan": "feature",
     "pix2pix": "l1",
     "simgan": "self_regularisation",
     "unit": "reconstruction",
 }
 """The term that falls when a method sees one batch again and again."""
-STEPPED = {"bigan": "discriminator", "simgan": "refiners"}
+STEPPED = {"bigan": "discriminator", "feature_gan": "refiners", "simgan": "refiners"}
 """The one group that is stepped meanwhile, where the game of two outweighs that term."""
 UNTRAINED = {
     ("cyclegan", "gan_weight"): ("D_X", "D_Y"),
