@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from diptych.objectives import l1, log_loss, lsgan, saturating
+from diptych.objectives import l1, l2, log_loss, lsgan, saturating
 
 SCORES = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
 LOGITS = [-30.0, -2.0, -0.5, 0.0, 0.5, 3.0, 30.0]
@@ -107,3 +107,10 @@ def test_results_are_float32_under_autocast():
         ]
     assert [loss.dtype for loss in losses] == [torch.float32] * 4
     assert [loss.shape for loss in losses] == [()] * 4
+
+
+def test_l2_is_the_mean_squared_difference_of_equal_shapes():
+    image, target = torch.tensor([1.0, -1.0, 0.5, 0.0]), torch.tensor([0.0, 1.0, 0.25, 0.0])
+    assert l2(image, target).item() == (1 + 4 + 0.0625 + 0) / 4
+    with pytest.raises(ValueError, match=r"l2 compares equal shapes"):
+        l2(torch.zeros(1, 3), torch.zeros(2, 3))

@@ -26,6 +26,19 @@ def l1(image: Tensor, target: Tensor) -> Tensor:
     return (image.float() - target.float()).abs().mean()
 
 
+def l2(image: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of two tensors of one shape, such as (B, C, H, W) images.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if image.shape != target.shape:
+        raise ValueError(
+            f"l2 compares equal shapes, not {tuple(image.shape)} and {tuple(target.shape)}"
+        )
+    return (image.float() - target.float()).square().mean()
+
+
 def lsgan(score: Tensor, *, real: bool) -> Tensor:
     """Least squares: E[(D - 1)²] where `real` is wanted, else E[D²].
 

@@ -95,8 +95,10 @@ class Group:
     """Layers that several of them share are counted once."""
     lr: float
     betas: tuple[float, float] = (0.5, 0.999)
-    """Adam's; the first is also SGD's momentum. RMSprop has none."""
+    """Adam's; the first is also SGD's momentum, the second RMSprop's smoothing."""
     optimiser: Literal["adam", "rmsprop", "sgd"] = "adam"
+    weight_decay: float = 0.0
+    """Times half of the squared weights, added to the loss: L2 regularisation."""
     decay_from: float = 1.0
     """Share of the budget after which the rate falls linearly to 0; 1 is never."""
 

@@ -142,3 +142,20 @@ def test_state_round_trip_takes_the_same_next_step():
     first.minimise(a.weight.square().sum())
     second.minimise(b.weight.square().sum())
     assert torch.equal(a.weight, b.weight)
+
+
+def test_rmsprop_smooths_by_the_second_beta_and_decays_weights():
+    layer = _layer(2.0)
+    group = Group(
+        modules=(layer,), lr=0.1, betas=(0.5, 0.9), optimiser="rmsprop", weight_decay=0.25
+    )
+    GroupOptimiser(group).minimise(layer.weight.sum())
+    # Gradient 1 + 0.25 * 2 = 1.5; its square's average 0.1 * 2.25; 0.1 * 1.5 / (0.1**0.5 * 1.5).
+    assert layer.weight.item() == pytest.approx(2 - 0.1 / 0.1**0.5, rel=1e-5)
+
+
+def test_weight_decay_alone_shrinks_weights_under_adam():
+    layer = _layer(2.0)
+    group = Group(modules=(layer,), lr=0.1, weight_decay=0.5)
+    GroupOptimiser(group).minimise((layer.weight * 0).sum())
+    assert layer.weight.item() == pytest.approx(1.9)  # Adam's first step is the rate's size

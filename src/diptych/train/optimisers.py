@@ -103,7 +103,16 @@ def _make(group: Group, parameters: list[nn.Parameter]) -> torch.optim.Optimizer
     if group.optimiser == "adam":
         # One kernel for all of a tensor's arithmetic: the same mathematics, memory read once.
         is_fused = parameters[0].device.type in ("cpu", "cuda", "mps")
-        return torch.optim.Adam(parameters, lr=group.lr, betas=group.betas, fused=is_fused)
+        return torch.optim.Adam(
+            parameters,
+            lr=group.lr,
+            betas=group.betas,
+            weight_decay=group.weight_decay,
+            fused=is_fused,
+        )
+    first, second = group.betas
     if group.optimiser == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr=group.lr)
-    return torch.optim.SGD(parameters, lr=group.lr, momentum=group.betas[0])
+        return torch.optim.RMSprop(
+            parameters, lr=group.lr, alpha=second, weight_decay=group.weight_decay
+        )
+    return torch.optim.SGD(parameters, lr=group.lr, momentum=first, weight_decay=group.weight_decay)
