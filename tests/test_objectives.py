@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from diptych.objectives import l1, l2, log_loss, lsgan, saturating
+from diptych.objectives import l1, l2, log_loss, lsgan, saturating, wgan
 
 SCORES = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
 LOGITS = [-30.0, -2.0, -0.5, 0.0, 0.5, 3.0, 30.0]
@@ -114,3 +114,9 @@ def test_l2_is_the_mean_squared_difference_of_equal_shapes():
     assert l2(image, target).item() == (1 + 4 + 0.0625 + 0) / 4
     with pytest.raises(ValueError, match=r"l2 compares equal shapes"):
         l2(torch.zeros(1, 3), torch.zeros(2, 3))
+
+
+def test_wgan_is_the_mean_score_with_the_sign_of_what_is_wanted():
+    assert wgan(SCORES, real=False).item() == (0 + 1 + 2 - 1) / 4
+    assert wgan(SCORES, real=True).item() == -(0 + 1 + 2 - 1) / 4
+    assert wgan(SCORES.bfloat16(), real=True).dtype == torch.float32

@@ -64,3 +64,13 @@ def saturating(logit: Tensor) -> Tensor:
     Its gradient vanishes where D is sure: Goodfellow et al. 2014, Sec. 3.
     """
     return -F.softplus(logit.float()).mean()
+
+
+def wgan(score: Tensor, *, real: bool) -> Tensor:
+    """Wasserstein: -E[D] where `real` is wanted, else E[D].
+
+    Arjovsky et al. 2017 (arXiv:1701.07875), Eq. (2), to be minimised by the critic;
+    its Lipschitz bound is a matter of its weights. With real=True on generated
+    images it is the generator's loss.
+    """
+    return -score.float().mean() if real else score.float().mean()

@@ -38,6 +38,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"batch_size": 1, "matching_rate": 0.0},
         {"bottleneck": 0, "generator_steps": 1, "curriculum": 0.5},
     ],
+    "dualgan": [
+        {"critic_steps": 1, "dropout": 0.0, "batch_size": 2},
+        {"discriminator": "image", "clip": 0.1},
+    ],
     "feature_gan": [
         {"gan_loss": "log", "refiner_steps": 1, "buffer_size": 1, "feature_layer": "stem"},
     ],
@@ -64,6 +68,7 @@ FALLS = {
     "bigan": "D",
     "cyclegan": "cycle",
     "discogan": "reconstruction",
+    "dualgan": "reconstructed_u",
     "feature_gan": "feature",
     "pix2pix": "l1",
     "simgan": "self_regularisation",
