@@ -64,9 +64,13 @@ def test_the_distance_is_taken_in_the_pretrained_map():
     method = FeatureGAN(Config(width=1, size=32, feature_layer="stage2"))
     image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
-        expected = load_features().maps(image, ["stage2"])["stage2"]
-        assert torch.equal(method._psi(image), expected)
-    assert expected.shape == (2, 24, 56, 56)
+        small = load_features().maps(image, ["stage2"], is_resized=False)["stage2"]
+        assert small.shape == (2, 24, 8, 8)  # a quarter of 32 pixels
+        assert torch.equal(method._psi(image), small)
+        method = FeatureGAN(Config(width=1, size=32, feature_layer="stage2", is_enlarged=True))
+        large = load_features().maps(image, ["stage2"])["stage2"]
+        assert large.shape == (2, 24, 56, 56)  # of 224
+        assert torch.equal(method._psi(image), large)
 
 
 def test_its_gradient_reaches_the_generator_and_no_pretrained_weight():

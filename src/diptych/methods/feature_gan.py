@@ -10,8 +10,9 @@ Each direction is trained on its own: G and D_Y from X to Y, F and D_X from Y to
 at once, sharing nothing.
 
 Where the paper is silent or ambiguous:
-- Images are enlarged to the 224 pixels that the pretrained network was trained on,
-  as in the authors' code; the distance is a mean over the features.
+- The distance is a mean over the features. The authors' code enlarges images to
+  the 224 pixels that VGG-16 was trained on; here the network sees them as they
+  are, at a fraction of the cost for small ones, unless `--is-enlarged`.
 
 Deviations: the features are those of EfficientNet-Lite0, at the depth where a
 pixel of the map is 8 of the image's, as it is in relu4_2, since its weights
@@ -61,6 +62,8 @@ class Config:
     """The file of VGG-16's weights, torchvision's; EfficientNet's come with a package."""
     feature_layer: str | None = None
     """Whose map is compared; by default relu4_2 of VGG-16 and stage3 of EfficientNet-Lite0."""
+    is_enlarged: bool = False
+    """Whether the pretrained network sees images of 224 pixels, as in the authors' code."""
     feature_weight: float = 1.0
     """λ in SimGAN's Eq. (4); 10 in the authors' code, for features of another scale."""
     refiner_steps: int = 2
@@ -186,10 +189,9 @@ class FeatureGAN(nn.Module):
         return Update("discriminators", terms["D_Y"] + terms["D_X"], terms)
 
     def _psi(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) to the pretrained map (B, C, h, w) of ψ, enlarged to 224 pixels first."""
-        network = self._features(image.device)
-        layer = self.config.layer
-        return network.maps(image, [layer])[layer]
+        """(B, 3, H, W) to the pretrained map (B, C, h, w) of ψ."""
+        c, network = self.config, self._features(image.device)
+        return network.maps(image, [c.layer], is_resized=c.is_enlarged)[c.layer]
 
     def _features(self, device: torch.device | None = None) -> FeatureNetwork:
         """Read when training begins: a translator is used without it.

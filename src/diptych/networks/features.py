@@ -75,8 +75,12 @@ class FeatureNetwork(nn.Module):
         deepest = self.layers[-1]
         return self.maps(images, [deepest])[deepest].mean(dim=(2, 3))
 
-    def maps(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    def maps(
+        self, images: Tensor, layers: Sequence[str], *, is_resized: bool = True
+    ) -> dict[str, Tensor]:
         """The maps of `layers`, each (B, C, h, w) float32; nothing deeper is computed.
+
+        Images of their own size, unless `is_resized`, have maps in proportion.
 
         Raises:
             ValueError: no such layer.
@@ -86,7 +90,7 @@ class FeatureNetwork(nn.Module):
             raise ValueError(f"no layer {unknown[0]!r} in {self.name}: {', '.join(self.layers)}")
         found: dict[str, Tensor] = {}
         with torch.autocast(images.device.type, enabled=False):
-            view = resize(images.float(), self.trunk.side)
+            view = resize(images.float(), self.trunk.side) if is_resized else images.float()
             view = view.contiguous(memory_format=torch.channels_last)  # faster for few channels
             for layer, h in self.trunk.stages(view):
                 if layer in layers:
