@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from diptych.translator import Translator
 
 
+_MOST_OF_SLOW = 32
+"""Images that are scored of methods that optimise when they translate."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A run's folder."""
@@ -141,6 +145,7 @@ def evaluate(
         split,
         size=size,
         features="auto" if features is None else load_features(features, weights),
+        most=_MOST_OF_SLOW if translator.is_slow else None,
     ).as_json()
     if data is None and split == "test":
         atomic_write_text(folder / SCORES_FILE, json.dumps(scores, indent=1) + "\n")

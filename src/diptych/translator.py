@@ -110,6 +110,11 @@ class Translator:
         return self._is_random or isinstance(self._method, Samples)
 
     @property
+    def is_slow(self) -> bool:
+        """Whether translating an image is an optimisation, which takes seconds."""
+        return not self._method.exportable
+
+    @property
     def domains(self) -> tuple[str, ...]:
         """Names, in the order that the method knows them by."""
         return self.info.domains

@@ -111,3 +111,20 @@ def test_scores_are_json_and_the_table_shows_every_one_of_them() -> None:
     text = console.export_text()
     for words in ("photo→label", "per-pixel accuracy", "KID", "mean class IoU", "100 subsets of 5"):
         assert words in text
+
+
+def test_of_a_slow_translator_some_images_are_scored_evenly_spread() -> None:
+    seen: list[Tensor] = []
+
+    def translate(image: Tensor, to: str) -> Tensor:
+        if to == "label":
+            seen.append(image)
+        return _to_label(image, to)
+
+    scores = evaluate(translate, _data(), size=32, features=None, most=4).as_json()
+    assert scores["photo→label"]["images"] == 4
+    assert scores["photo→label"]["pixel_accuracy"] == 1.0
+    assert "at most 4 images of a direction were translated, evenly spread" in scores["notes"]
+    # Of red, blue, red, ... the 2nd, 4th, 7th and 9th.
+    reds = (torch.cat(seen)[-4:, 0, 0, 0] > 0).tolist()
+    assert reds == [False, False, True, True]

@@ -54,6 +54,7 @@ def evaluate(
     *,
     size: int,
     features: FeatureNetwork | Literal["auto"] | None = "auto",
+    most: int | None = None,
     seed: int = 0,
     console: Console | None = None,
 ) -> Scores:
@@ -64,7 +65,8 @@ def evaluate(
     EfficientNet-Lite0 where it is installed): KID, and FID where there are
     images enough. Where true pairs exist: L1, PSNR, SSIM and the
     share of pixels within 16; where they are of label colours, also per-pixel
-    and per-class accuracy and mean class IoU. `seed` draws KID's subsets.
+    and per-class accuracy and mean class IoU. `most` limits how many images of a
+    direction are translated, evenly spread; `seed` draws KID's subsets.
 
     Raises:
         InputError: there is no such split, or no usable images in it.
@@ -86,9 +88,9 @@ def evaluate(
         for source, target in directions:
             name = f"{data.domains[source]}→{data.domains[target]}"
             one = _Direction(data, source, target, network is not None)
-            total = len(images[source])
+            total = min(len(images[source]), most or len(images[source]))
             sides = images if chosen.pairs is not None else (images[source],)
-            batches = _batches(sides, size, data.is_tiled)
+            batches = _batches(sides, size, data.is_tiled, most)
             task = bars.add_task(name, total=total)
             for batch in batches:
                 image = batch[source] if chosen.pairs is not None else batch[0]
@@ -100,7 +102,7 @@ def evaluate(
         split=split,
         features=None if network is None else network.name,
         directions=results,
-        notes=_notes(chosen, network),
+        notes=_notes(chosen, network, most),
     )
 
 
@@ -239,8 +241,10 @@ def _choose(data: Data, split: str) -> Split:
     return chosen
 
 
-def _notes(chosen: Split, features: FeatureNetwork | None) -> tuple[str, ...]:
+def _notes(chosen: Split, features: FeatureNetwork | None, most: int | None) -> tuple[str, ...]:
     notes = ["the weights of the last step were scored: no checkpoint was chosen"]
+    if most is not None:
+        notes.append(f"at most {most} images of a direction were translated, evenly spread")
     if features is None:
         notes.append("no KID: its features need the samples extra, pip install 'diptych[samples]'")
     elif chosen.pairs is not None:

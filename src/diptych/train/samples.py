@@ -14,6 +14,8 @@ from diptych.train.pictures import picture_grid
 from diptych.types import Translates
 
 ROWS = 6
+_SLOW_ROWS = 2
+"""Of methods that optimise when they translate, which takes seconds an image."""
 
 
 class Samples:
@@ -46,15 +48,23 @@ class Samples:
         return grid
 
     def _both_directions(self, method: Translates, device: torch.device) -> Image.Image:
-        rows: list[list[Tensor]] = [[] for _ in range(min(map(len, self._images)))]
+        count = min(map(len, self._images))
+        if not method.exportable:
+            count = min(count, _SLOW_ROWS)
+        rows: list[list[Tensor]] = [[] for _ in range(count)]
         columns: list[str] = []
         for source, target in ((0, 1), (1, 0)):
-            images = self._images[source].to(device)
-            fakes = method.translate(images, (target,))
-            cycled = method.translate(fakes, (source,))
-            shown = [images, fakes, cycled] + ([self._images[target]] if self._has_truth else [])
             x, y = self._domains[source], self._domains[target]
-            columns += [x, f"→ {y}", f"→ {x} again"] + ([f"true {y}"] if self._has_truth else [])
+            images = self._images[source][:count].to(device)
+            fakes = method.translate(images, (target,))
+            shown = [images, fakes]
+            columns += [x, f"→ {y}"]
+            if method.exportable:
+                shown.append(method.translate(fakes, (source,)))
+                columns.append(f"→ {x} again")
+            if self._has_truth:
+                shown.append(self._images[target])
+                columns.append(f"true {y}")
             for row, pictures in zip(rows, zip(*shown, strict=False), strict=False):
                 row.extend(picture.float().cpu() for picture in pictures)
         return picture_grid(rows, columns, groups=[len(columns) // 2] * 2)
