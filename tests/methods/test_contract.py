@@ -20,10 +20,14 @@ from diptych.train.trainer import Trainer
 from diptych.types import Clock, Method, Paired, Translates, Unpaired
 
 TINY = {"width": 4, "size": 32}
-SMALL_BATCHES = {"discogan": 3}
-"""Of methods whose papers take hundreds of images a step."""
+SMALL = {
+    "cogan": {"batch_size": 3, "translation_steps": 3},
+    "discogan": {"batch_size": 3},
+}
+"""Of methods whose papers take hundreds of images a step, or minutes to translate."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "bigan": [{"buffer_size": 1, "batch_size": 2}, {"gan_loss": "log", "discriminator": "image"}],
+    "cogan": [{"own_layers": 1}, {"own_layers": 3, "z_size": 7}],
     "cyclegan": [
         {"buffer_size": 2},
         {"generator": "unet", "identity_weight": 0.5},
@@ -66,6 +70,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 }
 FALLS = {
     "bigan": "D",
+    "cogan": "D1",
     "cyclegan": "cycle",
     "discogan": "reconstruction",
     "dualgan": "reconstructed_u",
@@ -75,7 +80,12 @@ FALLS = {
     "unit": "reconstruction",
 }
 """The term that falls when a method sees one batch again and again."""
-STEPPED = {"bigan": "discriminator", "feature_gan": "refiners", "simgan": "refiners"}
+STEPPED = {
+    "bigan": "discriminator",
+    "cogan": "discriminators",
+    "feature_gan": "refiners",
+    "simgan": "refiners",
+}
 """The one group that is stepped meanwhile, where the game of two outweighs that term."""
 UNTRAINED = {
     ("cyclegan", "gan_weight"): ("D_X", "D_Y"),
@@ -93,8 +103,7 @@ every_case = pytest.mark.parametrize(("name", "options"), CASES)
 
 
 def _config(name: str, options: Mapping[str, Any]) -> Any:
-    batch = {"batch_size": SMALL_BATCHES[name]} if name in SMALL_BATCHES else {}
-    return make_config(name, TINY | batch | options)
+    return make_config(name, TINY | SMALL.get(name, {}) | options)
 
 
 def _build(name: str, options: Mapping[str, Any], seed: int = 0) -> Any:

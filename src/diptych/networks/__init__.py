@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+_WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 def init_normal(network: nn.Module, std: float = 0.02) -> None:
-    """Convolution weights from N(0, `std`²), biases 0: Zhu et al. 2017, appendix."""
+    """Convolutions' and linear maps' weights from N(0, `std`²), biases 0.
+
+    Zhu et al. 2017, appendix; Radford et al. 2015 (arXiv:1511.06434).
+    """
     for module in network.modules():
-        if isinstance(module, _CONVOLUTIONS):
+        if isinstance(module, _WEIGHTED):
             nn.init.normal_(module.weight, 0.0, std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

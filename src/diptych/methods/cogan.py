@@ -1,0 +1,276 @@
+"""CoGAN (Liu and Tuzel 2016, arXiv:1606.07536).
+
+Two generators of images from one noise vector z, with their first layers tied, and
+two discriminators with their last layers tied. So images of one z have the same
+contents in both domains. An image is translated by finding the z that renders it
+and rendering that z in the other domain. Implements Secs. 2, 3 and the
+transformation of Sec. 5, with the networks of the authors' code for faces: CycleGAN's
+authors, too, compare with that code rather than with networks of their own.
+
+Where the paper is silent or ambiguous:
+- The value function of Sec. 3 is a game of two: D is stepped first, then G with a
+  new z and its non-saturating loss, as in the authors' code.
+- How many layers are tied is a matter of the data: here all but those two at the
+  image's end of each network. The code's networks for digits tie all but one.
+- z is found by L-BFGS under the Euclidean distance (Sec. 5), from the same random
+  start for every image and in 50 iterations; the paper names neither.
+- No bound is set on the z that is found, though noise is uniform in [-1, 1].
+
+Deviations: in use, batch norm takes its running averages, so that an image's
+translation does not depend on its batch. Networks for other sizes than the code's
+128 pixels have as many layers as it takes from a 4x4 map, for D down to 2x2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from diptych.errors import InputError, check_bounds
+from diptych.networks import init_normal
+from diptych.objectives import log_loss
+from diptych.types import Clock, Group, Recipe, Unpaired, Update
+
+_DROPOUT = (0.1, 0.3, 0.3, 0.5)
+"""Of D's third layer and those after it, then of its fully connected one: the code's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """CoGAN's options; the defaults are those of the authors' code for faces."""
+
+    width: int = 32
+    """Channels of D's first layer; G has 32 times as many at its 4x4 map, 1024."""
+    size: int = 128
+    """Pixels a side that the networks make and see; 128 for faces."""
+    batch_size: int = 128
+    """Images of each domain a step; 128 in Sec. 4."""
+    z_size: int = 100
+    """Numbers in z; 100 in Sec. 4."""
+    own_layers: int = 2
+    """Layers at the image's end of each network that are not tied; 1 for digits."""
+    translation_steps: int = 50
+    """Iterations of L-BFGS that look for z."""
+    lr: float = 2e-4
+    """Adam's learning rate; 2e-4 in Sec. 4."""
+    beta1: float = 0.5
+    """Adam's momentum; 0.5 in Sec. 4."""
+    weight_decay: float = 1e-4
+    """Of all weights; 1e-4 in the code."""
+    decay_from: float = 1.0
+    """Share of the budget at a constant rate before its linear fall to 0; the paper has none."""
+
+    def __post_init__(self) -> None:
+        least = {"width": 1, "size": 16, "batch_size": 2, "z_size": 1, "own_layers": 1}
+        least |= {"translation_steps": 1, "weight_decay": 0, "lr": 0}
+        check_bounds(self, least, shares=("beta1", "decay_from"))
+        if self.size & (self.size - 1):
+            raise InputError(f"size is {self.size}: it must be a power of two, such as 64")
+        if self.own_layers > self.halvings:
+            raise InputError(
+                f"own_layers is {self.own_layers}: at {self.size} pixels it must be at most"
+                f" {self.halvings}"
+            )
+
+    @property
+    def halvings(self) -> int:
+        """From an image to the 4x4 map of G."""
+        return self.size.bit_length() - 3
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "nearly-all-tied": Recipe(
+        "domains that differ in the last layer alone, as digits and their edges (Sec. 4)",
+        {"own_layers": 1},
+    ),
+}
+
+
+class CoGAN(nn.Module):
+    """The paper's g1 is G1 after G_shared, its f1 is D_shared after D1; domain 0 is the first."""
+
+    batch_type: ClassVar[type[Unpaired]] = Unpaired
+    inference_modules: ClassVar[tuple[str, ...]] = ("G_shared", "G1", "G2")
+    exportable: ClassVar[bool] = False
+
+    def __init__(self, config: Config, domains: int = 2) -> None:
+        super().__init__()
+        if domains != 2:
+            raise InputError(f"cogan translates between 2 domains, not {domains}")
+        self.config = config
+        self.G_shared = _generator_start(config)
+        self.G1, self.G2 = _generator_end(config), _generator_end(config)
+        self.D1, self.D2 = _discriminator_start(config), _discriminator_start(config)
+        self.D_shared = _discriminator_end(config)
+        init_normal(self)
+
+    @property
+    def size_multiple(self) -> int:
+        return self.config.size
+
+    @property
+    def fixed_size(self) -> int:
+        """The generators make images of one size."""
+        return self.config.size
+
+    def groups(self) -> dict[str, Group]:
+        c = self.config
+
+        def group(*modules: nn.Module) -> Group:
+            return Group(
+                modules=modules,
+                lr=c.lr,
+                betas=(c.beta1, 0.999),
+                weight_decay=c.weight_decay,
+                decay_from=c.decay_from,
+            )
+
+        return {
+            "discriminators": group(self.D1, self.D2, self.D_shared),
+            "generators": group(self.G_shared, self.G1, self.G2),
+        }
+
+    def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
+        batch = next(batches)
+        x1, x2 = batch.x, batch.y
+        with torch.no_grad():
+            fake1, fake2 = self._render(self._draw(len(x1), clock.rng).to(x1))
+        real_score1, fake_score1, real_score2, fake_score2 = self._judge(x1, fake1, x2, fake2)
+        terms = {  # V of Sec. 3, which f1 and f2 minimise
+            "D1": log_loss(real_score1, real=True) + log_loss(fake_score1, real=False),
+            "D2": log_loss(real_score2, real=True) + log_loss(fake_score2, real=False),
+        }
+        yield Update("discriminators", terms["D1"] + terms["D2"], terms)
+
+        # Resumed here only after the trainer has stepped the discriminators.
+        fake1, fake2 = self._render(self._draw(len(x1), clock.rng).to(x1))
+        _, score1, _, score2 = self._judge(x1, fake1, x2, fake2)
+        terms = {"G1": log_loss(score1, real=True), "G2": log_loss(score2, real=True)}
+        yield Update("generators", terms["G1"] + terms["G2"], terms)
+
+    def translate(
+        self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
+    ) -> Tensor:
+        """(B, 3, size, size) in [-1, 1]: each image's z is found, which takes seconds (Sec. 5)."""
+        assert to in ((0,), (1,)), to
+        z = torch.cat([self.find(one[None], 1 - to[0]) for one in image])
+        return self.render(z, to[0])
+
+    def find(self, image: Tensor, source: int) -> Tensor:
+        """z (1, z_size) whose rendering in domain `source` is closest to (1, 3, size, size).
+
+        argmin of the squared Euclidean distance (Sec. 5), also where gradients are off.
+        """
+        with torch.enable_grad(), torch.autocast(image.device.type, enabled=False):
+            start = self._draw(1, torch.Generator().manual_seed(0))
+            z = start.to(image.device).requires_grad_()
+            optimiser = torch.optim.LBFGS(
+                [z], max_iter=self.config.translation_steps, line_search_fn="strong_wolfe"
+            )
+
+            def distance() -> float:
+                loss = (self.render(z, source) - image.detach().float()).square().sum()
+                (z.grad,) = torch.autograd.grad(loss, z)  # the networks' weights get none
+                return loss.item()
+
+            optimiser.step(distance)  # type: ignore[no-untyped-call]
+        return z.detach()
+
+    def render(self, z: Tensor, to: int) -> Tensor:
+        """g1(z) or g2(z): (B, z_size) to (B, 3, size, size) in [-1, 1]."""
+        return cast(Tensor, (self.G1, self.G2)[to](self.G_shared(z)))
+
+    def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
+        """(n, 3, size, size) in [-1, 1]; of one `rng`, images of both domains belong together."""
+        return self.render(self._draw(n, rng).to(next(self.parameters()).device), to)
+
+    def _render(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.G_shared(z)
+        return self.G1(h), self.G2(h)
+
+    def _judge(self, x1: Tensor, fake1: Tensor, x2: Tensor, fake2: Tensor) -> tuple[Tensor, ...]:
+        """Raw scores (B, 1) of each.
+
+        All go through as one batch, as in the code: norms of batches that are all
+        real, or all not, would hide what tells them apart.
+        """
+        h = [self.D1(torch.cat([x1, fake1])), self.D2(torch.cat([x2, fake2]))]
+        scores: Tensor = self.D_shared(torch.cat(h))
+        return scores.chunk(4)
+
+    def _draw(self, count: int, rng: torch.Generator) -> Tensor:
+        """z ~ U[-1, 1] (Sec. 4), on the CPU."""
+        return torch.rand((count, self.config.z_size), generator=rng) * 2 - 1
+
+
+def _generator_widths(config: Config) -> list[int]:
+    """Channels of the maps of 4, 8, ... pixels a side: 1024, 512, ..., 32 for 128 pixels."""
+    return [max(32 * config.width // 2**i, 1) for i in range(config.halvings + 1)]
+
+
+def _generator_start(config: Config) -> nn.Sequential:
+    """z to the map where the domains part."""
+    widths = _generator_widths(config)
+    tied = config.halvings - (config.own_layers - 1)
+    return nn.Sequential(
+        nn.Linear(config.z_size, widths[0] * 16),
+        nn.Unflatten(1, (widths[0], 4, 4)),
+        nn.BatchNorm2d(widths[0]),
+        nn.PReLU(widths[0]),
+        *(m for k, less in pairwise(widths[: tied + 1]) for m in _up(k, less)),
+    )
+
+
+def _generator_end(config: Config) -> nn.Sequential:
+    """That map to an image."""
+    widths = _generator_widths(config)
+    tied = config.halvings - (config.own_layers - 1)
+    return nn.Sequential(
+        *(m for k, less in pairwise(widths[tied:]) for m in _up(k, less)),
+        nn.Conv2d(widths[-1], 3, 3, padding=1),
+        nn.Tanh(),
+    )
+
+
+def _up(k: int, less: int) -> tuple[nn.Module, ...]:
+    up = nn.ConvTranspose2d(k, less, 4, stride=2, padding=1)
+    return up, nn.BatchNorm2d(less), nn.PReLU(less)
+
+
+def _discriminator_layers(config: Config) -> list[nn.Module]:
+    """Convolutions of stride 2 from an image to a 2x2 map: 32, 64, ... 1024 for 128 pixels."""
+    widths = [3, *(config.width * 2**i for i in range(config.halvings + 1))]
+    layers: list[nn.Module] = []
+    for i, (k, more) in enumerate(pairwise(widths)):
+        kernel = 5 if i < 3 else 3
+        modules: list[nn.Module] = [
+            nn.Conv2d(k, more, kernel, stride=2, padding=kernel // 2),
+            nn.BatchNorm2d(more),
+            nn.PReLU(more),
+        ]
+        if i >= 2:
+            modules.append(nn.Dropout(_DROPOUT[min(i - 2, 3)]))
+        layers.append(nn.Sequential(*modules))
+    return layers
+
+
+def _discriminator_start(config: Config) -> nn.Sequential:
+    return nn.Sequential(*_discriminator_layers(config)[: config.own_layers])
+
+
+def _discriminator_end(config: Config) -> nn.Sequential:
+    channels, hidden = config.width * 2**config.halvings, 64 * config.width
+    return nn.Sequential(
+        *_discriminator_layers(config)[config.own_layers :],
+        nn.Flatten(),
+        nn.Linear(channels * 4, hidden),  # of the 2x2 map
+        nn.BatchNorm1d(hidden),
+        nn.PReLU(hidden),
+        nn.Dropout(_DROPOUT[-1]),
+        nn.Linear(hidden, 1),  # the code's softmax of two is a sigmoid of one
+    )
