@@ -28,6 +28,10 @@ SMALL = {
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "bigan": [{"buffer_size": 1, "batch_size": 2}, {"gan_loss": "log", "discriminator": "image"}],
     "cogan": [{"own_layers": 1}, {"own_layers": 3, "z_size": 7}],
+    "cut": [
+        {"nce_y_weight": 0.0, "is_flip_equivariant": True, "batch_size": 2},
+        {"discriminator": "image", "nce_x_weight": 0.0, "patches": 16},
+    ],
     "cyclegan": [
         {"buffer_size": 2},
         {"generator": "unet", "identity_weight": 0.5},
@@ -71,6 +75,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 FALLS = {
     "bigan": "D",
     "cogan": "D1",
+    "cut": "nce",
     "cyclegan": "cycle",
     "discogan": "reconstruction",
     "dualgan": "reconstructed_u",
