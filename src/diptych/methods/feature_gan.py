@@ -1,6 +1,6 @@
-"""Feature loss + GAN: a GAN held to its input in a pretrained network's features.
+"""Feature loss + GAN (Zhu, Park, Isola, Efros 2017, arXiv:1703.10593, Sec. 5.1.2).
 
-The last baseline of CycleGAN's Sec. 5.1.2 (Zhu et al. 2017, arXiv:1703.10593): "a
+A GAN held to its input in a pretrained network's features; a baseline of CycleGAN's: "a
 variant of SimGAN where the L1 loss is computed over deep image features using a
 pretrained network (VGG-16 relu4_2), rather than over RGB pixel values". That is
 Eq. (4) of SimGAN (Shrivastava et al. 2016, arXiv:1612.07828) with those features as
