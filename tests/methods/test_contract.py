@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -218,6 +219,17 @@ def test_each_update_changes_its_group_and_no_other_and_every_parameter_has_a_gr
         # A bias right before an instance norm has a gradient of 0 but for rounding.
         weights = {n for n in watch.own if method.get_parameter(n).ndim > 1}
         assert weights <= watch.changed, group
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_every_parameter_has_a_gradient_under_autocast_too(name):
+    # It keeps a weight's first cast: one made where gradients are off has none later.
+    method = _build(name, {})
+    watched = {n: _Watched(o, method) for n, o in _optimisers(method).items()}
+    autocast = partial(torch.autocast, "cpu", torch.bfloat16)
+    train_iteration(method, _batches(method), _clock(), watched, autocast)
+    for group, watch in watched.items():
+        assert watch.without_gradient == set(), group
 
 
 @every_case

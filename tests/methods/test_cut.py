@@ -137,6 +137,18 @@ def test_what_is_translated_is_the_target_of_no_gradient():
     assert of_made.any()
 
 
+@pytest.mark.parametrize("has_autocast", [False, True])
+def test_every_weight_has_a_gradient_though_targets_have_none(has_autocast: bool):
+    torch.manual_seed(0)
+    method = CUT(Config(width=2, size=32))
+    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_autocast):
+        generators = updates(method, iter([Unpaired(x, -x)]))[1]
+    own = [p for module in method.groups()["generators"].modules for p in module.parameters()]
+    gradients = torch.autograd.grad(generators.loss, own, allow_unused=True)
+    assert all(gradient is not None for gradient in gradients)
+
+
 def test_places_are_256_a_layer_and_drawn_from_the_clock():
     method, counts = CUT(Config(width=2, size=64)), []
     for h in method.H_X:

@@ -195,14 +195,18 @@ class CUT(nn.Module):
     ) -> Tensor:
         """Eq. (3) between `image` and what G made of it, or of its mirror image."""
         losses = []
-        queries, keys = _maps(G, made), _maps(G, image)
+        queries = _maps(G, made)
+        with torch.no_grad():  # after the queries: autocast keeps a weight's first cast
+            keys = _maps(G, image)
         for h, query, key in zip(H, queries, keys, strict=True):
             if flips:
                 query = query.flip(3)
             places = torch.randperm(key.shape[2] * key.shape[3], generator=rng)
             places = places[: self.config.patches].to(key.device)
-            z_hat, z = h(_at(query, places)), h(_at(key, places))
-            losses.append(patch_nce(z_hat, z.detach(), self.config.temperature))
+            z_hat = h(_at(query, places))
+            with torch.no_grad():
+                z = h(_at(key, places))
+            losses.append(patch_nce(z_hat, z, self.config.temperature))
         return torch.stack(losses).mean()
 
     @staticmethod
