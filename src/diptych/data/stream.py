@@ -176,7 +176,7 @@ def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column,
     if data.train.pairs is None:
         raise InputError(
             "this method needs pairs, the same scenes in both domains, and "
-            f"{data.source} has none, only {len(domains[0])} images of {names[0]} and "
+            f"{data.source} has none to train on, only {len(domains[0])} images of {names[0]} and "
             f"{len(domains[1])} of {names[1]} apart: give both files of a pair the same name, or "
             "train/ side-by-side images"
         )
