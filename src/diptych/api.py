@@ -127,8 +127,7 @@ def evaluate(
     from diptych.files import atomic_write_text
     from diptych.networks.features import load_features
     from diptych.train.settings import read_plan
-    from diptych.train.starts import starts_note
-    from diptych.train.summary import SCORES_FILE, summarise
+    from diptych.train.summary import SCORES_FILE, starts_note, summarise
 
     folder = Path(folder)
     plan = read_plan(folder)

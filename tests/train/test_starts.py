@@ -54,14 +54,14 @@ def test_the_best_start_goes_on_with_the_weights_that_it_had(start, paired, monk
 
     monkeypatch.setattr(starts_module, "judge", judge_by_list)
     monkeypatch.setattr(starts_module, "save_state", save)
-    folder = start(steps=20, starts=3, **paired).folder
+    folder = start(steps=11, starts=3, **paired).folder
     assert len(saved) == 1
     assert saved[0]["step"] == 2
     weights = saved[0]["method"]
     assert all(torch.equal(w, weights[name]) for name, w in judged[1].items())
     assert not any(torch.equal(weights["G.1.weight"], j["G.1.weight"]) for j in judged[::2])
-    assert load_state(folder)["step"] == 20
-    assert [line["step"] for line in metrics(folder)] == list(range(3, 21))
+    assert load_state(folder)["step"] == 11
+    assert [line["step"] for line in metrics(folder)] == list(range(3, 12))
     resolved = read_plan(folder).resolved
     assert (resolved.starts, resolved.starts_by) == ((0.1, 0.7, 0.4), "luck")
 
@@ -105,7 +105,7 @@ def test_accuracy_of_label_colours_goes_before_l1():
 def test_interrupted_while_starts_are_tried_it_goes_on_to_the_same_bits(
     start, paired, monkeypatch, tmp_path, killed_in_start
 ):
-    whole = start(steps=20, starts=2, out=str(tmp_path / "whole"), **paired).folder
+    whole = start(steps=11, starts=2, out=str(tmp_path / "whole"), **paired).folder
     real, seen = starts_module.Trainer.step, []
 
     def step(self, steps):
@@ -116,7 +116,7 @@ def test_interrupted_while_starts_are_tried_it_goes_on_to_the_same_bits(
 
     with monkeypatch.context() as patch:
         patch.setattr(starts_module.Trainer, "step", step)
-        outcome = start(steps=20, starts=2, **paired)
+        outcome = start(steps=11, starts=2, **paired)
     assert (outcome.step, outcome.is_finished) == (0, False)
     assert not (outcome.folder / "state.pt").exists()
     assert resume(outcome.folder).is_finished

@@ -104,18 +104,6 @@ def choose_start(
     return plan
 
 
-def starts_note(plan: Plan) -> tuple[str, ...]:
-    """For the scores of a run: that its start was chosen, and by what; nothing if it was not."""
-    figures = plan.resolved.starts
-    if figures is None:
-        return ()
-    rest = ", ".join(f"{figure:.3f}" for figure in figures)
-    return (
-        f"of {len(figures)} starts, number {figures.index(max(figures)) + 1} was trained on: by"
-        f" {plan.resolved.starts_by} on the validation split's true pairs ({rest})",
-    )
-
-
 def judge(trainer: Trainer, data: Data, size: int) -> tuple[str, float]:
     """A score on the validation split's true pairs by its name; more of it is better."""
     method = cast(Translates, trainer.method)
