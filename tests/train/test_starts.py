@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 import pytest
 import torch
@@ -24,15 +23,9 @@ from tests.train.reading import metrics, one_line
 
 
 @pytest.fixture
-def paired(picture_folders, tmp_path):
+def paired(paired_folders):
     """Options of a run whose validation split has true pairs."""
-    for part in ("train", "val", "test"):
-        x, y = map(Path, picture_folders(where=f"made-{part}"))
-        root = tmp_path / "dark2bright"
-        root.mkdir(exist_ok=True)
-        x.rename(root / f"{part}A")
-        y.rename(root / f"{part}B")
-    return {"x": None, "y": None, "data": str(root)}
+    return {"x": None, "y": None, "data": str(paired_folders)}
 
 
 def test_a_start_takes_a_tenth_and_all_but_one_come_on_top():

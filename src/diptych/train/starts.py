@@ -72,7 +72,8 @@ def choose_start(
     starts, steps = plan.run.starts, cast(int, plan.resolved.steps)
     each = steps_of_one(steps)
     images = 2 * plan.config.batch_size * ranks.world
-    progress = TrainingProgress(starts * each, images_per_step=images)
+    console = None if ranks.is_first else Console(file=io.StringIO())
+    progress = TrainingProgress(starts * each, images_per_step=images, console=console)
     figures: list[float] = []
     best, state, name = 0, None, ""
     with Interrupt() as interrupt, progress:
