@@ -127,7 +127,7 @@ def evaluate(
     from diptych.files import atomic_write_text
     from diptych.networks.features import load_features
     from diptych.train.settings import read_plan
-    from diptych.train.summary import SCORES_FILE, summarise
+    from diptych.train.summary import SCORES_FILE, starts_note, summarise
 
     folder = Path(folder)
     plan = read_plan(folder)
@@ -135,13 +135,14 @@ def evaluate(
     size = plan.config.size
     opened = open_data(settings.data, x=settings.x, y=settings.y, names=settings.names, size=size)
     translator = load(folder, device=device)
-    scores = score(
+    measured = score(
         translator.translate_batch,
         opened,
         split,
         size=size,
         features="auto" if features is None else load_features(features, weights),
-    ).as_json()
+    )
+    scores = replace(measured, notes=(*measured.notes, *starts_note(plan))).as_json()
     if data is None and split == "test":
         atomic_write_text(folder / SCORES_FILE, json.dumps(scores, indent=1) + "\n")
         summarise(folder, notes=opened.notes, palettes=opened.palettes)
