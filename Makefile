@@ -5,9 +5,9 @@
 
 PYTHON ?=
 TORCH_INDEX ?=
-MINUTES ?= 6.5
+MINUTES ?= 5.5
 DATA ?= sample:earth-climate
-# A training this short needs luck: of several beginnings the best goes on, where the truth is known.
+# So short a training needs luck: of several starts the best goes on, where the truth is known.
 STARTS ?= $(if $(filter sample:%,$(DATA)),5,1)
 TESTS ?= tests
 
@@ -26,7 +26,7 @@ help:
 	@echo "make clean     remove what these made, but no run"
 
 demo: $(stamp)
-	$(python) -m diptych train cyclegan --data $(DATA) --preset fast \
+	$(python) -m diptych train cyclegan --data $(DATA) --preset fast --width 16 \
 	  --minutes $(MINUTES) --starts $(STARTS) --out runs/demo --overwrite
 
 test: lint
