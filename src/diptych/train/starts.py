@@ -3,7 +3,7 @@
 Any one-to-one mapping of colours satisfies cycle consistency (Zhu et al. 2017,
 Eq. (2)), and an adversary that sees one image at a time is content with many of
 them: which one a run settles on is decided within its first steps, by its first
-weights. So several may be tried, for a share of the budget each; the one that
+weights. So several may be tried, for a tenth of the budget each; the one that
 does best on the true pairs of the validation split goes on. This is of no paper,
 and it uses pairs, though only to choose between trainings that saw none.
 """
