@@ -83,10 +83,10 @@ def test_starts_are_judged_on_validation_pairs_by_l1(start, paired):
     mean = sum(scores[d]["l1"] for d in ("dark→bright", "bright→dark")) / 2
     assert (name, figure) == ("1 − L1", pytest.approx(1 - mean, abs=1e-6))
     assert trainer.method.training
-    assert (
-        f"of 2 starts, number {resolved.starts.index(max(resolved.starts)) + 1} was"
-        in (scores["notes"][-1])
-    )
+    best = resolved.starts.index(max(resolved.starts)) + 1
+    note = f"of 2 starts, number {best} was trained on: by 1 − L1 on the validation split"
+    assert note in scores["notes"][-1]
+    assert note in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_accuracy_of_label_colours_goes_before_l1():
