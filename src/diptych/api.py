@@ -154,8 +154,9 @@ def outcome_line(outcome: Outcome) -> str:
     if outcome.was_finished:
         return f"{outcome.folder} is finished: {outcome.step:,} of {outcome.steps:,} steps are done"
     if not outcome.is_finished:
+        saved = " and saved" if outcome.step else ""  # before the first step there is only the plan
         return (
-            f"stopped and saved at step {outcome.step:,} of {outcome.steps:,}; go on with:"
+            f"stopped{saved} at step {outcome.step:,} of {outcome.steps:,}; go on with:"
             f" diptych train --resume {outcome.folder}"
         )
     return f"trained {outcome.steps:,} steps: {outcome.folder}"

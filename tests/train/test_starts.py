@@ -7,7 +7,7 @@ import signal
 import pytest
 import torch
 
-from diptych.api import evaluate
+from diptych.api import evaluate, outcome_line
 from diptych.checkpoint import load_state, save_state
 from diptych.data import open_data
 from diptych.errors import InputError
@@ -112,6 +112,7 @@ def test_interrupted_while_starts_are_tried_it_goes_on_to_the_same_bits(
         outcome = start(steps=11, starts=2, **paired)
     assert (outcome.step, outcome.is_finished) == (0, False)
     assert not (outcome.folder / "state.pt").exists()
+    assert outcome_line(outcome).startswith("stopped at step 0 of 11; go on with: diptych train")
     assert resume(outcome.folder).is_finished
     assert (outcome.folder / "translator.safetensors").read_bytes() == (
         whole / "translator.safetensors"
