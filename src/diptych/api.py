@@ -131,7 +131,7 @@ def evaluate(
     from diptych.files import atomic_write_text
     from diptych.networks.features import load_features
     from diptych.train.settings import read_plan
-    from diptych.train.summary import SCORES_FILE, summarise
+    from diptych.train.summary import SCORES_FILE, starts_note, summarise
 
     folder = Path(folder)
     plan = read_plan(folder)
@@ -139,14 +139,15 @@ def evaluate(
     size = plan.config.size
     opened = open_data(settings.data, x=settings.x, y=settings.y, names=settings.names, size=size)
     translator = load(folder, device=device)
-    scores = score(
+    measured = score(
         translator.translate_batch,
         opened,
         split,
         size=size,
         features="auto" if features is None else load_features(features, weights),
         most=_MOST_OF_SLOW if translator.is_slow else None,
-    ).as_json()
+    )
+    scores = replace(measured, notes=(*measured.notes, *starts_note(plan))).as_json()
     if data is None and split == "test":
         atomic_write_text(folder / SCORES_FILE, json.dumps(scores, indent=1) + "\n")
         summarise(folder, notes=opened.notes, palettes=opened.palettes)
@@ -158,8 +159,9 @@ def outcome_line(outcome: Outcome) -> str:
     if outcome.was_finished:
         return f"{outcome.folder} is finished: {outcome.step:,} of {outcome.steps:,} steps are done"
     if not outcome.is_finished:
+        saved = " and saved" if outcome.step else ""  # before the first step there is only the plan
         return (
-            f"stopped and saved at step {outcome.step:,} of {outcome.steps:,}; go on with:"
+            f"stopped{saved} at step {outcome.step:,} of {outcome.steps:,}; go on with:"
             f" diptych train --resume {outcome.folder}"
         )
     return f"trained {outcome.steps:,} steps: {outcome.folder}"

@@ -18,6 +18,7 @@ from diptych.checkpoint import load_state
 from diptych.errors import InputError
 from diptych.train.ranks import Ranks
 from diptych.train.run import resume
+from diptych.train.settings import read_plan
 
 OPTIONS = ["--size", "32", "--width", "4", "--blocks", "1", "--workers", "0", "--no-evaluate"]
 OPTIONS += ["--precision", "fp32", "--device", "cpu", "--threads", "1"]
@@ -98,6 +99,21 @@ def test_a_killed_process_is_started_again_and_the_run_goes_on(picture_folders, 
     assert launcher.returncode == 0, output
     assert load_state(folder)["step"] == 60
     assert _losses(folder) == _losses(whole)  # to the same bits
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_from_the_same_start(paired_folders, tmp_path):
+    folder = tmp_path / "two"
+    arguments = ["--data", str(paired_folders), *OPTIONS, "--steps", "11", "--starts", "2"]
+    done = _train(2, "cyclegan", *arguments, "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("trying 2 starts, 2 steps each") == 1
+    figures = read_plan(folder).resolved.starts
+    assert figures is not None
+    assert f"start {figures.index(max(figures)) + 1} goes on" in done.stderr
+    assert len(figures) == 2
+    assert load_state(folder)["step"] == 11
+    assert len(_losses(folder)) == 9
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ from diptych.train.ranks import Ranks, is_restarted, join_ranks
 from diptych.train.report import REPORT_FILE
 from diptych.train.settings import CONFIG_FILE, Plan, Resolved, Settings, read_plan, write_plan
 from diptych.train.sitting import SNAPSHOTS_FOLDER, Sitting
+from diptych.train.starts import budget_of_all, check_starts, choose_start, judge
 from diptych.train.summary import SAMPLES_FOLDER, SCORES_FILE, summarise
 from diptych.train.trainer import Trainer
 
@@ -100,6 +101,7 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
     plan = ranks.share(Plan(method=method, config=config, run=settings, resolved=resolved))
     # Before anything is written: what is wrong shows here.
     trainer = Trainer(plan, data, ranks=ranks)
+    check_starts(plan, data, trainer)
     if settings.minutes is None and settings.steps is None:
         steps = math.ceil((settings.epochs or DEFAULT_EPOCHS) * trainer.epoch_batches)
         plan = replace(plan, resolved=replace(plan.resolved, steps=steps))
@@ -201,11 +203,20 @@ def _go(
         if ranks.is_first:
             write_plan(folder, plan)
         if plan.resolved.steps is None or plan.resolved.compiled is None:
-            plan = _measured(plan, trainer, started, ranks)
+            plan = _measured(plan, data, trainer, started, ranks)
             if ranks.is_first:
                 write_plan(folder, plan)
             trainer.close()
             trainer = Trainer(plan, data, ranks=ranks)  # from the seed: measuring left no trace
+        if plan.run.starts > 1 and trainer.clock.step == 0:
+            trainer.close()
+            chosen = choose_start(
+                folder, plan, data, ranks, lambda k: Trainer(plan, data, ranks=ranks, start=k)
+            )
+            if chosen is None:
+                return Outcome(folder, 0, plan.resolved.steps or 0)
+            plan = chosen
+            trainer = Trainer(plan, data, load_state(folder), ranks)
         sitting = Sitting(folder, plan, data, trainer, ranks)
         try:
             sitting.run(resume_at)
@@ -228,12 +239,16 @@ def _may_compile(settings: Settings, device: torch.device) -> bool:
     return settings.compile == "auto" and device.type == "cuda"
 
 
-def _measured(plan: Plan, trainer: Trainer, started: float, ranks: Ranks) -> Plan:
+def _measured(plan: Plan, data: Data, trainer: Trainer, started: float, ranks: Ranks) -> Plan:
     """The plan with what depends on the speed: the steps of a budget in minutes, compiling."""
     resolved, budget = plan.resolved, 60 * (plan.run.minutes or 0.0)
     seconds = _seconds_per_step(trainer, budget, ranks)
-    left = budget - (time.monotonic() - started)
-    steps = resolved.steps or max(1, int(left / (seconds * _OVERHEAD)))
+    begin, starts = time.monotonic(), plan.run.starts
+    if starts > 1:
+        judge(trainer, data, plan.config.size)
+    judging = starts * (time.monotonic() - begin)
+    left = budget - judging - (time.monotonic() - started)
+    steps = resolved.steps or max(1, int(left / (seconds * _OVERHEAD * budget_of_all(starts))))
     compiled = resolved.compiled
     if compiled is None:
         compiled = steps * seconds >= _WORTH_COMPILING

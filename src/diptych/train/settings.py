@@ -51,6 +51,8 @@ class Settings:
     no scaling."""
     seed: int = 0
     """Of initialisation, data order and replay; the same seed repeats the run."""
+    starts: int = 1
+    """First weights to try, of which the best on the validation split's true pairs goes on."""
     precision: Precision = "auto"
     """Of the forward passes; auto takes bf16 where the device is fast at it."""
     compile: Literal["auto", "on", "off"] = "auto"
@@ -74,7 +76,8 @@ class Settings:
         budgets = [b for b in ("steps", "epochs", "minutes") if vars(self)[b] is not None]
         if len(budgets) > 1:
             raise InputError(f"give one budget, not --{' and --'.join(budgets)}")
-        for name in (*budgets, "checkpoint_every", "keep_every", "sample_every", "threads"):
+        positive = ("checkpoint_every", "keep_every", "sample_every", "threads", "starts")
+        for name in (*budgets, *positive):
             value = vars(self)[name]
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{_flag(name)} is {value}: it must be above 0")
@@ -85,6 +88,8 @@ class Settings:
         for name in ("seed", "workers", "load_size"):
             if (vars(self)[name] or 0) < 0:
                 raise InputError(f"{_flag(name)} is {vars(self)[name]}: it must not be negative")
+        if self.starts > 1 and self.init is not None:
+            raise InputError("give --init or --starts: from given weights there is but one start")
         _check_data(self)
 
 
@@ -107,6 +112,10 @@ class Resolved:
     """Of the CPU: sums are rounded in their order, so the run's bits depend on it."""
     compiled: bool | None = None
     """Whether kernels are compiled for it; None while that has not been decided."""
+    starts: tuple[float, ...] | None = None
+    """How good each start was on the validation split: the best went on."""
+    starts_by: str | None = None
+    """What was measured of them; more of it is better."""
     version: str = __version__
     """Of Diptych."""
 

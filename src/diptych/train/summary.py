@@ -12,7 +12,7 @@ from diptych.data import Palette
 from diptych.registry import method_class
 from diptych.train.log import METRICS_FILE, read_metrics
 from diptych.train.report import write_report
-from diptych.train.settings import read_plan
+from diptych.train.settings import Plan, read_plan
 
 SAMPLES_FOLDER = "samples"
 SCORES_FILE = "scores.json"
@@ -45,8 +45,20 @@ def summarise(
             (int(path.stem), path) for path in sorted((folder / SAMPLES_FOLDER).glob("*.png"))
         ],
         scores=json.loads(scores.read_text("utf-8")) if scores.exists() else None,
-        notes=notes,
+        notes=(*notes, *starts_note(plan)),
         palettes=palettes,
+    )
+
+
+def starts_note(plan: Plan) -> tuple[str, ...]:
+    """That the run's start was chosen, and by what; nothing if it was not."""
+    figures = plan.resolved.starts
+    if figures is None:
+        return ()
+    rest = ", ".join(f"{figure:.3f}" for figure in figures)
+    return (
+        f"of {len(figures)} starts, number {figures.index(max(figures)) + 1} was trained on: by"
+        f" {plan.resolved.starts_by} on the validation split's true pairs ({rest})",
     )
 
 

@@ -34,6 +34,8 @@ from diptych.types import Clock, Method
 _log = logging.getLogger("diptych")
 _SEEDS_APART = 1_000_003
 """Between the seeds of two ranks, each of which draws other noise."""
+_STARTS_APART = 1_000_000_007
+"""Between the seeds of two starts, far from those of the ranks."""
 _SEGMENTS = 4
 """Of each network, with --recompute: few, since the first and last layers are the largest."""
 
@@ -47,10 +49,13 @@ class Trainer:
         data: Data,
         state: Mapping[str, Any] | None = None,
         ranks: Ranks | None = None,
+        *,
+        start: int = 0,
     ) -> None:
         """Begins anew from the plan's seed, or goes on from `state`.
 
         With several `ranks`, every process makes its own at the same time.
+        Each `start` has first weights and noise of its own, and the same data.
         """
         run, config = plan.run, plan.config
         self._ranks = ranks = ranks or Ranks()
@@ -58,9 +63,10 @@ class Trainer:
         precision = plan.resolved.precision
         # Half precision is fast on this layout only, on CPUs and on tensor cores.
         self._layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
-        torch.manual_seed(run.seed)
+        seed = run.seed + start * _STARTS_APART
+        torch.manual_seed(seed)
         method = build(plan.method, config, len(data.domains))  # the same in every process
-        own_seed = run.seed + ranks.rank * _SEEDS_APART
+        own_seed = seed + ranks.rank * _SEEDS_APART
         torch.manual_seed(own_seed)
         if run.init is not None and state is None:
             _start_from(method, Path(run.init))
