@@ -100,10 +100,13 @@ def _unique(modules: Iterable[nn.Module]) -> Iterable[nn.Parameter]:
 
 
 def _make(group: Group, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    decay = group.weight_decay
     if group.optimiser == "adam":
         # One kernel for all of a tensor's arithmetic: the same mathematics, memory read once.
         is_fused = parameters[0].device.type in ("cpu", "cuda", "mps")
-        return torch.optim.Adam(parameters, lr=group.lr, betas=group.betas, fused=is_fused)
+        return torch.optim.Adam(
+            parameters, lr=group.lr, betas=group.betas, weight_decay=decay, fused=is_fused
+        )
     if group.optimiser == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr=group.lr)
-    return torch.optim.SGD(parameters, lr=group.lr, momentum=group.betas[0])
+        return torch.optim.RMSprop(parameters, lr=group.lr, weight_decay=decay)
+    return torch.optim.SGD(parameters, lr=group.lr, momentum=group.betas[0], weight_decay=decay)
