@@ -193,8 +193,7 @@ class UNITAdaptation(nn.Module):
             x2 = torch.where(is_negative.to(x2.device), -x2, x2)
 
         mu, sigma = self._codes(x1, x2)
-        noise = torch.randn(mu.shape, generator=clock.rng).to(mu)
-        h = self.G_shared(mu + sigma * noise)  # of x1, then of x2
+        h = self.G_shared(self._sample(mu, sigma, clock.rng))  # of x1, then of x2
         x11, x21 = self.G1(h).chunk(2)  # reconstructed, and translated from 2 to 1
         x12, x22 = self.G2(h).chunk(2)
 
@@ -263,6 +262,10 @@ class UNITAdaptation(nn.Module):
         own = torch.cat([self.E1(self._placed(x1)), self.E2(self._placed(x2))])
         h = self.E_shared(own)
         return self.E_mu(h), F.softplus(self.E_sigma(h).float())
+
+    @staticmethod
+    def _sample(mu: Tensor, sigma: Tensor, rng: torch.Generator) -> Tensor:
+        return mu + sigma * torch.randn(mu.shape, generator=rng).to(mu)
 
     def _placed(self, image: Tensor) -> Tensor:
         """With row and column of each pixel, in [-1, 1), as two more channels."""
