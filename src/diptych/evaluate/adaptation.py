@@ -81,6 +81,6 @@ def accuracy(
     pairs = zip(classes, right.tolist(), counts.tolist(), strict=True)
     return {
         "images": int(counts.sum()),
-        "accuracy": float(right.sum() / counts.sum()),
+        "accuracy": int(right.sum()) / int(counts.sum()),
         "accuracy_per_class": {name: hit / count if count else None for name, hit, count in pairs},
     }
