@@ -216,6 +216,18 @@ def test_dropout_has_the_codes_rates_in_training_and_spares_the_pairs_features(m
     assert rates == [0.0] * 8
 
 
+def test_both_sides_begin_alike_so_that_every_pair_is_one_image():
+    method = UNITAdaptation(Config(width=2)).eval()
+    image = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    z = method.encode(image, 0)
+    assert torch.equal(z, method.encode(image, 1))
+    assert torch.equal(method.decode(z, 0), method.decode(z, 1))
+    own = [(method.E1, method.E2), (method.G1, method.G2), (method.D1, method.D2)]
+    for first, second in own:
+        both = zip(first.parameters(), second.parameters(), strict=True)
+        assert all(p is not q for p, q in both)
+
+
 def test_high_layers_of_d1_and_d2_are_tied_and_low_ones_begin_alike_and_part():
     method = UNITAdaptation(Config(width=2, batch_size=2)).eval()
     image = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -233,6 +245,26 @@ def test_without_a_target_in_training_the_sources_layers_classify_it():
         next(method.D2.parameters()).add_(1.0)
     image = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     assert torch.equal(method.classify(image, 0), method.classify(image, 1))
+
+
+@pytest.mark.parametrize(
+    ("grey", "expected"),
+    [
+        ("neither", [False, False]),
+        ("both", [True] * 2),
+        ("source", [True, False]),
+        ("target", [False, True]),
+    ],
+)
+def test_grey_domains_get_grey_images(grey: str, expected: list[bool]):
+    method = UNITAdaptation(Config(width=4, grey=grey)).eval()  # type: ignore[arg-type]
+    z = torch.randn(2, 32, 1, 1, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        images = [method.decode(z, to) for to in (0, 1)]
+    assert [bool((image == image[:, :1]).all()) for image in images] == expected
+    if grey == "source":
+        coloured = method.G1(method.G_shared(z)).mean(1)
+        assert torch.allclose(images[0][:, 2], coloured)
 
 
 def test_encoders_see_each_pixels_place():

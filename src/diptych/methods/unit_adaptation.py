@@ -24,8 +24,9 @@ the target's labelled test images; KL has its ½ and its -1 (the weight makes up
 ½); one sigmoid where the code has a softmax of two; D is updated first, then E and G, by
 the same draw of the codes, where the code draws again in between; D's verdict on a
 source image and its class come from one pass, dropout included; grey images have three
-equal channels; E and G begin like D by Glorot's rule, where the code has N(0, 0.02²),
-whose scale batch norm undoes; D2 begins as a copy of D1.
+equal channels, where the code has one (`grey`); E and G begin like D by Glorot's rule,
+where the code has N(0, 0.02²), whose scale batch norm undoes; E2, G2 and D2 begin as
+copies of E1, G1 and D1, so that every pair is one image at first and has one class.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class Config:
     """Of the squared error; 1e-3 in the authors' code for a sum over 3,072 elements."""
     coordinates: bool = True
     """Show the encoders each pixel's place as two more channels, as the authors' code does."""
+    grey: Literal["neither", "source", "target", "both"] = "neither"
+    """Which domains are grey: the generators' three channels are averaged for them."""
     invert_target: bool = False
     """Turn every other target image into its negative: the authors' code, for MNIST."""
     lr: float = 2e-4
@@ -112,8 +115,8 @@ RECIPES: Mapping[str, Recipe] = {
         {"gan_weight": 0.0},
     ),
     "svhn-mnist": Recipe(
-        "SVHN to MNIST (Sec. 4, Table 3): the target's negatives are seen too",
-        {"invert_target": True},
+        "SVHN to MNIST (Sec. 4, Table 3): the target is grey, and its negatives are seen too",
+        {"grey": "target", "invert_target": True},
         {"steps": 200_000},
     ),
 }
@@ -152,7 +155,9 @@ class UNITAdaptation(nn.Module):
         self.D_real = nn.Conv2d(8 * w, 1, 2)
         self.C = nn.Conv2d(8 * w, config.classes, 2)
         _init_xavier(self)
-        self.D2.load_state_dict(self.D1.state_dict())
+        if config.adapts:
+            for second, first in ((self.E2, self.E1), (self.G2, self.G1), (self.D2, self.D1)):
+                second.load_state_dict(first.state_dict())
 
     @property
     def classes(self) -> int:
@@ -194,8 +199,8 @@ class UNITAdaptation(nn.Module):
 
         mu, sigma = self._codes(x1, x2)
         h = self.G_shared(self._sample(mu, sigma, clock.rng))  # of x1, then of x2
-        x11, x21 = self.G1(h).chunk(2)  # reconstructed, and translated from 2 to 1
-        x12, x22 = self.G2(h).chunk(2)
+        x11, x21 = self._image(h, 0).chunk(2)  # reconstructed, and translated from 2 to 1
+        x12, x22 = self._image(h, 1).chunk(2)
 
         f1, f2 = self._features(torch.cat([self.D1(x1), self.D2(x2)])).chunk(2)
         h11, h21 = self.D1(torch.cat([x11, x21]).detach()).chunk(2)
@@ -250,12 +255,17 @@ class UNITAdaptation(nn.Module):
 
     def decode(self, z: Tensor, to: int) -> Tensor:
         """A code (B, 8 width, 1, 1) to an image (B, 3, 32, 32) in [-1, 1] of domain `to`."""
-        return cast(Tensor, (self.G1, self.G2)[to](self.G_shared(z)))
+        return self._image(self.G_shared(z), to)
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
         """(n, 3, 32, 32) in [-1, 1], decoded from z ~ N(0, I)."""
         z = torch.randn((n, 8 * self.config.width, 1, 1), generator=rng)
         return self.decode(z.to(next(self.parameters()).device), to)
+
+    def _image(self, h: Tensor, to: int) -> Tensor:
+        image = (self.G1, self.G2)[to](h)
+        is_grey = self.config.grey in ("both", ("source", "target")[to])
+        return image.mean(1, keepdim=True).expand_as(image) if is_grey else cast(Tensor, image)
 
     def _codes(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and deviation of each, of x1 and then of x2; one batch to the batch norm."""
