@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import struct
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from diptych.data.packed import PackedImages, packed_domain, read_packed
 from diptych.errors import InputError
 
 Array = np.ndarray[Any, Any]
+PARTS = ("train", "test")
 
 
 def idx(array: Array) -> bytes:
@@ -200,3 +203,33 @@ def test_a_torn_mat_or_bz2_file_is_named_in_one_line(tmp_path: Path):
     (tmp_path / "usps" / "usps.bz2").write_bytes(b"BZh9 no")
     with pytest.raises(InputError, match=r"usps\.bz2 cannot be read"):
         read_packed(tmp_path / "usps")
+
+
+class _H5(dict[str, Any]):
+    """Stands for an open h5py.File."""
+
+    def __enter__(self) -> _H5:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_usps_h5_holds_values_from_0_to_1_and_asks_for_h5py_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "usps.h5").write_bytes(b"\x89HDF")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(InputError, match=r"takes h5py: pip install h5py, or give usps\.bz2"):
+        read_packed(tmp_path)
+    image, label = digits(6, 16)
+    sets = {part: {"data": image.reshape(6, 256) / 255, "target": label} for part in PARTS}
+    module = types.ModuleType("h5py")
+    module.File = lambda path, mode: _H5(sets)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "h5py", module)
+    found = read_packed(tmp_path / "usps.h5")
+    assert found is not None
+    assert np.array_equal(found["test"].image_uint8, image)
+    sets["train"]["data"] = image.reshape(6, 256) / 100
+    with pytest.raises(InputError, match=r"usps\.h5 cannot be read \(its values go from 0 to 2"):
+        read_packed(tmp_path)
