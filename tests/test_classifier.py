@@ -38,6 +38,15 @@ def test_evaluate_prints_and_keeps_the_accuracy_in_each_domain(run: Path, capsys
     assert "share of images whose class" in (run / "report.html").read_text("utf-8")
 
 
+def test_other_data_must_have_the_same_classes(run: Path, picture_folders, capsys) -> None:
+    x, _ = picture_folders(count=20, classes=5, where="other")
+    assert main(["evaluate", str(run), "--data", str(Path(x).parent)]) == 2
+    line = capsys.readouterr().err
+    assert "has the classes 0, 1, 2, 3, 4, and" in line
+    assert "knows 0, 1, 2, 3: give data with the same class folders" in line
+    assert len(line.splitlines()) == 1
+
+
 def test_the_classifier_of_a_run_names_classes_and_gives_the_methods_scores(run: Path) -> None:
     classifier = diptych.load_classifier(run, device="cpu")
     assert classifier.classes == ("0", "1", "2", "3")

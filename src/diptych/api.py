@@ -154,7 +154,12 @@ def evaluate(
     opened = open_data(settings.data, x=settings.x, y=settings.y, names=settings.names, size=size)
     method, info = load_translator(folder)
     translator = Translator(method, info, device=device)
-    classifies = isinstance(method, Classifies)
+    classifies = isinstance(method, Classifies) and bool(opened.classes)
+    if classifies and opened.classes != info.classes:
+        raise InputError(
+            f"{opened.source} has the classes {', '.join(opened.classes)}, and {folder} knows"
+            f" {', '.join(info.classes) or 'none'}: give data with the same class folders"
+        )
     scores = score(
         translator.translate_batch,
         opened,
