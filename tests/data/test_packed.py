@@ -111,6 +111,14 @@ def test_svhn_comes_upright_in_rgb_with_10_for_0_and_trains_on_extra_where_it_is
     assert data.notes == ("svhn: SVHN's extra images are trained on, as in the paper",)
 
 
+def test_svhn_asks_for_scipy_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for part in ("train", "test"):
+        (tmp_path / f"{part}_32x32.mat").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    with pytest.raises(InputError, match=r"^reading .*train_32x32\.mat takes scipy: pip install"):
+        read_packed(tmp_path)
+
+
 def test_an_npz_is_read_by_its_own_path_and_never_unpickled(tmp_path: Path):
     image, label = digits(10, 16)
     path = tmp_path / "usps.npz"

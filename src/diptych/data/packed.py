@@ -146,6 +146,8 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
 def _guarded(path: Path, read: Callable[..., Packed], *arguments: Any) -> Packed:
     try:
         return read(*arguments)
+    except InputError:
+        raise
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} cannot be read ({reason}): get it again") from error
