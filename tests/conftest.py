@@ -20,9 +20,14 @@ MakeFolders = Callable[..., tuple[str, str]]
 
 @pytest.fixture
 def picture_folders(tmp_path: Path) -> MakeFolders:
-    """Makes two folders of PNG noise and returns their names: x is dark, y is bright."""
+    """Makes two folders of PNG noise and returns their names: x is dark, y is bright.
 
-    def make(count: int = 6, side: int = 32, where: str = "data") -> tuple[str, str]:
+    With `classes`, the images lie in so many folders within, 0, 1 and on, by turns.
+    """
+
+    def make(
+        count: int = 6, side: int = 32, where: str = "data", classes: int = 0
+    ) -> tuple[str, str]:
         draws = np.random.default_rng(0)
         folders = []
         for name, low in (("dark", 0), ("bright", 128)):
@@ -30,7 +35,9 @@ def picture_folders(tmp_path: Path) -> MakeFolders:
             folder.mkdir(parents=True)
             for i in range(count):
                 pixels = draws.integers(low, low + 128, (side, side, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / f"{i}.png")
+                place = folder / str(i % classes) if classes else folder
+                place.mkdir(exist_ok=True)
+                Image.fromarray(pixels).save(place / f"{i}.png")
             folders.append(str(folder))
         return folders[0], folders[1]
 

@@ -6,7 +6,16 @@ zebra = diptych.load(run.folder)(image, to="zebra")
 
 __version__ = "0.1.0"
 
-from diptych.api import Run, evaluate, load, resume, train
+from diptych.api import Run, evaluate, load, load_classifier, resume, train
 from diptych.errors import InputError
 
-__all__ = ["InputError", "Run", "__version__", "evaluate", "load", "resume", "train"]
+__all__ = [
+    "InputError",
+    "Run",
+    "__version__",
+    "evaluate",
+    "load",
+    "load_classifier",
+    "resume",
+    "train",
+]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
+    from diptych.classifier import Classifier
     from diptych.train.run import Outcome
     from diptych.translator import Translator
 
@@ -109,6 +110,19 @@ def load(path: str | os.PathLike[str], **options: Any) -> Translator:
     return load_translator(path, **options)
 
 
+def load_classifier(path: str | os.PathLike[str], *, device: str = "auto") -> Classifier:
+    """The classifier of a run's folder or of a .safetensors file, where its method has one.
+
+        digit = diptych.load_classifier("runs/x")(image, source="usps")
+
+    Raises:
+        InputError: missing, damaged, of another version, or no classifier.
+    """
+    from diptych.classifier import load_classifier as load_one
+
+    return load_one(path, device=device)
+
+
 def evaluate(
     folder: str | os.PathLike[str],
     *,
@@ -126,19 +140,30 @@ def evaluate(
     Raises:
         InputError: no run, or nothing to score it on.
     """
+    from diptych.checkpoint import load_translator
+    from diptych.classifier import Classifier
     from diptych.data import open_data
     from diptych.evaluate import evaluate as score
     from diptych.files import atomic_write_text
     from diptych.networks.features import load_features
     from diptych.train.settings import read_plan
     from diptych.train.summary import SCORES_FILE, starts_note, summarise
+    from diptych.translator import Translator
+    from diptych.types import Classifies
 
     folder = Path(folder)
     plan = read_plan(folder)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
     size = plan.config.size
     opened = open_data(settings.data, x=settings.x, y=settings.y, names=settings.names, size=size)
-    translator = load(folder, device=device)
+    method, info = load_translator(folder)
+    translator = Translator(method, info, device=device)
+    classifies = isinstance(method, Classifies) and bool(opened.classes)
+    if classifies and opened.classes != info.classes:
+        raise InputError(
+            f"{opened.source} has the classes {', '.join(opened.classes)}, and {folder} knows"
+            f" {', '.join(info.classes) or 'none'}: give data with the same class folders"
+        )
     measured = score(
         translator.translate_batch,
         opened,
@@ -146,6 +171,7 @@ def evaluate(
         size=size,
         features="auto" if features is None else load_features(features, weights),
         most=_MOST_OF_SLOW if translator.is_slow else None,
+        classify=Classifier(method, info, device=device).classify_batch if classifies else None,
     )
     scores = replace(measured, notes=(*measured.notes, *starts_note(plan))).as_json()
     if data is None and split == "test":

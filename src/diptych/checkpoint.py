@@ -150,6 +150,8 @@ class TranslatorInfo:
     version: str
     """Of Diptych, when it was saved."""
     preprocessing: str = "RGB in [-1, 1], any size"
+    classes: tuple[str, ...] = ()
+    """Of the data, in the order of a classifier's scores."""
 
 
 def save_translator(path: Path, weights: Mapping[str, Tensor], info: TranslatorInfo) -> None:
@@ -210,7 +212,8 @@ def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Tr
             f"{file} was written by Diptych {header.get('version')}: this version cannot read it"
         )
     try:
-        info = TranslatorInfo(**header | {"domains": tuple(header["domains"])})
+        lists = {"domains": header["domains"], "classes": header.get("classes", ())}
+        info = TranslatorInfo(**header | {name: tuple(value) for name, value in lists.items()})
     except (TypeError, KeyError) as error:
         raise InputError(f"{file} has an unusable header: {error}") from error
     return weights, info

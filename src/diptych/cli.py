@@ -288,7 +288,7 @@ def _methods(arguments: list[str]) -> int:
     console = Console()
     for name in method_names():
         console.print(f"[bold]{name}[/]  {about(name).splitlines()[0]}", highlight=False)
-        console.print(f"  needs {_needs(name)} images", style="dim", highlight=False)
+        console.print(f"  takes {_takes(name)}", style="dim", highlight=False)
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
         for recipe, what in vars(find_method(name)).get("RECIPES", {}).items():
             table.add_row(f"--recipe {recipe}", what.summary)
@@ -321,10 +321,12 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
 _log = logging.getLogger("diptych")
 
 
-def _needs(method: str) -> str:
+def _takes(method: str) -> str:
+    """What a method's batches are, in the first words of their own docstring."""
     from diptych.registry import method_class
 
-    return str(vars(method_class(method))["batch_type"].__name__).lower()
+    text = str(vars(method_class(method))["batch_type"].__doc__).splitlines()[0].rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 @contextlib.contextmanager

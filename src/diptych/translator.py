@@ -89,7 +89,7 @@ class Translator:
         if not memory_gib > 0 or not math.isfinite(memory_gib):
             raise InputError(f"memory of {memory_gib} GiB: expected a number above 0, such as 2")
         self.info = info
-        self.device = _device(device)
+        self.device = find_device(device)
         self.precision = precision
         self.memory_gib = memory_gib
         self._method: Translates = method
@@ -193,13 +193,17 @@ class Translator:
     def encode(self, image: Image.Image, *, source: str) -> Tensor:
         """The code of an image of domain `source`, as the method defines it, on the CPU.
 
-        An image whose sides are no multiples of the method's is mirrored up to them.
+        An image whose sides are no multiples of the method's is mirrored up to them, or
+        scaled where the method takes one size.
 
         Raises:
             InputError: an unknown domain, or the method has no codes.
         """
         method, index = self._encodes(), self.domain_index(source)
         batch = to_tensor(from_pil(image).image)[None]
+        fixed = self._method.fixed_size
+        if fixed is not None:
+            batch = resize(batch, fixed, fixed)
         batch = reflect_to(batch, *self._padded(*batch.shape[2:])).to(self.device)
         with self._lock, torch.no_grad():
             return method.encode(batch, index).cpu()
@@ -412,7 +416,8 @@ def load(
     )
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """`name`, or for auto a GPU if there is one. Raises InputError if there is no such device."""
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return torch.device("cpu") if accelerator is None else accelerator

@@ -98,7 +98,7 @@ class Group:
     """Adam's; the first is also SGD's momentum, the second RMSprop's smoothing."""
     optimiser: Literal["adam", "rmsprop", "sgd"] = "adam"
     weight_decay: float = 0.0
-    """Times half of the squared weights, added to the loss: L2 regularisation."""
+    """Of ½‖weights‖², whose gradient is added to the loss's before the optimiser sees it."""
     decay_from: float = 1.0
     """Share of the budget after which the rate falls linearly to 0; 1 is never."""
 
@@ -179,6 +179,20 @@ class Encodes(Protocol):
     def encode(self, image: Tensor, source: int) -> Tensor: ...
 
     def decode(self, z: Tensor, to: int) -> Tensor: ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """Tells classes apart, in each of its domains."""
+
+    @property
+    def classes(self) -> int:
+        """How many."""
+        ...
+
+    def classify(self, image: Tensor, source: int) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] of domain `source` to (B, classes): the highest is the class."""
+        ...
 
 
 @dataclass(frozen=True)

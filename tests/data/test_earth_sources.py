@@ -30,7 +30,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIPTYCH_CACHE", str(folder))
-        for name in SAMPLES:
+        for name in DOMAINS:
             open_sample(name, SIZE)
     return folder
 
@@ -107,7 +107,7 @@ def test_tiles_have_their_size_and_unique_names() -> None:
 
 
 def test_the_data_path_opens_samples_by_name() -> None:
-    assert set(SAMPLES) == set(DOMAINS)
+    assert {name for name in SAMPLES if name.startswith("earth-")} == set(DOMAINS)
     data = open_data("sample:earth-map", size=SIZE)
     assert data.source == "sample:earth-map"
     assert data.domains == ("map", "aerial")

@@ -339,8 +339,10 @@ def test_errors_name_what_the_method_needs_and_what_was_found() -> None:
         _open(three)
     with pytest.raises(InputError, match="memory has none to train on, only 4 images of x"):
         _open(two, Paired)
-    with pytest.raises(TypeError, match="no stream of Adapting"):
+    with pytest.raises(InputError, match="learns the classes of x, and memory does not tell them"):
         _open(two, Adapting)
+    with pytest.raises(TypeError, match="no stream of Data"):
+        _open(two, Data)  # type: ignore[type-var]
     with pytest.raises(InputError, match="load size is 7, smaller than the crop of 8"):
         _open(two, load_size=7)
     with pytest.raises(InputError, match="rank is 2 of 2"):

@@ -18,7 +18,7 @@ from diptych.train.loop import train_iteration
 from diptych.train.optimisers import GroupOptimiser
 from diptych.train.settings import Plan, Resolved, Settings
 from diptych.train.trainer import Trainer
-from diptych.types import Clock, Method, Paired, Translates, Unpaired
+from diptych.types import Adapting, Classifies, Clock, Method, Paired, Translates, Unpaired
 
 TINY = {"width": 4, "size": 32}
 SMALL = {
@@ -72,6 +72,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"cycle_weight": 0.0, "cycle_kl_weight": 0.0, "gan_loss": "log-saturating"},
         {"gan_weight": 0.0},
     ],
+    "unit_adaptation": [
+        {"gan_weight": 0.0},
+        {"classification_weight": 0.0, "batch_size": 3},
+        {"feature_loss": "l2", "invert_target": True, "coordinates": False, "grey": "target"},
+    ],
 }
 FALLS = {
     "bigan": "D",
@@ -84,6 +89,7 @@ FALLS = {
     "pix2pix": "l1",
     "simgan": "self_regularisation",
     "unit": "reconstruction",
+    "unit_adaptation": "reconstruction",
 }
 """The term that falls when a method sees one batch again and again."""
 STEPPED = {
@@ -97,7 +103,11 @@ UNTRAINED = {
     ("cyclegan", "gan_weight"): ("D_X", "D_Y"),
     ("pix2pix", "gan_weight"): ("D_X", "D_Y"),
     ("unit", "gan_weight"): ("D1", "D2"),
-}
+    ("unit_adaptation", "gan_weight"): (
+        "D2", "D_real", "E1", "E2", "E_shared", "E_mu", "E_sigma", "G_shared", "G1", "G2",
+    ),
+    ("unit_adaptation", "classification_weight"): ("C",),
+}  # fmt: skip
 """Parts that an option leaves as they were initialised: no loss reaches them."""
 
 CASES = [
@@ -119,12 +129,15 @@ def _build(name: str, options: Mapping[str, Any], seed: int = 0) -> Any:
 
 def _batch(method: Any, seed: int = 0) -> Any:
     c, rng = method.config, torch.Generator().manual_seed(seed)
-    assert method.batch_type in (Unpaired, Paired), "teach this test the new method's batches"
+    kinds = (Unpaired, Paired, Adapting)
+    assert method.batch_type in kinds, "teach this test the new method's batches"
 
     def images() -> Tensor:  # smooth, as images are
         coarse = torch.rand(c.batch_size, 3, 4, 4, generator=rng) * 2 - 1
         return nn.functional.interpolate(coarse, size=(c.size, c.size), mode="bilinear")
 
+    if method.batch_type is Adapting:
+        return Adapting(images(), torch.arange(c.batch_size) % c.classes, images())
     return method.batch_type(images(), images())
 
 
@@ -160,7 +173,10 @@ def test_satisfies_the_protocols_and_holds_the_config_that_built_it(name, option
 
 @every_case
 def test_translation_keeps_shape_and_range(name, options):
-    method = _build(name, options).eval()
+    method = _build(name, options)
+    # Methods may begin with both directions alike: a step tells them apart.
+    train_iteration(method, _batches(method), _clock(), _optimisers(method), nullcontext)
+    method.eval()
     side = method.fixed_size or 2 * method.size_multiple
     image = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
     with torch.no_grad():
@@ -184,6 +200,20 @@ def test_translating_a_batch_equals_translating_each_image(name, options):
             together = method.translate(images, (to,))
             apart = torch.cat([method.translate(image[None], (to,)) for image in images])
             assert (together - apart).abs().max().item() < 1e-5
+
+
+@every_case
+def test_classes_of_a_batch_are_those_of_each_image(name, options):
+    method = _build(name, options).eval()
+    if not isinstance(method, Classifies):
+        return
+    batch = _batch(method)
+    with torch.no_grad():
+        for source in (0, 1):
+            together = method.classify(batch.x, source)
+            apart = torch.cat([method.classify(image[None], source) for image in batch.x])
+            assert together.shape == (len(batch.x), method.classes)
+            assert (together - apart).abs().max().item() < 1e-4
 
 
 class _Watched:
@@ -332,7 +362,7 @@ IN_BF16 = [
 def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
     name, options, precision, picture_folders, tmp_path
 ):
-    x, y = picture_folders()
+    x, y = picture_folders(count=20, classes=10)
     data = open_data(x=x, y=y, size=32)
     plan = _plan(name, options, data, x=x, y=y, seed=3, ema=0.9, precision=precision)
     whole = Trainer(plan, data)

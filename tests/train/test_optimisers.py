@@ -82,6 +82,18 @@ def _three_steps(layout: torch.memory_format) -> tuple[nn.Conv2d, GroupOptimiser
     return layer, optimiser
 
 
+@pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam"])
+def test_decayed_weights_step_as_if_the_loss_held_their_squares(name):
+    decayed, plain = _layer(3.0), _layer(3.0)
+    first = GroupOptimiser(Group(modules=(decayed,), lr=0.1, optimiser=name, weight_decay=0.5))
+    second = GroupOptimiser(Group(modules=(plain,), lr=0.1, optimiser=name))
+    for _ in range(3):
+        first.minimise(2 * decayed.weight.sum())
+        second.minimise(2 * plain.weight.sum() + 0.5 * plain.weight.square().sum() / 2)
+        assert decayed.weight.item() == pytest.approx(plain.weight.item(), rel=1e-6)
+    assert decayed.weight.item() < 3.0
+
+
 def test_the_layout_of_weights_changes_neither_steps_nor_what_is_saved():
     plain, first = _three_steps(torch.contiguous_format)
     other, second = _three_steps(torch.channels_last)

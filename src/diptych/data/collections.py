@@ -51,6 +51,10 @@ class Palette:
     """RGB in [0, 255], one a name."""
 
 
+Labels = NDArray[np.int64]
+"""(N,): the place of each image's class among `Data.classes`."""
+
+
 @dataclass(frozen=True)
 class Split:
     """The part of the data for one purpose."""
@@ -59,6 +63,8 @@ class Split:
     """One collection a domain; sizes differ, nothing corresponds."""
     pairs: tuple[Images, ...] | None = None
     """Equally long collections, one a domain; item i of each shows the same scene."""
+    labels: tuple[Labels | None, ...] = ()
+    """One a domain, the class of each of its images; None where they are not known."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,12 @@ class Data:
     test: Split | None = None
     palettes: Mapping[str, Palette] = field(default_factory=dict)
     """By domain name, for domains of labels."""
+    classes: tuple[str, ...] = ()
+    """Names of what the images are labelled with, if they are."""
     is_tiled: bool = False
     """The images already have the size: no resizing, no cropping."""
+    may_mirror: bool = True
+    """Training may mirror images; no digit or letter survives that."""
     fingerprint: str = ""
     """Hexadecimal; changes when the data do."""
     notes: tuple[str, ...] = ()

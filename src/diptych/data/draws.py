@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from diptych.data.collections import Images
+from diptych.data.collections import Images, Labels
 from diptych.data.splits import spread
 from diptych.data.transforms import (
+    Augmentation,
     draw_augmentation,
     random_words,
     read_for_training,
@@ -45,6 +46,7 @@ class Recipe:
     size: int
     load_size: int
     is_tiled: bool
+    mirrors: bool
     seed: int
     rank: int
     world: int
@@ -60,6 +62,8 @@ class Column:
     names: tuple[str, ...]
     """The members' domains; "" where the image's name says it already."""
     recipe: Recipe
+    labels: Labels | None = None
+    """Of the first member's images, where a batch may tell them."""
     unusable: dict[int, str] = field(default_factory=dict)
     """Reasons by index, as far as met."""
     _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict)
@@ -103,7 +107,7 @@ class Column:
             images = training_images(
                 [read_for_training(member, index, recipe.load_size) for member in self.members],
                 [self.label(index, member) for member in range(len(self.members))],
-                draw_augmentation(recipe.seed, _AUGMENTATION, self.position, number),
+                self._augmentation(number),
                 size=recipe.size,
                 load_size=recipe.load_size,
                 is_tiled=recipe.is_tiled,
@@ -112,6 +116,13 @@ class Column:
             self.unusable[index] = str(error)
             return None
         return [to_uint8(image) for image in images]
+
+    def _augmentation(self, number: int) -> Augmentation:
+        recipe = self.recipe
+        if recipe.is_tiled and not recipe.mirrors:
+            return Augmentation(0.0, 0.0, is_mirrored=False)  # nothing to draw
+        drawn = draw_augmentation(recipe.seed, _AUGMENTATION, self.position, number)
+        return drawn if recipe.mirrors else replace(drawn, is_mirrored=False)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if epoch not in self._orders:
@@ -162,6 +173,7 @@ class Made:
     columns: tuple[Tensor, ...] = ()
     """(B, 3, size, size) uint8 each."""
     label: Tensor | None = None
+    """Of the first column."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Unusable images first met on the way, with the reasons."""
     error: str | None = None
@@ -200,7 +212,9 @@ class BatchMaker(Dataset[Made]):
         return Made(tuple(drawn), self._label(indices[0]), skipped)
 
     def _label(self, indices: list[int]) -> Tensor | None:
-        joined = self.columns[0].members[0]
+        joined, labels = self.columns[0].members[0], self.columns[0].labels
+        if labels is not None:
+            return torch.from_numpy(labels[indices])
         if not isinstance(joined, Joined):
             return None
         domains = torch.tensor([joined.domain(index) for index in indices])

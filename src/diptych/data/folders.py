@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from diptych.data.collections import Data
-from diptych.data.splits import Found, Listing, make_data, spread
+from diptych.data.packed import packed_domain
+from diptych.data.splits import Found, Listing, join, make_data, spread
 from diptych.errors import InputError
 from diptych.images import IMAGE_SUFFIXES, image_size
 
@@ -42,8 +43,8 @@ def open_data(
     """The data set in a folder, in two folders `x` and `y`, or of a sample (`sample:NAME`).
 
     `names` are the domains' names, instead of those that the folders suggest.
-    `size` is the side of the square images to train on, in pixels; samples are
-    built for it, folders do not depend on it.
+    `size` is the side of the square images to train on, in pixels; samples and
+    files of many images are made for it, folders do not depend on it.
 
     Raises:
         InputError: the folders are not there, hold no images or too few, or
@@ -57,10 +58,18 @@ def open_data(
         source = os.fspath(data)
         if source.startswith("sample:"):
             return _open_sample(source, names, size)
-        found = _find_in_one(_folder(source))
+        folder = _folder(source)
+        packed = _packed_in_one(folder, size)
+        if packed is not None:
+            return _joined_data(packed, names, source)
+        found = _find_in_one(folder)
     elif x is not None and y is not None:
         source = f"{os.fspath(x)} {os.fspath(y)}"
-        found = _find_in_two(_folder(os.fspath(x)), _folder(os.fspath(y)))
+        folders = _folder(os.fspath(x)), _folder(os.fspath(y))
+        packed = _packed_in_two(*folders, size)
+        if packed is not None:
+            return _joined_data(packed, names, source)
+        found = _find_in_two(*folders)
     else:
         missing = "no data: give a folder, sample:NAME, or --x FOLDER --y FOLDER"
         raise InputError(
@@ -119,13 +128,59 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted((Path(entry.path) for entry in _entries(folder) if entry.is_dir()), key=str)
 
 
-def _find_in_two(x: Path, y: Path) -> Found:
+def _packed_in_one(folder: Path, size: int) -> list[Data] | None:
+    """One folder a domain, if one of them or more holds files of many images."""
+    subfolders = _subfolders(folder)
+    packed = {path: packed_domain(path, path.name, size) for path in subfolders}
+    if not any(packed.values()):
+        return None
+    sides = [data or _images_of_domain(path) for path, data in packed.items()]
+    kept = [side for side in sides if side is not None]
+    if len(kept) < 2:
+        raise InputError(f"{folder} holds {_contents(folder, subfolders)}: {_LAYOUTS}")
+    return kept
+
+
+def _packed_in_two(x: Path, y: Path, size: int) -> list[Data] | None:
+    """The same of two folders from anywhere."""
+    domains = _names_of_two(x, y)
+    packed = [packed_domain(path, name, size) for path, name in zip((x, y), domains, strict=True)]
+    if not any(packed):
+        return None
+    sides = []
+    for path, name, data in zip((x, y), domains, packed, strict=True):
+        side = data or _images_of_domain(path)
+        if side is None:
+            raise InputError(f"no images in {path}: {_LAYOUTS}")
+        sides.append(dataclasses.replace(side, domains=(name,)))
+    return sides
+
+
+def _images_of_domain(folder: Path) -> Data | None:
+    parts = {part: own for part, own in _parts_of_domain(folder).items() if own.names}
+    if "train" not in parts:
+        return None
+    return make_data(
+        Found((folder.name,), {part: [own] for part, own in parts.items()}), str(folder)
+    )
+
+
+def _joined_data(sides: list[Data], names: Sequence[str] | None, source: str) -> Data:
+    data = join(sides, source)
+    if names is None:
+        return data
+    return dataclasses.replace(data, domains=_checked_names(names, data.domains))
+
+
+def _names_of_two(x: Path, y: Path) -> tuple[str, str]:
     if x.resolve() == y.resolve():
         raise InputError(f"--x and --y are the same folder: {x}")
     domains = (x.resolve().name, y.resolve().name)
-    if domains[0] == domains[1]:
-        domains = ("x", "y")
-    return Found(domains, _joined([_parts_of_domain(x), _parts_of_domain(y)], [x, y]))
+    return ("x", "y") if domains[0] == domains[1] else domains
+
+
+def _find_in_two(x: Path, y: Path) -> Found:
+    return Found(_names_of_two(x, y), _joined([_parts_of_domain(x), _parts_of_domain(y)], [x, y]))
 
 
 def _find_in_one(folder: Path) -> Found:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import heapq
 import itertools
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b, sha256
 from pathlib import Path
 
-from diptych.data.collections import Data, FileImages, HalfImages, Images, Split
+from diptych.data.classes import class_names, labels_by_folder, translated
+from diptych.data.collections import Data, FileImages, HalfImages, Images, Labels, Split
 from diptych.errors import InputError
 
 HELD_OUT_SHARE = 0.05
@@ -64,7 +66,11 @@ def make_data(found: Found, source: str) -> Data:
         parts["train"], parts["test"] = _held_out(parts["train"])
         counts = ", ".join(str(len(listing.names)) for listing in parts["test"])
         notes.append(f"no test images: {counts} of the training images are held out as such")
-    splits = {part: _split(listings, found) for part, listings in parts.items()}
+    classes, labels = _labels(parts, notes, found)
+    splits = {
+        part: replace(_split(listings, found), labels=labels.get(part, ()))
+        for part, listings in parts.items()
+    }
     with_pairs = [part for part, split in splits.items() if split.pairs]
     if with_pairs and not found.is_side_by_side:
         notes.append(f"file names agree across domains: taken as pairs ({', '.join(with_pairs)})")
@@ -74,9 +80,68 @@ def make_data(found: Found, source: str) -> Data:
         train=splits["train"],
         validation=splits.get("validation"),
         test=splits["test"],
+        classes=classes,
         fingerprint=_fingerprint(found),
         notes=tuple(notes),
     )
+
+
+def join(sides: Sequence[Data], source: str) -> Data:
+    """Several data sets of one domain each as one data set. Nothing in them corresponds.
+
+    The classes are the first labelled domain's; one with others counts as unlabelled.
+    """
+    names = tuple(name for side in sides for name in side.domains)
+    classes = next((side.classes for side in sides if side.classes), ())
+
+    def joined(part: str) -> Split | None:
+        splits: list[Split | None] = [vars(side)[part] for side in sides]
+        there = [split for split in splits if split is not None]
+        if len(there) < len(splits):
+            return None
+        labels = [
+            translated(own, side.classes, classes) if own is not None else None
+            for side, split in zip(sides, there, strict=True)
+            for own in split.labels or (None,)
+        ]
+        return Split(tuple(split.domains[0] for split in there), labels=tuple(labels))
+
+    train = joined("train")
+    assert train is not None
+    digest = sha256("\0".join(side.fingerprint for side in sides).encode())
+    return Data(
+        source=source,
+        domains=names,
+        train=train,
+        validation=joined("validation"),
+        test=joined("test"),
+        classes=classes,
+        is_tiled=all(side.is_tiled for side in sides),
+        may_mirror=all(side.may_mirror for side in sides),
+        fingerprint=digest.hexdigest()[:32],
+        notes=tuple(note for side in sides for note in side.notes),
+    )
+
+
+def _labels(
+    parts: dict[str, list[Listing]], notes: list[str], found: Found
+) -> tuple[tuple[str, ...], dict[str, tuple[Labels | None, ...]]]:
+    """The first labelled domain's classes, and by part every domain's labels among them."""
+    if found.is_side_by_side:
+        return (), {}
+    own = [class_names(listing.names) for listing in parts["train"]]
+    classes = next((names for names in own if len(names) > 1), ())
+    if not classes:
+        return (), {}
+    for name, names in zip(found.domains, own, strict=True):
+        if names and not set(names) <= set(classes):
+            odd = sorted(set(names) - set(classes))[0]
+            notes.append(f"{name} counts as unlabelled: no other domain has a class {odd!r}")
+    labels = {
+        part: tuple(labels_by_folder(listing.names, classes) for listing in listings)
+        for part, listings in parts.items()
+    }
+    return classes, labels
 
 
 def _split(listings: list[Listing], found: Found) -> Split:

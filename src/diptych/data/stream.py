@@ -18,12 +18,12 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from diptych.data.collections import Data, FileImages, HalfImages
+from diptych.data.collections import Data, FileImages, HalfImages, Labels
 from diptych.data.draws import BatchMaker, Column, Joined, Made, Recipe
 from diptych.data.transforms import default_load_size
 from diptych.errors import InputError
 from diptych.images import from_uint8
-from diptych.types import Batch, Labelled, Paired, Unpaired
+from diptych.types import Adapting, Batch, Labelled, Paired, Unpaired
 
 _PREFETCHED = 4  # batches a worker
 
@@ -117,7 +117,8 @@ def stream(
     _check_numbers(batch_size, size, load_size, seed, start, workers)
     if not 0 <= rank < world:
         raise InputError(f"rank is {rank} of {world}: expected 0 to {world - 1}")
-    recipe = Recipe(batch_size, size, load_size, data.is_tiled, seed, rank, world)
+    mirrors = data.may_mirror and batch_type is not Adapting  # a class may not survive it
+    recipe = Recipe(batch_size, size, load_size, data.is_tiled, mirrors, seed, rank, world)
     columns = _columns(data, batch_type, recipe)
     for column in columns:
         column.probe()
@@ -161,17 +162,22 @@ def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column,
     domains, names = data.train.domains or data.train.pairs or (), data.domains
     if batch_type is Labelled:
         return (Column(0, (Joined(domains, names),), ("",), recipe),)
-    if batch_type not in (Unpaired, Paired):
-        raise TypeError(f"no stream of {batch_type.__name__}: expected Unpaired, Paired, Labelled")
+    if batch_type not in (Unpaired, Paired, Adapting):
+        kinds = "Unpaired, Paired, Labelled, Adapting"
+        raise TypeError(f"no stream of {batch_type.__name__}: expected {kinds}")
     if len(names) != 2:
         raise InputError(
             f"this method takes 2 domains, and {data.source} has {len(names)} "
             f"({', '.join(names)}): give two of them as --x and --y"
         )
-    if batch_type is Unpaired:
+    if batch_type in (Unpaired, Adapting):
+        # Of the target no label goes any further than here.
+        labels = (_source_labels(data) if batch_type is Adapting else None, None)
         return tuple(
-            Column(position, (images,), (name,), recipe)
-            for position, (images, name) in enumerate(zip(domains, names, strict=True))
+            Column(position, (images,), (name,), recipe, label)
+            for position, (images, name, label) in enumerate(
+                zip(domains, names, labels, strict=True)
+            )
         )
     if data.train.pairs is None:
         raise InputError(
@@ -183,6 +189,16 @@ def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column,
     return (Column(0, data.train.pairs, names, recipe),)
 
 
+def _source_labels(data: Data) -> Labels:
+    labels = data.train.labels[0] if data.train.labels else None
+    if labels is None:
+        raise InputError(
+            f"this method learns the classes of {data.domains[0]}, and {data.source} does not"
+            " tell them: put its images in one folder a class, and let it be --x"
+        )
+    return labels
+
+
 @dataclass(frozen=True)
 class _Build(Generic[B]):
     """From what a worker sends to a batch."""
@@ -192,7 +208,7 @@ class _Build(Generic[B]):
     def __call__(self, made: Made) -> B:
         images = [from_uint8(column) for column in made.columns]
         if made.label is not None:
-            images.append(made.label)
+            images.insert(1, made.label)  # it belongs to the first images
         return self.batch_type(*images)
 
 

@@ -1,4 +1,4 @@
-"""Scores of translations; given a callable, never a method."""
+"""Scores of translations and of classifiers; given callables, never a method."""
 
 from diptych.evaluate.scores import Scores, evaluate
 from diptych.evaluate.table import scores_table

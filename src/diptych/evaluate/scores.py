@@ -14,6 +14,7 @@ from torch import Tensor
 from diptych.data import Data, Images, Palette, Split, evaluation_pairs
 from diptych.errors import InputError
 from diptych.evaluate import paired
+from diptych.evaluate.adaptation import Classify, accuracies
 from diptych.evaluate.distances import fid, kid
 from diptych.evaluate.labels import Confusion, nearest_class
 from diptych.networks.features import FeatureNetwork, load_features
@@ -40,11 +41,14 @@ class Scores:
     directions: Mapping[str, Mapping[str, Any]]
     """By direction, such as "climate→aerial", then by score."""
     notes: tuple[str, ...]
+    domains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By domain, then by score: what a classifier is worth there."""
 
     def as_json(self) -> dict[str, Any]:
-        """A nested mapping of plain values: the directions beside what holds for all."""
+        """A nested mapping of plain values: directions and domains beside what holds for all."""
         facts = {"split": self.split, "features": self.features or "none"}
-        return {**facts, **{k: dict(v) for k, v in self.directions.items()}, "notes": self.notes}
+        parts = {k: dict(v) for k, v in [*self.directions.items(), *self.domains.items()]}
+        return {**facts, **parts, "notes": self.notes}
 
 
 def evaluate(
@@ -55,6 +59,7 @@ def evaluate(
     size: int,
     features: FeatureNetwork | Literal["auto"] | None = "auto",
     most: int | None = None,
+    classify: Classify | None = None,
     seed: int = 0,
     console: Console | None = None,
 ) -> Scores:
@@ -65,8 +70,9 @@ def evaluate(
     EfficientNet-Lite0 where it is installed): KID, and FID where there are
     images enough. Where true pairs exist: L1, PSNR, SSIM and the
     share of pixels within 16; where they are of label colours, also per-pixel
-    and per-class accuracy and mean class IoU. `most` limits how many images of a
-    direction are translated, evenly spread; `seed` draws KID's subsets.
+    and per-class accuracy and mean class IoU. With `classify`: its accuracy in each
+    domain whose images are labelled. `most` limits how many images of a direction are
+    translated, evenly spread; `seed` draws KID's subsets.
 
     Raises:
         InputError: there is no such split, or no usable images in it.
@@ -103,6 +109,7 @@ def evaluate(
         features=None if network is None else network.name,
         directions=results,
         notes=_notes(chosen, network, most),
+        domains={} if classify is None else accuracies(classify, data, chosen, size=size),
     )
 
 

@@ -18,6 +18,7 @@ LABELS = {
     "psnr": "PSNR, dB ↑",
     "ssim": "SSIM ↑",
     "within_16": "pixels within 16 of 255 ↑",
+    "accuracy": "classes named rightly ↑",
     "pixel_accuracy": "per-pixel accuracy ↑",
     "class_accuracy": "per-class accuracy ↑",
     "mean_iou": "mean class IoU ↑",

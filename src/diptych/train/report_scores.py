@@ -18,6 +18,7 @@ MEANINGS = {
     "psnr": ("PSNR", "decibels against the true pair; higher is better"),
     "ssim": ("SSIM", "structural similarity to the true pair, up to 1; higher is better"),
     "within_16": ("Within 16", "share of pixels at most 16 of 255 from the truth"),
+    "accuracy": ("Accuracy", "share of images whose class the classifier names rightly"),
     "pixel_accuracy": ("Pixel accuracy", "share of pixels of the right class"),
     "class_accuracy": ("Class accuracy", "the same a class, then averaged over the classes"),
     "mean_iou": ("Mean class IoU", "overlap over union a class, then averaged over the classes"),

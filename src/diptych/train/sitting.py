@@ -143,6 +143,7 @@ class Sitting:
             fingerprint=plan.resolved.fingerprint,
             source=self.data.source,
             version=plan.resolved.version,
+            classes=self.data.classes,
         )
         save_translator(path, trainer.inference_weights(), info)
 

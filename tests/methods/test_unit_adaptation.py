@@ -1,0 +1,389 @@
+"""UNIT for domain adaptation against values worked out by hand: scalar networks, flat images.
+
+E1(t) = t/2, E2(t) = -2t, E_shared(t) = 2t, E_mu(t) = t + 1/4, softplus(E_sigma) = 1/2;
+G_shared(t) = t + 1/2, G1(t) = t/4, G2(t) = t/2 - 1/8; D1(t) = t + 1, D2(t) = 3t, and
+D_shared's three blocks are 2t, t - 1 and t; D_real(t) = t/2, C(t) = (t, -t); noise of 1/4.
+x1 = 1/2, labelled 0 and 1, and x2 = -1/4, so that
+
+mu = 2 (1/4) + 1/4 = 3/4 and 2 (1/2) + 1/4 = 5/4; z = 7/8 and 11/8; h = 11/8 and 15/8;
+x11 = 11/32, x21 = 15/32, x12 = 11/16 - 1/8 = 9/16, x22 = 15/16 - 1/8 = 13/16;
+f = 2 D(x) - 1: f1 = 2, f2 = -5/2, f11 = 27/16, f21 = 31/16, f12 = 19/8, f22 = 31/8.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+
+from diptych.data import Data, Split
+from diptych.data.collections import ArrayImages
+from diptych.errors import InputError
+from diptych.methods.unit_adaptation import RECIPES, SIZE, Config, UNITAdaptation, kl
+from diptych.registry import make_config
+from diptych.train.settings import Plan, Resolved, Settings
+from diptych.train.trainer import Trainer
+from diptych.types import Adapting, Classifies, Clock, Encodes, Generates, Update
+
+F1, F2, F11, F21, F12, F22 = 2, -5 / 2, 27 / 16, 31 / 16, 19 / 8, 31 / 8
+
+
+def _softplus(s: float) -> float:
+    return math.log1p(math.exp(s))
+
+
+# -log sigmoid(s) = softplus(-s), -log(1 - sigmoid(s)) = softplus(s), where s is f/2.
+REAL = (_softplus(-F1 / 2) + _softplus(-F2 / 2)) / 2
+FAKE = sum(_softplus(f / 2) for f in (F11, F21, F12, F22)) / 4
+FOOL = sum(_softplus(-f / 2) for f in (F11, F21, F12, F22)) / 2
+FEATURE = 11 / 16 + 31 / 16
+# Scores (2, -2): -log softmax is softplus(-4) for class 0 and softplus(4) for class 1.
+CLASSIFICATION = (_softplus(-2 * F1) + _softplus(2 * F1)) / 2
+KL = sum(0.5 * (mu**2 + 1 / 4 + math.log(4) - 1) for mu in (3 / 4, 5 / 4))
+RECONSTRUCTION = (5 / 32) ** 2 + (17 / 16) ** 2
+
+
+class Affine(nn.Module):
+    """scale * t + shift."""
+
+    def __init__(self, scale: float, shift: float = 0.0) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(scale))
+        self.shift = nn.Parameter(torch.tensor(shift))
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.scale * t + self.shift
+
+
+class BothSigns(nn.Module):
+    """(B, 3, H, W) of one value t to the scores (t, -t)."""
+
+    def forward(self, t: Tensor) -> Tensor:
+        value = t.mean(dim=(1, 2, 3))
+        return torch.stack([value, -value], 1)
+
+
+def _by_hand(**options: Any) -> UNITAdaptation:
+    config = Config(width=1, batch_size=2, classes=2, coordinates=False, **options)
+    method = UNITAdaptation(config).eval()  # without dropout
+    method.E1, method.E2, method.E_shared = Affine(0.5), Affine(-2.0), Affine(2.0)
+    method.E_mu, method.E_sigma = Affine(1.0, 0.25), Affine(0.0, math.log(math.expm1(0.5)))
+    method.G_shared, method.G1, method.G2 = Affine(1.0, 0.5), Affine(0.25), Affine(0.5, -0.125)
+    method.D1, method.D2 = Affine(1.0, 1.0), Affine(3.0)
+    method.D_shared = nn.ModuleList([Affine(2.0), Affine(1.0, -1.0), Affine(1.0)])
+    method.D_real, method.C = Affine(0.5), BothSigns()
+    method._sample = lambda mu, sigma, rng: mu + sigma * 0.25  # type: ignore[method-assign]
+    return method
+
+
+def _batches() -> Iterator[Adapting]:
+    x1, x2 = (torch.full((2, 3, 4, 4), value) for value in (0.5, -0.25))
+    return itertools.repeat(Adapting(x1, torch.tensor([0, 1]), x2))
+
+
+def _updates(method: UNITAdaptation) -> list[Update]:
+    clock = Clock(0, 0.0, torch.Generator().manual_seed(0))
+    return list(method.iteration(_batches(), clock))
+
+
+def _terms(update: Update) -> dict[str, float]:
+    return {name: term.item() for name, term in update.terms.items()}
+
+
+def _approx(values: dict[str, float]) -> Any:
+    return pytest.approx(values, rel=1e-5)
+
+
+# --- the objective -------------------------------------------------------------
+
+
+def test_the_losses_have_the_values_worked_out_by_hand_and_d_comes_first():
+    discriminators, vaes = _updates(_by_hand())
+    assert (discriminators.group, vaes.group) == ("discriminators", "vaes")
+    assert _terms(discriminators) == _approx(
+        {"D": REAL + FAKE, "feature": FEATURE, "classification": CLASSIFICATION}
+    )
+    total = REAL + FAKE + 0.2048 * FEATURE + 10 * CLASSIFICATION
+    assert discriminators.loss.item() == pytest.approx(total, rel=1e-5)
+    assert _terms(vaes) == _approx(
+        {"adversarial": FOOL, "kl": KL, "reconstruction": RECONSTRUCTION}
+    )
+    total = FOOL + 0.1024 * KL + 3.072 * RECONSTRUCTION
+    assert vaes.loss.item() == pytest.approx(total, rel=1e-5)
+
+
+def test_each_weight_multiplies_its_term_alone():
+    weights = {"gan": 2.0, "classification": 3.0, "feature": 5.0, "kl": 7.0, "reconstruction": 11.0}
+    discriminators, vaes = _updates(_by_hand(**{f"{k}_weight": v for k, v in weights.items()}))
+    total = 2 * (REAL + FAKE) + 3 * CLASSIFICATION + 5 * FEATURE
+    assert discriminators.loss.item() == pytest.approx(total, rel=1e-5)
+    assert vaes.loss.item() == pytest.approx(2 * FOOL + 7 * KL + 11 * RECONSTRUCTION, rel=1e-5)
+
+
+def test_the_features_of_a_pair_are_compared_by_squares_where_asked_for():
+    terms = _terms(_updates(_by_hand(feature_loss="l2"))[0])
+    assert terms["feature"] == pytest.approx((11 / 16) ** 2 + (31 / 16) ** 2, rel=1e-5)
+
+
+def test_the_source_alone_trains_nothing_but_its_classifier():
+    method = _by_hand(gan_weight=0.0)
+    (update,) = _updates(method)
+    assert _terms(update) == _approx({"classification": CLASSIFICATION})
+    assert update.loss.item() == pytest.approx(10 * CLASSIFICATION, rel=1e-5)
+    own = {id(m) for m in method.groups()["discriminators"].modules}
+    assert own == {id(m) for m in (method.D1, method.D_shared, method.C)}
+
+
+def test_kl_is_that_of_torch_distributions():
+    rng = torch.Generator().manual_seed(0)
+    mu, sigma = torch.randn(2, 3, 4, 4, generator=rng), torch.rand(2, 3, 4, 4, generator=rng) + 0.1
+    truth = kl_divergence(Normal(mu, sigma), Normal(0.0, 1.0)).mean()
+    assert kl(mu, sigma).item() == pytest.approx(truth.item(), rel=1e-5)
+
+
+def test_codes_are_sampled_by_their_deviation():
+    mu, sigma = torch.full((4, 500), 3.0), torch.full((4, 500), 0.5)
+    z = UNITAdaptation._sample(mu, sigma, torch.Generator().manual_seed(0))
+    assert z.mean().item() == pytest.approx(3.0, abs=0.03)
+    assert z.std().item() == pytest.approx(0.5, abs=0.03)
+
+
+def test_weights_are_those_of_the_authors_code_at_its_width_and_size():
+    c = Config()
+    assert c.width == 64
+    assert c.feature_weight == pytest.approx(1e-4 * 8 * c.width * 2 * 2)
+    assert c.kl_weight == pytest.approx(1e-4 * 2 * 8 * c.width)
+    assert c.reconstruction_weight == pytest.approx(1e-3 * 3 * SIZE * SIZE)
+    assert (c.gan_weight, c.classification_weight, c.batch_size) == (1.0, 10.0, 64)
+    group = UNITAdaptation(Config(width=1)).groups()["vaes"]
+    assert (group.lr, group.betas, group.weight_decay) == (2e-4, (0.5, 0.999), 5e-4)
+
+
+# --- the networks --------------------------------------------------------------
+
+
+def _sides(modules: list[nn.Module], start: Tensor) -> list[tuple[int, int]]:
+    """Channels and side of the maps that each convolution makes."""
+    found = []
+    hooks = [
+        m.register_forward_hook(lambda _, __, h: found.append((h.shape[1], h.shape[2])))
+        for module in modules
+        for m in module.modules()
+        if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))
+    ]
+    h = start
+    for module in modules:
+        h = module(h)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def test_networks_are_the_appendixs():
+    method = UNITAdaptation(Config(width=4)).eval()
+    image = torch.zeros(1, 5, SIZE, SIZE)
+    encoder = [method.E1, method.E_shared, method.E_mu]
+    assert _sides(encoder, image) == [(4, 16), (8, 8), (16, 1), (32, 1), (32, 1)]
+    generator = [method.G_shared, method.G1]
+    assert _sides(generator, torch.zeros(1, 32, 1, 1)) == [
+        (32, 4), (16, 8), (8, 16), (4, 32), (3, 32),
+    ]  # fmt: skip
+    D = [method.D1, *method.D_shared, method.D_real]
+    assert _sides(D, image[:, :3]) == [(4, 32), (8, 16), (16, 8), (32, 4), (1, 1)]
+    assert method.C(torch.zeros(1, 32, 2, 2)).shape == (1, 10, 1, 1)
+
+
+def test_dropout_has_the_codes_rates_in_training_and_spares_the_pairs_features(monkeypatch):
+    rates: list[float] = []
+    monkeypatch.setattr(
+        "torch.nn.functional.dropout", lambda h, p, on: rates.append(p if on else 0.0) or h
+    )
+    method = UNITAdaptation(Config(width=1)).train()
+    h = torch.zeros(1, 1, 16, 16)
+    method._features(h)
+    assert rates == [0.1, 0.3, 0.5, 0.5]
+    rates.clear()
+    method._features(h, drops=False)
+    method.eval()._features(h)
+    assert rates == [0.0] * 8
+
+
+def test_both_sides_begin_alike_so_that_every_pair_is_one_image():
+    method = UNITAdaptation(Config(width=2)).eval()
+    image = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    z = method.encode(image, 0)
+    assert torch.equal(z, method.encode(image, 1))
+    assert torch.equal(method.decode(z, 0), method.decode(z, 1))
+    own = [(method.E1, method.E2), (method.G1, method.G2), (method.D1, method.D2)]
+    for first, second in own:
+        both = zip(first.parameters(), second.parameters(), strict=True)
+        assert all(p is not q for p, q in both)
+
+
+def test_high_layers_of_d1_and_d2_are_tied_and_low_ones_begin_alike_and_part():
+    method = UNITAdaptation(Config(width=2, batch_size=2)).eval()
+    image = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert torch.equal(method.classify(image, 0), method.classify(image, 1))
+    parameters = [p for m in method.groups()["discriminators"].modules for p in m.parameters()]
+    assert len({id(p) for p in parameters}) == len(parameters)
+    with torch.no_grad():
+        next(method.D2.parameters()).add_(1.0)
+    assert not torch.equal(method.classify(image, 0), method.classify(image, 1))
+
+
+def test_without_a_target_in_training_the_sources_layers_classify_it():
+    method = UNITAdaptation(Config(width=2, gan_weight=0.0)).eval()
+    with torch.no_grad():
+        next(method.D2.parameters()).add_(1.0)
+    image = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(method.classify(image, 0), method.classify(image, 1))
+
+
+@pytest.mark.parametrize(
+    ("grey", "expected"),
+    [
+        ("neither", [False, False]),
+        ("both", [True] * 2),
+        ("source", [True, False]),
+        ("target", [False, True]),
+    ],
+)
+def test_grey_domains_get_grey_images(grey: str, expected: list[bool]):
+    method = UNITAdaptation(Config(width=4, grey=grey)).eval()  # type: ignore[arg-type]
+    z = torch.randn(2, 32, 1, 1, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        images = [method.decode(z, to) for to in (0, 1)]
+    assert [bool((image == image[:, :1]).all()) for image in images] == expected
+    if grey == "source":
+        coloured = method.G1(method.G_shared(z)).mean(1)
+        assert torch.allclose(images[0][:, 2], coloured)
+
+
+def test_encoders_see_each_pixels_place():
+    placed = UNITAdaptation(Config(width=1))._placed(torch.full((2, 3, SIZE, SIZE), 0.5))
+    assert placed.shape == (2, 5, SIZE, SIZE)
+    assert placed[1, :, 0, 31].tolist() == [0.5, 0.5, 0.5, -1.0, 15 / 16]
+    assert placed[0, :, 16, 0].tolist() == [0.5, 0.5, 0.5, 0.0, -1.0]
+
+
+def test_every_other_target_image_is_seen_as_its_negative_and_no_source_image():
+    method = _by_hand(invert_target=True)
+    seen: dict[str, list[Tensor]] = {"E1": [], "E2": []}
+    method.E1.register_forward_hook(lambda _, given, __: seen["E1"].append(given[0]))
+    method.E2.register_forward_hook(lambda _, given, __: seen["E2"].append(given[0]))
+    clock = Clock(0, 0.0, torch.Generator().manual_seed(0))
+    for _ in range(50):
+        list(method.iteration(_batches(), clock))
+    values = torch.cat(seen["E2"]).flatten(1)
+    assert all(len(image.unique()) == 1 for image in values)
+    negatives = (values[:, 0] == 0.25).sum().item()
+    assert (values[:, 0] == -0.25).sum().item() == 100 - negatives
+    assert 35 < negatives < 65
+    assert torch.cat(seen["E1"]).unique().tolist() == [0.5]
+
+
+def test_it_translates_encodes_generates_and_classifies():
+    method = _by_hand()
+    for capability in (Classifies, Encodes, Generates):
+        assert isinstance(method, capability)
+    image = torch.full((1, 3, 4, 4), 0.5)
+    by_mean = (3 / 4 + 1 / 2) / 2 - 1 / 8
+    assert method.translate(image, (1,)).unique().tolist() == [by_mean]
+    assert method.classify(image, 0).tolist() == [[2.0, -2.0]]  # 2 (1/2 + 1) - 1
+    assert method.classify(image, 1).tolist() == [[2.0, -2.0]]  # 2 (3/2) - 1
+
+
+# --- no label of the target ------------------------------------------------------
+
+
+def _data(target_labels: np.ndarray[Any, Any] | None) -> Data:
+    draws = np.random.default_rng(0)
+    images = [
+        ArrayImages(draws.integers(0, 256, (12, SIZE, SIZE, 3), dtype=np.uint8)) for _ in range(2)
+    ]
+    labels = (np.arange(12) % 3, target_labels)
+    split = Split(tuple(images), labels=labels)
+    return Data("test", ("a", "b"), split, test=split, classes=("x", "y", "z"), is_tiled=True)
+
+
+def _trained(data: Data) -> Trainer:
+    plan = Plan(
+        method="unit_adaptation",
+        config=make_config("unit_adaptation", {"width": 2, "batch_size": 4, "classes": 3}),
+        run=Settings(workers=0, seed=1, ema=0.9),
+        resolved=Resolved(
+            threads=1, domains=data.domains, fingerprint="", steps=3, precision="fp32", device="cpu"
+        ),
+    )
+    trainer = Trainer(plan, data)
+    for _ in range(3):
+        trainer.step(3)
+    return trainer
+
+
+def test_shuffled_or_missing_labels_of_the_target_give_the_same_bits():
+    true, shuffled = np.arange(12) % 3, np.random.default_rng(1).permutation(12) % 3
+    assert not np.array_equal(true, shuffled)
+    states = [_trained(_data(labels)).state() for labels in (true, shuffled, None)]
+    for other in states[1:]:
+        for name, weights in states[0]["method"].items():
+            assert torch.equal(weights, other["method"][name]), name
+        for name, weights in states[0]["average"].items():
+            assert torch.equal(weights, other["average"][name]), name
+
+
+def test_other_labels_of_the_source_give_other_weights():
+    data = _data(None)
+    labels = (np.arange(12) // 4, None)
+    other = replace(data, train=replace(data.train, labels=labels))
+    first, second = (_trained(d).method.C.weight for d in (data, other))
+    assert not torch.equal(first, second)
+
+
+def test_another_number_of_classes_than_the_datas_is_named_before_training():
+    data = replace(_data(None), classes=("w", "x", "y", "z"))
+    with pytest.raises(InputError, match=r"test has 4 classes \(w, x, y, z\) .* pass --classes 4"):
+        _trained(data)
+
+
+# --- options -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"width": 0}, "width is 0"),
+        ({"size": 64}, "size is 64: unit_adaptation's networks are for 32"),
+        ({"batch_size": 1}, "batch_size is 1"),
+        ({"classes": 1}, "classes is 1"),
+        ({"feature_loss": "l3"}, "feature_loss is 'l3'"),
+        ({"gan_weight": -1.0}, "gan_weight is -1"),
+        ({"kl_weight": math.nan}, "kl_weight is nan"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1"),
+        ({"beta1": 2.0}, "beta1 is 2"),
+        ({"gan_weight": 0, "classification_weight": 0}, "are both 0"),
+    ],
+)
+def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
+    with pytest.raises(InputError) as caught:
+        make_config("unit_adaptation", options)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_configurations_of_the_method(name: str):
+    assert make_config("unit_adaptation", RECIPES[name].config) != Config()
+
+
+def test_it_has_two_domains():
+    with pytest.raises(InputError, match="from 1 domain to 1 other, not 3"):
+        UNITAdaptation(Config(width=1), domains=3)
