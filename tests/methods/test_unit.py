@@ -25,6 +25,7 @@ from torch.distributions import Normal, kl_divergence
 from diptych.errors import InputError
 from diptych.methods.unit import RECIPES, UNIT, Config, ResidualBlock, kl
 from diptych.registry import make_config
+from diptych.train.settings import Settings
 from diptych.types import Clock, Encodes, Generates, Samples, Unpaired, Update
 
 MU1, MU2, MU21, MU12 = 1.0, 0.5, 25 / 32, -11 / 8
@@ -315,6 +316,32 @@ def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], name
         make_config("unit", options)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "load_size", "steps"),
+    [
+        ("street", 480, 486, 500_000),
+        ("animals", 216, None, 500_000),
+        ("faces", 128, 132, 2_000_000),
+    ],
+)
+def test_recipes_of_the_papers_experiments_are_the_authors_settings(
+    name: str, size: int, load_size: int | None, steps: int
+):
+    recipe = RECIPES[name]
+    assert make_config("unit", recipe.config).size == size
+    settings = Settings(data="x", **recipe.run)
+    assert (settings.load_size, settings.steps) == (load_size, steps)
+
+
+@pytest.mark.parametrize("size", [480, 216, 128])
+def test_networks_fit_the_sizes_of_the_recipes(size: int):
+    method = UNIT(Config(width=1, size=size))
+    with torch.no_grad():
+        image = torch.zeros(1, 3, size, size)
+        assert method.translate(image, (1,)).shape == image.shape
+        assert method.D1(image).shape[2:] == ({480: 14, 216: 6, 128: 3}[size],) * 2
 
 
 @pytest.mark.parametrize("name", RECIPES)

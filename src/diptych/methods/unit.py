@@ -99,6 +99,20 @@ class Config:
 
 
 RECIPES: Mapping[str, Recipe] = {
+    # Sizes and steps: the authors' configuration files, as the paper gives none.
+    "street": Recipe(
+        "day <-> night, sunny <-> rainy, summer <-> snow, synthetic <-> real (Sec. 4)",
+        {"size": 480},
+        {"load_size": 486, "steps": 500_000},
+    ),
+    "animals": Recipe(
+        "breeds of dogs, species of cats (Sec. 4)", {"size": 216}, {"steps": 500_000}
+    ),
+    "faces": Recipe(
+        "an attribute of faces, such as blond hair (Sec. 4)",
+        {"size": 128},
+        {"load_size": 132, "steps": 2_000_000},
+    ),
     "weight-sharing-alone": Recipe(
         "ablation: no cycle consistency (Sec. 4, Table 2)",
         {"cycle_weight": 0.0, "cycle_kl_weight": 0.0},
