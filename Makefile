@@ -10,6 +10,8 @@ DATA ?= sample:earth-climate
 # So short a training needs luck: of several starts the best goes on, where the truth is known.
 STARTS ?= $(if $(filter sample:%,$(DATA)),5,1)
 TESTS ?= tests
+# Tests compute on one thread each; more processes than this would want much memory.
+WORKERS ?= auto --maxprocesses 8
 
 python := .venv/bin/python
 stamp := .venv/.installed
@@ -30,7 +32,7 @@ demo: $(stamp)
 	  --minutes $(MINUTES) --starts $(STARTS) --out runs/demo --overwrite
 
 test: lint
-	$(python) -m pytest $(TESTS)
+	$(python) -m pytest -n $(WORKERS) $(TESTS)
 
 lint: $(stamp)
 	$(python) -m ruff check
