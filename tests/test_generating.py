@@ -22,14 +22,15 @@ SMALL += ["--z-size", "8"]
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three folders of noise, from dark to light; a tenth of it is held out."""
+    """Three folders of noise, from dark to light, of twelve images and six for testing."""
     draws = np.random.default_rng(0)
     for name, low in (("dark", 0), ("grey", 80), ("light", 160)):
-        folder = tmp_path / "shades" / name
-        folder.mkdir(parents=True)
-        for i in range(50):
-            pixels = draws.integers(low, low + 80, (16, 16, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / f"{name}-{i}.png")
+        for split, count in (("train", 12), ("test", 6)):
+            folder = tmp_path / "shades" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = draws.integers(low, low + 80, (16, 16, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{name}-{i}.png")
     return tmp_path / "shades"
 
 
@@ -65,7 +66,7 @@ def test_runs_of_three_domains_are_trained_shown_scored_and_used(
     assert names == sorted([*made, "grid.png"])
 
     capsys.readouterr()
-    photo = str(data / "dark" / "dark-0.png")
+    photo = str(data / "test" / "dark" / "dark-0.png")
     for to in ([], ["--to", "grey"]):
         assert main(["translate", str(run), photo, *to, "--out", str(tmp_path / "no")]) == 2
         assert capsys.readouterr().err.splitlines() == [
@@ -96,7 +97,7 @@ def test_what_lies_between_two_images_of_a_domain_is_drawn_by_a_method_with_code
     run, strip = tmp_path / "run", tmp_path / "strip.png"
     own = ["--data", str(data), "--width", "2", "--out", str(run), *SMALL, "--no-evaluate"]
     assert main(["train", "vaegan", *own]) == 0
-    ends = [str(data / "light" / f"light-{i}.png") for i in (0, 1)]
+    ends = [str(data / "test" / "light" / f"light-{i}.png") for i in (0, 1)]
     where = ["--source", "light", "--to", "light", "--out", str(strip), "--device", "cpu"]
     assert main(["interpolate", str(run), *ends, *where, "--steps", "3"]) == 0
     _, layout = read_grid(strip)

@@ -273,7 +273,7 @@ def test_codes_of_a_batch_are_those_of_each_image_and_decode_to_images(name, opt
         for domain in (0, 1):
             z = method.encode(images, domain)
             apart = torch.cat([method.encode(image[None], domain) for image in images])
-            assert (z - apart).abs().max().item() < 1e-5
+            assert (z - apart).abs().max().item() < 1e-4
             assert method.decode(z, domain).shape == images.shape
 
 
@@ -435,8 +435,9 @@ IN_BF16 = [
 def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
     name, options, precision, picture_folders, tmp_path
 ):
-    x, y = picture_folders(count=20, classes=10)
-    data = open_data(x=x, y=y, size=32)
+    side = max(32, options.get("size", 32))
+    x, y = picture_folders(count=20, classes=10, side=side)
+    data = open_data(x=x, y=y, size=side)
     plan = _plan(name, options, data, x=x, y=y, seed=3, ema=0.9, precision=precision)
     whole = Trainer(plan, data)
     losses = [whole.step(5) for _ in range(5)]
