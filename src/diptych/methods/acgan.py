@@ -17,7 +17,7 @@ Where the paper is silent or ambiguous:
 - Each ACGAN of the paper has ten classes of ImageNet; here it has those of the data.
 
 Deviation: in use, batch norm takes its running averages, so that an image does not depend
-on the others that are made with it. The authors' code is not public.
+on the others that are made with it. We know of no code of the authors'.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ Where the paper is silent or ambiguous:
 - Algorithm 1 has G descend log(1 - D(G(z))), and Sec. 3 recommends that it ascend
   log D(G(z)), whose gradient is strong while D is sure. The second is the default, as in
   the authors' code.
-- Each of the k steps of D takes another minibatch of images and of noise (Algorithm 1).
+- The authors' code steps both at once, by the same noise, and halves D's loss; here the
+  order is Algorithm 1's, each step with a minibatch of its own.
 
 Deviations: the paper's networks are for digits and for images of 32 pixels, fully connected
 or with few maps, maxout units and dropout, trained by momentum. Here they are those of DCGAN
@@ -103,7 +104,7 @@ class GAN(nn.Module):
         return {"discriminators": group(*self.D), "generators": group(*self.G)}
 
     def iteration(self, batches: Iterator[PerDomain], clock: Clock) -> Iterator[Update]:
-        fool = log_loss_of_real if self.config.gan_loss == "log" else saturating
+        fool = _as_real if self.config.gan_loss == "log" else saturating
         terms: dict[str, Tensor] = {}
         for _ in range(self.config.discriminator_steps):  # Algorithm 1: k steps
             images = next(batches).images
@@ -133,7 +134,7 @@ class GAN(nn.Module):
         return torch.rand((count, self.config.z_size), generator=rng) * 2 - 1
 
 
-def log_loss_of_real(score: Tensor) -> Tensor:
+def _as_real(score: Tensor) -> Tensor:
     """-E[log D]: what G minimises instead of E[log(1 - D)] (Sec. 3)."""
     return log_loss(score, real=True)
 

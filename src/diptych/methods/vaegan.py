@@ -7,9 +7,9 @@ of its own that share nothing: a code means something in its own domain alone, a
 is translated.
 
 Where the paper is silent or ambiguous:
-- Algorithm 1 adds L_GAN where Dis minimises it and subtracts it for Dec. As a loss of Dis it
-  has to be the negated sum of logarithms; Dec then ascends log(1 - Dis)'s negation as written,
-  or takes the non-saturating loss (`gan_loss`).
+- Algorithm 1 has Dis descend L_GAN and Dec ascend it, which the sum of logarithms that it
+  writes turns round: Dis has to ascend that, and does here. Dec then descends log(1 - Dis)
+  as written, or takes the non-saturating loss (`gan_loss`).
 - It computes all losses before the three updates. Here they follow each other, Enc, Dec, Dis,
   each at the weights that the one before has stepped, by the same images, noise and prior
   samples. The authors' code takes the three gradients at the same weights.
