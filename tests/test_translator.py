@@ -166,11 +166,17 @@ def test_unusable_options_are_refused(options, message):
         cyclegan(blocks=1, **options)
 
 
-def test_unknown_device_and_methods_that_cannot_translate_are_refused():
+def test_unknown_devices_and_translations_of_methods_that_have_none_are_refused():
     with pytest.raises(InputError, match="no device 'abacus' here"):
         Translator(Noisy(), info(), device="abacus")
-    with pytest.raises(InputError, match="gan cannot translate images"):
-        Translator(nn.Identity(), info("gan"), device="cpu")
+    makes = Translator(nn.Identity(), info("gan"), device="cpu")
+    message = "^gan makes new images and translates none: use diptych generate$"
+    with pytest.raises(InputError, match=message):
+        makes(Image.new("RGB", (8, 8)), to="zebra")
+    with pytest.raises(InputError, match=message):
+        makes.translate_batch(torch.zeros(1, 3, 8, 8), "zebra")
+    with pytest.raises(InputError, match=message):
+        Translator(nn.Identity(), info("gan"), device="cpu", samples=True)
 
 
 def test_a_drawing_method_repeats_itself_by_seed_and_not_by_batch():

@@ -6,12 +6,16 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
     from diptych.classifier import Classifier
+    from diptych.data import Data
+    from diptych.evaluate import Scores
+    from diptych.evaluate.adaptation import Classify
+    from diptych.networks.features import FeatureNetwork
     from diptych.train.run import Outcome
     from diptych.translator import Translator
 
@@ -100,6 +104,9 @@ def load(path: str | os.PathLike[str], **options: Any) -> Translator:
 
         zebra = diptych.load("runs/x")(image, to="zebra")
 
+    Of a method that only makes new images, its `generate` works, and translating
+    raises InputError.
+
     `options` are those of `diptych.translator.load`: device, precision, memory_gib.
 
     Raises:
@@ -143,7 +150,6 @@ def evaluate(
     from diptych.checkpoint import load_translator
     from diptych.classifier import Classifier
     from diptych.data import open_data
-    from diptych.evaluate import evaluate as score
     from diptych.files import atomic_write_text
     from diptych.networks.features import load_features
     from diptych.train.settings import read_plan
@@ -164,13 +170,12 @@ def evaluate(
             f"{opened.source} has the classes {', '.join(opened.classes)}, and {folder} knows"
             f" {', '.join(info.classes) or 'none'}: give data with the same class folders"
         )
-    measured = score(
-        translator.translate_batch,
+    measured = _measure(
+        translator,
         opened,
         split,
         size=size,
         features="auto" if features is None else load_features(features, weights),
-        most=_MOST_OF_SLOW if translator.is_slow else None,
         classify=Classifier(method, info, device=device).classify_batch if classifies else None,
     )
     scores = replace(measured, notes=(*measured.notes, *starts_note(plan))).as_json()
@@ -178,6 +183,33 @@ def evaluate(
         atomic_write_text(folder / SCORES_FILE, json.dumps(scores, indent=1) + "\n")
         summarise(folder, notes=opened.notes, palettes=opened.palettes)
     return scores
+
+
+def _measure(
+    translator: Translator,
+    data: Data,
+    split: str,
+    *,
+    size: int,
+    features: FeatureNetwork | Literal["auto"],
+    classify: Classify | None,
+) -> Scores:
+    """Of its translations, or of its new images where it makes those alone."""
+    from diptych.evaluate import evaluate as score
+    from diptych.evaluate import evaluate_generated
+
+    if not translator.translates:
+        make = translator.generate_batch
+        return evaluate_generated(make, data, split, size=size, features=features)
+    return score(
+        translator.translate_batch,
+        data,
+        split,
+        size=size,
+        features=features,
+        most=_MOST_OF_SLOW if translator.is_slow else None,
+        classify=classify,
+    )
 
 
 def outcome_line(outcome: Outcome) -> str:

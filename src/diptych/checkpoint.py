@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from diptych.errors import InputError
 from diptych.files import atomic_write
 from diptych.registry import build, make_config
-from diptych.types import Translates
+from diptych.types import Kept
 
 FORMAT = 1
 """Version of a translator's file; a reader refuses what it does not know."""
@@ -155,7 +155,7 @@ class TranslatorInfo:
 
 
 def save_translator(path: Path, weights: Mapping[str, Tensor], info: TranslatorInfo) -> None:
-    """One safetensors file: the weights that translating needs, and how to use them."""
+    """One safetensors file: the weights that using a method needs, and how."""
     header = {"diptych": json.dumps({"format": FORMAT, **asdict(info)}, sort_keys=True)}
     tensors = {name: t.detach().cpu().contiguous() for name, t in weights.items()}
     data = safetensors_bytes(tensors, metadata=header)
@@ -167,8 +167,8 @@ def save_translator(path: Path, weights: Mapping[str, Tensor], info: TranslatorI
 
 
 def inference_weights(method: nn.Module) -> dict[str, Tensor]:
-    """The part of the method's state that translating needs, by name."""
-    if not isinstance(method, Translates):
+    """The part of the method's state that using it needs, by name."""
+    if not isinstance(method, Kept):
         return {}
     prefixes = tuple(f"{name}." for name in method.inference_modules)
     return {

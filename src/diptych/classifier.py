@@ -13,7 +13,7 @@ from diptych.checkpoint import TranslatorInfo, load_translator
 from diptych.errors import InputError
 from diptych.images import from_pil, to_tensor
 from diptych.padding import resize
-from diptych.translator import find_device
+from diptych.trained import find_device
 from diptych.types import Classifies, Translates
 
 

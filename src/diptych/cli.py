@@ -117,6 +117,7 @@ def _translate(arguments: list[str]) -> int:
         memory_gib=options.memory,
         samples=options.samples is not None,
     )
+    translator.require_translation()
     if options.to is None:
         raise InputError(
             f"--to which domain? {options.run} knows {' and '.join(translator.domains)}"

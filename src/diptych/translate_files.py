@@ -85,6 +85,7 @@ def translate_files(
     suffix = FORMATS.get(format.lower())
     if suffix is None:
         raise InputError(f"no format {format!r}: expected png, jpg, webp or tiff")
+    translator.require_translation()
     translator.domain_index(to, source=source)
     if samples is not None and samples < 1:
         raise InputError(f"--samples is {samples}: it must be at least 1")

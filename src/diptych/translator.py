@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-import threading
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,14 +19,14 @@ from diptych.footprint import Forward, bytes_per_pixel, receptive_radius, whole_
 from diptych.images import Decoded, from_pil, to_image, to_tensor
 from diptych.padding import reflect_to, resize
 from diptych.tiling import MIN_MARGIN, Progress, find_statistics, plan_grid, translate_tiles
-from diptych.types import Encodes, Generates, Samples, Translates
+from diptych.trained import Trained
+from diptych.types import Samples, Translates
 
 Precision = Literal["fp32", "bf16"]
 
 _log = logging.getLogger("diptych")
 _GIB = 2**30
 _PROBE_SIZE = 128  # borders weigh 9% here
-_LEAST_SIDE = 16  # reflection needs more than one pixel in the narrowest map
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,8 @@ class Translation:
         )
 
 
-class Translator:
-    """Translates images between the domains of one trained method.
+class Translator(Trained):
+    """Translates images between the domains of one trained method, and makes new ones.
 
     May be shared by threads, which then take turns.
     """
@@ -71,7 +70,8 @@ class Translator:
         memory_gib: float = 2.0,
         samples: bool = False,
     ) -> None:
-        """`method` has the capability `Translates`; it is moved and put in eval mode.
+        """`method` is moved and put in eval mode; without the capability `Translates`,
+        translating raises InputError, and what else the method can do works.
 
         `memory_gib` bounds what a forward pass takes beyond the weights and
         the image itself. Whether an image is cut into tiles depends on it, the
@@ -79,29 +79,33 @@ class Translator:
         one of the many translations that the method knows, not the middle one.
 
         Raises:
-            InputError: the method cannot translate, or has no samples; an unknown
-                device or precision, or no memory.
+            InputError: the method has no samples; an unknown device or precision, or
+                no memory.
         """
-        if not isinstance(method, Translates):
-            raise InputError(f"{info.method} cannot translate images: it only makes new ones")
         if precision not in ("fp32", "bf16"):
             raise InputError(f"no precision {precision!r}: expected fp32 or bf16")
         if not memory_gib > 0 or not math.isfinite(memory_gib):
             raise InputError(f"memory of {memory_gib} GiB: expected a number above 0, such as 2")
-        self.info = info
-        self.device = find_device(device)
+        super().__init__(method, info, device=device)
         self.precision = precision
         self.memory_gib = memory_gib
-        self._method: Translates = method
-        self._network = cast(nn.Module, method).to(self.device).eval()
+        self._translates = method if isinstance(method, Translates) else None
         self._norms = whole_image_norms(self._network)
-        self._lock = threading.RLock()
         self._is_random = False  # until a translation is seen to draw
         self._bytes_per_pixel: float | None = None
         self._radius: int | None = None
         self._samples = samples
         if samples and not self.has_samples:
             raise InputError(f"{info.method} translates an image in one way: it has no samples")
+
+    @property
+    def _method(self) -> Translates:
+        return self.require_translation()
+
+    @property
+    def translates(self) -> bool:
+        """Whether it does, or only makes new images."""
+        return self._translates is not None
 
     @property
     def has_samples(self) -> bool:
@@ -114,15 +118,17 @@ class Translator:
         """Whether translating an image is an optimisation, which takes seconds."""
         return not self._method.exportable
 
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """Names, in the order that the method knows them by."""
-        return self.info.domains
+    def require_translation(self) -> Translates:
+        """The method, if it translates.
 
-    @property
-    def size(self) -> int:
-        """Pixels a side that the method was trained on."""
-        return self.info.size
+        Raises:
+            InputError: it does not.
+        """
+        if self._translates is None:
+            raise InputError(
+                f"{self.info.method} makes new images and translates none: use diptych generate"
+            )
+        return self._translates
 
     def __call__(
         self, image: Image.Image, *, to: str, source: str | None = None, seed: int = 0
@@ -190,69 +196,6 @@ class Translator:
                 results = [o for c in chunks for o in self._translate_whole(c, target, seed)]
         return torch.stack(results).to(images.device)
 
-    def encode(self, image: Image.Image, *, source: str) -> Tensor:
-        """The code of an image of domain `source`, as the method defines it, on the CPU.
-
-        An image whose sides are no multiples of the method's is mirrored up to them, or
-        scaled where the method takes one size.
-
-        Raises:
-            InputError: an unknown domain, or the method has no codes.
-        """
-        method, index = self._encodes(), self.domain_index(source)
-        batch = to_tensor(from_pil(image).image)[None]
-        fixed = self._method.fixed_size
-        if fixed is not None:
-            batch = resize(batch, fixed, fixed)
-        batch = reflect_to(batch, *self._padded(*batch.shape[2:])).to(self.device)
-        with self._lock, torch.no_grad():
-            return method.encode(batch, index).cpu()
-
-    def decode(self, z: Tensor, *, to: str) -> Image.Image:
-        """The image of domain `to` that a code stands for.
-
-        Raises:
-            InputError: an unknown domain, or the method has no codes.
-        """
-        method, index = self._encodes(), self.domain_index(to)
-        with self._lock, torch.no_grad():
-            return to_image(method.decode(z.to(self.device), index)[0].float().cpu())
-
-    def generate(self, count: int, *, to: str, seed: int = 0) -> list[Image.Image]:
-        """`count` new images of domain `to`, from noise that `seed` draws.
-
-        Of one seed, images of two domains belong together where the method couples them.
-
-        Raises:
-            InputError: an unknown domain, or the method makes nothing from noise.
-        """
-        method: object = self._method
-        if not isinstance(method, Generates):
-            raise InputError(f"{self.info.method} makes no images from noise")
-        index, rng = self.domain_index(to), torch.Generator().manual_seed(seed)
-        with self._lock, torch.no_grad():
-            made = [method.generate(1, index, rng)[0].float().cpu() for _ in range(count)]
-        return [to_image(image) for image in made]
-
-    def _encodes(self) -> Encodes:
-        if not isinstance(self._method, Encodes):
-            raise InputError(f"{self.info.method} has no codes")
-        return self._method
-
-    def domain_index(self, to: str, *, source: str | None = None) -> int:
-        """The place of `to` among the domains.
-
-        Raises:
-            InputError: `to` or `source` is no domain, or they are the same.
-        """
-        for name in (to, *(() if source is None else (source,))):
-            if name not in self.domains:
-                known = ", ".join(self.domains)
-                raise InputError(f"no domain {name!r}: this translator knows {known}")
-        if source == to:
-            raise InputError(f"source and target are both {to!r}: name another domain to go to")
-        return self.domains.index(to)
-
     def fits(self, height: int, width: int) -> bool:
         """Whether an image of this size is translated whole."""
         return self._method.fixed_size is not None or (
@@ -272,7 +215,7 @@ class Translator:
         self._measure()
         assert self._bytes_per_pixel is not None
         fixed = self._method.fixed_size
-        padded = (fixed, fixed) if fixed is not None else self._padded(height, width)
+        padded = (fixed, fixed) if fixed is not None else self._padded(self._method, height, width)
         return self._bytes_per_pixel * padded[0] * padded[1]
 
     def _measure(self) -> None:
@@ -284,12 +227,6 @@ class Translator:
             self._bytes_per_pixel = bytes_per_pixel(
                 self._network, self._forward(0, 0), size=size, device=self.device
             )
-
-    def _padded(self, height: int, width: int) -> tuple[int, int]:
-        multiple = self._method.size_multiple
-        least = max(_LEAST_SIDE, min(2 * multiple, self.size))
-        rounded = [-(-max(side, least) // multiple) * multiple for side in (height, width)]
-        return rounded[0], rounded[1]
 
     def _forward(self, target: int, seed: int) -> Forward:
         """The method on one image, which sees the same draws each time."""
@@ -317,7 +254,7 @@ class Translator:
         if fixed is not None:
             images = resize(images, fixed, fixed)
         else:
-            images = reflect_to(images, *self._padded(height, width))
+            images = reflect_to(images, *self._padded(self._method, height, width))
         forward = self._forward(target, seed)
         output = forward(images[:1]) if self._is_random else forward(images)
         if self._is_random and len(images) > 1:  # in a batch, only the first saw its own draws
@@ -335,14 +272,14 @@ class Translator:
                 f"{width}x{height} does not fit in {self.memory_gib:g} GiB, and samples of tiles"
                 f" would not match: raise --memory to {self.gib_for(height, width):.1f}"
             )
-        padded_height, padded_width = self._padded(height, width)
+        padded_height, padded_width = self._padded(self._method, height, width)
         forward = self._forward(target, seed)
         multiple = self._method.size_multiple
         if self._radius is None:
             self._radius = receptive_radius(
                 self._network, forward, multiple=multiple, device=self.device
             )
-        least = math.prod(self._padded(1, 1))
+        least = math.prod(self._padded(self._method, 1, 1))
         pixels = int(self.memory_gib * _GIB / self._bytes(1, 1) * least)
         grid = plan_grid(
             padded_height,
@@ -382,7 +319,7 @@ class Translator:
 
     def _shrunk(self, image: Image.Image, pixels: int) -> Tensor:
         """The largest (1, 3, h, w) likeness of at most `pixels`, on the device."""
-        multiple, least = self._method.size_multiple, self._padded(1, 1)[0]
+        multiple, least = self._method.size_multiple, self._padded(self._method, 1, 1)[0]
 
         def whole(side: float) -> int:
             return max(int(side) // multiple * multiple, least)
@@ -414,17 +351,3 @@ def load(
     return Translator(
         method, info, device=device, precision=precision, memory_gib=memory_gib, samples=samples
     )
-
-
-def find_device(name: str) -> torch.device:
-    """`name`, or for auto a GPU if there is one. Raises InputError if there is no such device."""
-    if name == "auto":
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return torch.device("cpu") if accelerator is None else accelerator
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"no device {name!r} here ({reason}): use cpu or auto") from error
-    return device

@@ -49,6 +49,14 @@ class Labelled:
 
 
 @dataclass(frozen=True)
+class PerDomain:
+    """Independent draws from each domain, however many there are."""
+
+    images: tuple[Tensor, ...]
+    """(B, 3, H, W) in [-1, 1], one a domain."""
+
+
+@dataclass(frozen=True)
 class Adapting:
     """A labelled source and an unlabelled target."""
 
@@ -60,7 +68,7 @@ class Adapting:
     """(B, 3, H, W) in [-1, 1], target."""
 
 
-Batch = Unpaired | Paired | Labelled | Adapting
+Batch = Unpaired | Paired | Labelled | PerDomain | Adapting
 B_co = TypeVar("B_co", bound=Batch)
 
 
@@ -125,13 +133,16 @@ class Method(Protocol):
 
 
 @runtime_checkable
-class Translates(Protocol):
-    """Turns an image into another domain's."""
+class Kept(Protocol):
+    """Has parts that are of use when its training is over."""
 
     inference_modules: ClassVar[tuple[str, ...]]
-    """Attributes that translating needs: saved in the translator, averaged by EMA."""
-    exportable: ClassVar[bool]
-    """False where translating optimises."""
+    """Attributes that using it needs: saved in the translator, averaged by EMA."""
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """Takes images of certain sizes."""
 
     @property
     def size_multiple(self) -> int:
@@ -142,6 +153,14 @@ class Translates(Protocol):
     def fixed_size(self) -> int | None:
         """Inputs are resized to this many pixels and back, if not None."""
         ...
+
+
+@runtime_checkable
+class Translates(Kept, Sized, Protocol):
+    """Turns an image into another domain's."""
+
+    exportable: ClassVar[bool]
+    """False where translating optimises."""
 
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
@@ -164,7 +183,7 @@ class Samples(Protocol):
 
 
 @runtime_checkable
-class Generates(Protocol):
+class Generates(Kept, Protocol):
     """Makes images of a domain from noise."""
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
@@ -173,8 +192,8 @@ class Generates(Protocol):
 
 
 @runtime_checkable
-class Encodes(Protocol):
-    """Has a latent code between its domains."""
+class Encodes(Kept, Sized, Protocol):
+    """Has a latent code between its domains, or within each."""
 
     def encode(self, image: Tensor, source: int) -> Tensor: ...
 

@@ -15,7 +15,7 @@ from diptych.data import Data, Images, Split, default_workers, open_data, stream
 from diptych.data.collections import ArrayImages, FileImages
 from diptych.data.stream import Stream
 from diptych.errors import InputError
-from diptych.types import Adapting, Batch, Labelled, Paired, Unpaired
+from diptych.types import Adapting, Batch, Labelled, Paired, PerDomain, Unpaired
 
 SIZE = 8
 
@@ -229,6 +229,26 @@ def test_labelled_batches_draw_all_domains_by_their_size_and_say_which() -> None
         green = ((batch.image[:, 1, 0, 0] + 1) * 127.5).round().long()
         assert torch.equal(batch.label.argmax(1), green)
     assert batches.epoch_batches == 1
+
+
+def test_batches_of_every_domain_draw_as_many_of_each_as_unpaired_ones_do() -> None:
+    three = _data(*(_numbered(count, domain) for domain, count in enumerate((5, 9, 6))))
+    two = _data(*three.train.domains[:2])
+    batches = _open(three, PerDomain)
+    for batch, (x, y) in zip(batches, _drawn(two, 5), strict=False):
+        assert isinstance(batch, PerDomain)
+        assert [image.shape for image in batch.images] == [(2, 3, SIZE, SIZE)] * 3
+        assert [_numbers(image) for image in batch.images[:2]] == [x, y]
+        green = [((image[:, 1] + 1) * 127.5).round().unique().tolist() for image in batch.images]
+        assert green == [[0], [1], [2]]
+    assert batches.epoch_batches == 5  # of the largest, 9
+
+
+@pytest.mark.parametrize(("kind", "images"), [(Unpaired, 4), (Labelled, 2), (PerDomain, 4)])
+def test_batches_tell_how_many_images_they_have(kind: type[Batch], images: int) -> None:
+    data = _data(_numbered(5), _numbered(4))
+    assert _open(data, kind).batch_images == images
+    assert _open(data, kind, rank=1, world=3).batch_images == 3 * images
 
 
 def test_unusable_images_are_replaced_by_the_next_and_named_once(

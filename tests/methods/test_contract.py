@@ -18,15 +18,32 @@ from diptych.train.loop import train_iteration
 from diptych.train.optimisers import GroupOptimiser
 from diptych.train.settings import Plan, Resolved, Settings
 from diptych.train.trainer import Trainer
-from diptych.types import Adapting, Classifies, Clock, Method, Paired, Translates, Unpaired
+from diptych.types import (
+    Adapting,
+    Classifies,
+    Clock,
+    Encodes,
+    Generates,
+    Kept,
+    Labelled,
+    Method,
+    Paired,
+    PerDomain,
+    Translates,
+    Unpaired,
+)
 
 TINY = {"width": 4, "size": 32}
 SMALL = {
+    "acgan": {"batch_size": 4},
     "cogan": {"batch_size": 3, "translation_steps": 3},
     "discogan": {"batch_size": 3},
+    "gan": {"batch_size": 3},
+    "vaegan": {"batch_size": 3},
 }
 """Of methods whose papers take hundreds of images a step, or minutes to translate."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "acgan": [{"gan_loss": "log", "size": 64, "width": 2}, {"z_size": 7, "size": 24}],
     "bigan": [{"buffer_size": 1, "batch_size": 2}, {"gan_loss": "log", "discriminator": "image"}],
     "cogan": [{"own_layers": 1}, {"own_layers": 3, "z_size": 7}],
     "cut": [
@@ -54,6 +71,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "feature_gan": [
         {"gan_loss": "log", "refiner_steps": 1, "buffer_size": 1, "feature_layer": "stem"},
     ],
+    "gan": [{"discriminator_steps": 2, "gan_loss": "log-saturating"}, {"z_size": 7, "size": 16}],
     "pix2pix": [
         {"is_conditional": False, "buffer_size": 1, "batch_size": 2},
         {"generator": "resnet", "gan_loss": "lsgan"},
@@ -77,8 +95,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"classification_weight": 0.0, "batch_size": 3},
         {"feature_loss": "l2", "invert_target": True, "coordinates": False, "grey": "target"},
     ],
+    "vaegan": [{"gan_loss": "log", "z_size": 5, "size": 24}, {"similarity_weight": 0.0}],
 }
 FALLS = {
+    "acgan": "D_C",
     "bigan": "D",
     "cogan": "D1",
     "cut": "nce",
@@ -86,17 +106,22 @@ FALLS = {
     "discogan": "reconstruction",
     "dualgan": "reconstructed_u",
     "feature_gan": "feature",
+    "gan": "D1",
     "pix2pix": "l1",
     "simgan": "self_regularisation",
     "unit": "reconstruction",
     "unit_adaptation": "reconstruction",
+    "vaegan": "D1",
 }
 """The term that falls when a method sees one batch again and again."""
 STEPPED = {
+    "acgan": "discriminator",
     "bigan": "discriminator",
     "cogan": "discriminators",
     "feature_gan": "refiners",
+    "gan": "discriminators",
     "simgan": "refiners",
+    "vaegan": "discriminators",
 }
 """The one group that is stepped meanwhile, where the game of two outweighs that term."""
 UNTRAINED = {
@@ -118,6 +143,12 @@ CASES = [
 every_case = pytest.mark.parametrize(("name", "options"), CASES)
 
 
+def _cases(capability: str) -> pytest.MarkDecorator:
+    """Those of the methods that have a function of this name."""
+    cases = [case for case in CASES if hasattr(method_class(str(case.values[0])), capability)]
+    return pytest.mark.parametrize(("name", "options"), cases)
+
+
 def _config(name: str, options: Mapping[str, Any]) -> Any:
     return make_config(name, TINY | SMALL.get(name, {}) | options)
 
@@ -129,7 +160,7 @@ def _build(name: str, options: Mapping[str, Any], seed: int = 0) -> Any:
 
 def _batch(method: Any, seed: int = 0) -> Any:
     c, rng = method.config, torch.Generator().manual_seed(seed)
-    kinds = (Unpaired, Paired, Adapting)
+    kinds = (Unpaired, Paired, Adapting, Labelled, PerDomain)
     assert method.batch_type in kinds, "teach this test the new method's batches"
 
     def images() -> Tensor:  # smooth, as images are
@@ -138,6 +169,10 @@ def _batch(method: Any, seed: int = 0) -> Any:
 
     if method.batch_type is Adapting:
         return Adapting(images(), torch.arange(c.batch_size) % c.classes, images())
+    if method.batch_type is Labelled:
+        return Labelled(images(), nn.functional.one_hot(torch.arange(c.batch_size) % 2, 2).float())
+    if method.batch_type is PerDomain:
+        return PerDomain((images(), images()))
     return method.batch_type(images(), images())
 
 
@@ -162,7 +197,8 @@ def test_satisfies_the_protocols_and_holds_the_config_that_built_it(name, option
     method = _build(name, options)
     assert isinstance(method, nn.Module)
     assert isinstance(method, Method)
-    assert isinstance(method, Translates)
+    assert isinstance(method, Kept)
+    assert isinstance(method, Translates | Generates | Classifies)
     assert method_class(name) is type(method)
     assert method.config == _config(name, options)
     assert all(isinstance(getattr(method, part), nn.Module) for part in method.inference_modules)
@@ -171,7 +207,7 @@ def test_satisfies_the_protocols_and_holds_the_config_that_built_it(name, option
         assert 0 <= group.decay_from <= 1
 
 
-@every_case
+@_cases("translate")
 def test_translation_keeps_shape_and_range(name, options):
     method = _build(name, options)
     # Methods may begin with both directions alike: a step tells them apart.
@@ -189,7 +225,7 @@ def test_translation_keeps_shape_and_range(name, options):
     assert not torch.equal(*results)
 
 
-@every_case
+@_cases("translate")
 def test_translating_a_batch_equals_translating_each_image(name, options):
     method = _build(name, options).eval()
     side = method.fixed_size or max(32, method.size_multiple)
@@ -202,11 +238,48 @@ def test_translating_a_batch_equals_translating_each_image(name, options):
             assert (together - apart).abs().max().item() < 1e-5
 
 
-@every_case
+@_cases("generate")
+def test_generated_images_have_their_shape_and_range_and_are_those_of_their_noise(name, options):
+    method = _build(name, options)
+    for module in method.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            module.momentum = 1.0  # running averages as they are after many steps
+    train_iteration(method, _batches(method), _clock(), _optimisers(method), nullcontext)
+    method.eval()
+    assert isinstance(method, Generates)
+    size = method.config.size
+
+    def made(to: int, seed: int) -> Tensor:
+        with torch.no_grad():
+            return method.generate(3, to, torch.Generator().manual_seed(seed))
+
+    for to in (0, 1):
+        images = made(to, 0)
+        assert images.shape == (3, 3, size, size)
+        assert images.abs().max().item() <= 1.0
+        assert torch.equal(images, made(to, 0))
+        assert not torch.equal(images, made(to, 1))
+        assert not torch.equal(images[0], images[1])
+    assert not torch.equal(made(0, 0), made(1, 0))
+
+
+@_cases("encode")
+def test_codes_of_a_batch_are_those_of_each_image_and_decode_to_images(name, options):
+    method = _build(name, options).eval()
+    assert isinstance(method, Encodes)
+    side = method.fixed_size or max(32, method.size_multiple)
+    images = torch.rand(3, 3, side, side, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    with torch.no_grad():
+        for domain in (0, 1):
+            z = method.encode(images, domain)
+            apart = torch.cat([method.encode(image[None], domain) for image in images])
+            assert (z - apart).abs().max().item() < 1e-4
+            assert method.decode(z, domain).shape == images.shape
+
+
+@_cases("classify")
 def test_classes_of_a_batch_are_those_of_each_image(name, options):
     method = _build(name, options).eval()
-    if not isinstance(method, Classifies):
-        return
     batch = _batch(method)
     with torch.no_grad():
         for source in (0, 1):
@@ -362,8 +435,9 @@ IN_BF16 = [
 def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
     name, options, precision, picture_folders, tmp_path
 ):
-    x, y = picture_folders(count=20, classes=10)
-    data = open_data(x=x, y=y, size=32)
+    side = max(32, options.get("size", 32))
+    x, y = picture_folders(count=20, classes=10, side=side)
+    data = open_data(x=x, y=y, size=side)
     plan = _plan(name, options, data, x=x, y=y, seed=3, ema=0.9, precision=precision)
     whole = Trainer(plan, data)
     losses = [whole.step(5) for _ in range(5)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from diptych.data import open_data
+from diptych.data import Data, Split, open_data
+from diptych.data.collections import ArrayImages
 from diptych.train.pictures import GridLayout
 from diptych.train.samples import Samples
 
@@ -54,3 +56,80 @@ def test_methods_that_optimise_are_shown_fewer_pictures_and_no_way_back(
     )
     assert grid is not None
     assert grid.size == layout.size
+
+
+class Making(nn.Module):
+    """A method that makes images: plain grey of what its noise and the domain say."""
+
+    inference_modules = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, int]] = []
+
+    def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        self.asked.append((n, to))
+        return (torch.rand((n, 1, 1, 1), generator=rng) - to / 3).expand(-1, 3, 16, 16)
+
+
+class Coding(Making):
+    """One that has codes as well: the negatives."""
+
+    size_multiple = 1
+    fixed_size = None
+
+    def encode(self, image: Tensor, source: int) -> Tensor:
+        return -image
+
+    def decode(self, z: Tensor, to: int) -> Tensor:
+        return -z
+
+
+def _domains(count: int, images: int = 4) -> Data:
+    draws = np.random.default_rng(0)
+    folders = tuple(
+        ArrayImages(draws.integers(0, 256, (images, 16, 16, 3), dtype=np.uint8))
+        for _ in range(count)
+    )
+    names = tuple("abcdefgh"[:count])
+    return Data("memory", names, Split(folders, None), is_tiled=True)
+
+
+@pytest.mark.parametrize(("domains", "new"), [(2, 3), (3, 1), (8, 1)])
+def test_of_methods_that_generate_real_images_and_new_ones_of_the_same_noise_are_shown(
+    domains: int, new: int
+):
+    method = Making().train()
+    samples = Samples(_domains(domains), 16)
+    first = samples.draw(method, torch.device("cpu"))
+    torch.manual_seed(99)
+    second = samples.draw(method, torch.device("cpu"))
+    assert first is not None
+    assert second is not None
+    assert np.array_equal(np.asarray(first), np.asarray(second))
+    assert method.asked == [(4 * new, to) for to in range(domains)] * 2
+    assert method.training
+    layout = GridLayout(
+        columns=("",) * (domains * (1 + new)),
+        groups=(1 + new,) * domains,
+        rows=4,
+        tile=(128, 128),
+    )
+    assert first.size == layout.size
+
+
+def test_of_methods_that_encode_reconstructions_are_shown_too():
+    data = _domains(2)
+    grid = Samples(data, 16).draw(Coding(), torch.device("cpu"))
+    assert grid is not None
+    columns = ("a", "a again", "new a", "new a", "b", "b again", "new b", "new b")
+    layout = GridLayout(columns=columns, groups=(4, 4), rows=4, tile=(128, 128))
+    assert grid.size == layout.size
+    for domain, column in ((0, 0), (1, 4)):
+        for row in range(4):
+            real = data.train.domains[domain].read(row).resize((128, 128), 0)
+            for place in (column, column + 1):
+                shown = grid.crop(layout.box(row, place))
+                assert np.array_equal(np.asarray(shown), np.asarray(real))

@@ -11,19 +11,19 @@ import itertools
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from diptych.data.collections import Data, FileImages, HalfImages, Labels
+from diptych.data.collections import Data, FileImages, HalfImages, Images, Labels
 from diptych.data.draws import BatchMaker, Column, Joined, Made, Recipe
 from diptych.data.transforms import default_load_size
 from diptych.errors import InputError
 from diptych.images import from_uint8
-from diptych.types import Adapting, Batch, Labelled, Paired, Unpaired
+from diptych.types import Adapting, Batch, Labelled, Paired, PerDomain, Unpaired
 
 _PREFETCHED = 4  # batches a worker
 
@@ -50,6 +50,8 @@ class Stream(Iterator[B], Generic[B]):
         draws = maker.recipe.batch_size * maker.recipe.world
         self.epoch_batches = -(-max(len(column) for column in maker.columns) // draws)
         """Batches in one pass through the larger domain."""
+        self.batch_images = draws * sum(len(column.members) for column in maker.columns)
+        """Images in a batch, those of all processes together."""
         self._build = build
         self._made: Iterator[Made] | None = (
             iter(_loader(maker, start, workers, method))
@@ -162,8 +164,10 @@ def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column,
     domains, names = data.train.domains or data.train.pairs or (), data.domains
     if batch_type is Labelled:
         return (Column(0, (Joined(domains, names),), ("",), recipe),)
+    if batch_type is PerDomain:
+        return _apart(domains, names, recipe)
     if batch_type not in (Unpaired, Paired, Adapting):
-        kinds = "Unpaired, Paired, Labelled, Adapting"
+        kinds = "Unpaired, Paired, Labelled, PerDomain, Adapting"
         raise TypeError(f"no stream of {batch_type.__name__}: expected {kinds}")
     if len(names) != 2:
         raise InputError(
@@ -172,13 +176,8 @@ def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column,
         )
     if batch_type in (Unpaired, Adapting):
         # Of the target no label goes any further than here.
-        labels = (_source_labels(data) if batch_type is Adapting else None, None)
-        return tuple(
-            Column(position, (images,), (name,), recipe, label)
-            for position, (images, name, label) in enumerate(
-                zip(domains, names, labels, strict=True)
-            )
-        )
+        labels = [_source_labels(data) if batch_type is Adapting else None, None]
+        return _apart(domains, names, recipe, labels)
     if data.train.pairs is None:
         raise InputError(
             "this method needs pairs, the same scenes in both domains, and "
@@ -187,6 +186,20 @@ def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column,
             "train/ side-by-side images"
         )
     return (Column(0, data.train.pairs, names, recipe),)
+
+
+def _apart(
+    domains: Sequence[Images],
+    names: Sequence[str],
+    recipe: Recipe,
+    labels: Sequence[Labels | None] | None = None,
+) -> tuple[Column, ...]:
+    """A column a domain."""
+    labels = labels or [None] * len(domains)
+    return tuple(
+        Column(position, (images,), (name,), recipe, label)
+        for position, (images, name, label) in enumerate(zip(domains, names, labels, strict=True))
+    )
 
 
 def _source_labels(data: Data) -> Labels:
@@ -206,7 +219,9 @@ class _Build(Generic[B]):
     batch_type: type[B]
 
     def __call__(self, made: Made) -> B:
-        images = [from_uint8(column) for column in made.columns]
+        images: list[Any] = [from_uint8(column) for column in made.columns]
+        if self.batch_type is PerDomain:
+            images = [tuple(images)]
         if made.label is not None:
             images.insert(1, made.label)  # it belongs to the first images
         return self.batch_type(*images)

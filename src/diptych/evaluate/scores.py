@@ -42,7 +42,7 @@ class Scores:
     """By direction, such as "climate→aerial", then by score."""
     notes: tuple[str, ...]
     domains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By domain, then by score: what a classifier is worth there."""
+    """By domain, then by score: what a classifier, or what is made from noise, is worth there."""
 
     def as_json(self) -> dict[str, Any]:
         """A nested mapping of plain values: directions and domains beside what holds for all."""
@@ -77,10 +77,10 @@ def evaluate(
     Raises:
         InputError: there is no such split, or no usable images in it.
     """
-    network = _installed() if features == "auto" else features
-    chosen = _choose(data, split)
+    network = installed() if features == "auto" else features
+    chosen = choose_split(data, split)
     images = chosen.pairs if chosen.pairs is not None else chosen.domains
-    real = _RealFeatures(data, images, network, size)
+    real = RealFeatures(data, images, network, size)
     directions = [
         (source, target)
         for source in range(len(data.domains))
@@ -148,7 +148,7 @@ class _Direction:
             self.confusion = self.confusion or Confusion.zeros(len(palette.colours))
             self.confusion.add(nearest_class(fake, palette), nearest_class(truth, palette))
 
-    def scores(self, real: _RealFeatures, seed: int) -> dict[str, Any]:
+    def scores(self, real: RealFeatures, seed: int) -> dict[str, Any]:
         result: dict[str, Any] = {"images": self.count}
         if self.has_features:
             theirs, fakes = real.of(self.target), torch.cat(self.features)
@@ -169,7 +169,7 @@ class _Direction:
         self.sums[name] = self.sums.get(name, 0.0) + float(values.double().sum())
 
 
-class _RealFeatures:
+class RealFeatures:
     """Features of the real images, each domain's computed once."""
 
     def __init__(
@@ -230,14 +230,16 @@ def _label_scores(confusion: Confusion, palette: Palette) -> dict[str, Any]:
     }
 
 
-def _installed() -> FeatureNetwork | None:
+def installed() -> FeatureNetwork | None:
+    """EfficientNet-Lite0, if it is there."""
     try:
         return load_features()
     except InputError:  # the samples extra is not installed: the scores say so
         return None
 
 
-def _choose(data: Data, split: str) -> Split:
+def choose_split(data: Data, split: str) -> Split:
+    """The split of that name. Raises InputError if there is none."""
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     if split not in splits:
         raise InputError(f"no split {split!r}; there are: {', '.join(splits)}")
@@ -252,11 +254,17 @@ def _notes(chosen: Split, features: FeatureNetwork | None, most: int | None) -> 
     notes = ["the weights of the last step were scored: no checkpoint was chosen"]
     if most is not None:
         notes.append(f"at most {most} images of a direction were translated, evenly spread")
-    if features is None:
-        notes.append("no KID: its features need the samples extra, pip install 'diptych[samples]'")
-    elif chosen.pairs is not None:
+    notes += features_notes(features)
+    if features is not None and chosen.pairs is not None:
         notes.append(
             "KID compares translations with real images of the same scenes; kid of real is"
             " between training images and these"
         )
     return tuple(notes)
+
+
+def features_notes(features: FeatureNetwork | None) -> tuple[str, ...]:
+    """What to say where there are no features to compare."""
+    if features is not None:
+        return ()
+    return ("no KID: its features need the samples extra, pip install 'diptych[samples]'",)

@@ -41,6 +41,7 @@ def write_report(
     defaults: Mapping[str, Any] | None = None,
     commands: Mapping[str, str] | None = None,
     machine: str | None = None,
+    translates: bool = True,
 ) -> Path:
     """Write `folder`/report.html from what a run left behind; returns its path.
 
@@ -55,6 +56,7 @@ def write_report(
         commands: shell commands by what they do; by default how to translate,
             to score and to go on.
         machine: by default this one.
+        translates: whether images go from domain to domain; else new ones are made of each.
 
     The page stays below 3 MB: the newest pictures lossless if they fit, earlier
     ones compressed. Raises InputError where the file cannot be written.
@@ -62,9 +64,10 @@ def write_report(
     folder = Path(folder)
     last_step = max((int(line["step"]) for line in metrics), default=0)
     pictures, problems = viewer([(step, Path(path)) for step, path in samples], last_step)
-    commands = commands if commands is not None else _default_commands(folder, domains)
+    if commands is None:
+        commands = _default_commands(folder, domains, translates)
     blocks = [
-        f"<h1>{_between(domains)}</h1>",
+        f"<h1>{_between(domains, translates)}</h1>",
         f'<p class="lede">{_lede(title, metrics, machine or describe_machine())}</p>',
         _notes([*notes, *_broken_off(metrics), *problems]),
         pictures + palette_legend(palettes or {}),
@@ -75,7 +78,7 @@ def write_report(
         f"<footer>{_provenance()}</footer>",
     ]
     try:
-        atomic_write_text(folder / REPORT_FILE, _page(domains, blocks))
+        atomic_write_text(folder / REPORT_FILE, _page(domains, blocks, translates))
     except OSError as error:
         raise InputError(
             f"{folder / REPORT_FILE} cannot be written ({error.strerror}): "
@@ -105,15 +108,15 @@ def duration(seconds: float) -> str:
 
 def chart_of(term: str) -> str:
     """The chart that a loss belongs to: judges (D_Y, critic) on one, the rest on another."""
-    is_judge = term[:1].isupper() or "discriminator" in term or "critic" in term
+    is_judge = term[:1] in ("C", "D") or "discriminator" in term or "critic" in term
     return "Discriminators" if is_judge else "Generators"
 
 
-def _page(domains: Sequence[str], blocks: Sequence[str]) -> str:
+def _page(domains: Sequence[str], blocks: Sequence[str], translates: bool) -> str:
     here = resources.files("diptych.train")
     style = here.joinpath("report.css").read_text("utf-8")
     script = here.joinpath("report.js").read_text("utf-8")
-    name = escape(" ⇄ ".join(domains) if len(domains) == 2 else ", ".join(domains))
+    name = escape((" ⇄ " if len(domains) == 2 and translates else ", ").join(domains))
     # The policy is a second lock: even a mistake in escaping could not load or send anything.
     policy = (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -132,8 +135,8 @@ def _section(title: str, body: str) -> str:
     return f"<section><h2>{title}</h2>{body}</section>" if body else ""
 
 
-def _between(domains: Sequence[str]) -> str:
-    mark = " <span class='swap'>⇄</span> " if len(domains) == 2 else ", "
+def _between(domains: Sequence[str], translates: bool) -> str:
+    mark = " <span class='swap'>⇄</span> " if len(domains) == 2 and translates else ", "
     return mark.join(escape(name) for name in domains)
 
 
@@ -229,10 +232,12 @@ def _commands(commands: Mapping[str, str]) -> str:
     )
 
 
-def _default_commands(folder: Path, domains: Sequence[str]) -> dict[str, str]:
+def _default_commands(folder: Path, domains: Sequence[str], translates: bool) -> dict[str, str]:
     run, to = shlex.quote(str(folder)), shlex.quote(domains[-1])
+    use = {"Translate": f"diptych translate {run} photo.jpg --to {to} --out translated/"}
+    make = {"Make new images": f"diptych generate {run} --to {to} --out generated/"}
     return {
-        "Translate": f"diptych translate {run} photo.jpg --to {to} --out translated/",
+        **(use if translates else make),
         "Score": f"diptych evaluate {run}",
         "Go on after a stop": f"diptych train --resume {run}",
     }

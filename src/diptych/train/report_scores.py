@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 MEANINGS = {
-    "images": ("Images", "translated and scored"),
+    "images": ("Images", "translated or made, and scored"),
     "kid": ("KID", "distance between the sets' features; 0 is no difference, lower is better"),
     "kid_untranslated": ("KID of the inputs", "untranslated: what a translation has to beat"),
     "kid_of_real": ("KID of real images", "of the training set: what a perfect one would have"),

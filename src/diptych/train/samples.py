@@ -1,4 +1,4 @@
-"""The pictures of how far a run is: input, translation, reconstruction, truth."""
+"""The pictures of how far a run is: input, translation, reconstruction, truth; or new images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from torch import Tensor, nn
 from diptych.data import Data, Split, evaluation_images, evaluation_pairs
 from diptych.errors import InputError
 from diptych.train.pictures import picture_grid
-from diptych.types import Translates
+from diptych.types import Encodes, Generates, Translates
 
 ROWS = 6
 _SLOW_ROWS = 2
 """Of methods that optimise when they translate, which takes seconds an image."""
+_COLUMNS = 8
+"""Of real and new images, those of all domains together, or two a domain if they are many."""
+_SEED = 0
+"""Of the noise, which is the same in every picture."""
 
 
 class Samples:
     """The same held-out images, translated again and again as training goes on.
+
+    Of methods that do not translate, what they make of the same noise.
 
     They are of the validation split where there is one, else of the test
     split, else of the training images.
@@ -32,15 +38,17 @@ class Samples:
         self._has_truth = split.pairs is not None and len(data.domains) == 2
 
     def draw(self, method: nn.Module, device: torch.device) -> Image.Image | None:
-        """The grid of what the method makes of them; None if it does not translate."""
-        if not isinstance(method, Translates):
+        """The grid of what the method makes of them; None if it makes no images."""
+        if not isinstance(method, Translates | Generates):
             return None
         was_training = method.training
         # no_grad rather than inference_mode: some methods optimise while translating.
         forked = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=forked), torch.no_grad():
             method.eval()
-            if len(self._domains) == 2:
+            if not isinstance(method, Translates):
+                grid = self._new(method, device)
+            elif len(self._domains) == 2:
                 grid = self._both_directions(method, device)
             else:
                 grid = self._everywhere(method, device)
@@ -78,6 +86,27 @@ class Samples:
             fakes = [method.translate(image, (target,)) for target in targets]
             rows.append([picture[0].float().cpu() for picture in (image, *fakes)])
         return picture_grid(rows, ["input", *(f"→ {name}" for name in self._domains)])
+
+    def _new(self, method: Generates, device: torch.device) -> Image.Image:
+        """A group of columns a domain: real images, their reconstructions, then new ones."""
+        rows: list[list[Tensor]] = [[] for _ in range(min(map(len, self._images)))]
+        columns: list[str] = []
+        each = max(2, _COLUMNS // len(self._domains))
+        for domain, (name, images) in enumerate(zip(self._domains, self._images, strict=True)):
+            real = images[: len(rows)].to(device)
+            shown, heads = [real], [name]
+            if isinstance(method, Encodes):
+                shown.append(method.decode(method.encode(real, domain), domain))
+                heads.append(f"{name} again")
+            more = max(1, each - len(shown))
+            rng = torch.Generator().manual_seed(_SEED)
+            shown += method.generate(more * len(rows), domain, rng).chunk(more)
+            columns += [*heads, *[f"new {name}"] * more]
+            for row, pictures in zip(rows, zip(*shown, strict=True), strict=True):
+                row.extend(picture.float().cpu() for picture in pictures)
+        return picture_grid(
+            rows, columns, groups=[len(columns) // len(self._domains)] * len(self._domains)
+        )
 
 
 def _usable(data: Data, size: int, rows: int) -> tuple[Split, list[Tensor]]:

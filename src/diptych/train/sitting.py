@@ -18,7 +18,7 @@ from diptych.train.samples import Samples
 from diptych.train.settings import Plan
 from diptych.train.summary import SAMPLES_FOLDER
 from diptych.train.trainer import Trainer
-from diptych.types import Translates
+from diptych.types import Kept
 
 SNAPSHOTS_FOLDER = "snapshots"
 _CHECKPOINT_SECONDS = 120.0
@@ -57,8 +57,9 @@ class Sitting:
             self._follow()
             return
         trainer = self.trainer
-        images = 2 * self.plan.config.batch_size * self._ranks.world
-        progress = TrainingProgress(self.steps, trainer.clock.step, images_per_step=images)
+        progress = TrainingProgress(
+            self.steps, trainer.clock.step, images_per_step=trainer.step_images
+        )
         with Interrupt() as interrupt, RunLog(self.folder, resume_at) as log, progress:
             for note in self.data.notes if resume_at is None else ():
                 progress.message(note)
@@ -108,7 +109,7 @@ class Sitting:
         if step % self._sample_every == 0 or step == self.steps:
             self._draw(log)
         keep_every = self.plan.run.keep_every
-        if keep_every is not None and step % keep_every == 0 and self._translates:
+        if keep_every is not None and step % keep_every == 0 and self._is_kept:
             (self.folder / SNAPSHOTS_FOLDER).mkdir(exist_ok=True)
             self._save_translator(self.folder / SNAPSHOTS_FOLDER / f"{step:08d}.safetensors")
 
@@ -124,13 +125,13 @@ class Sitting:
 
     def _save(self) -> None:
         # The state comes last: once it says that the run is done, everything else is there.
-        if self._translates:
+        if self._is_kept:
             self._save_translator(self.folder / TRANSLATOR_FILE)
         save_state(self.folder, self.trainer.state())
 
     @property
-    def _translates(self) -> bool:
-        return isinstance(self.trainer.method, Translates)
+    def _is_kept(self) -> bool:
+        return isinstance(self.trainer.method, Kept)
 
     def _save_translator(self, path: Path) -> None:
         plan, trainer = self.plan, self.trainer

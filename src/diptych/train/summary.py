@@ -30,9 +30,10 @@ def summarise(
     scores = folder / SCORES_FILE
     data = plan.run.data or f"{plan.run.x} and {plan.run.y}"
     resolved = _given(plan.resolved)
+    method = method_class(plan.method)
     return write_report(
         folder,
-        title=f"{method_class(plan.method).__name__} on {data}",
+        title=f"{method.__name__} on {data}",
         domains=plan.resolved.domains,
         config={plan.method: _given(plan.config), "run": _given(plan.run), "resolved": resolved},
         defaults={
@@ -47,6 +48,7 @@ def summarise(
         scores=json.loads(scores.read_text("utf-8")) if scores.exists() else None,
         notes=(*notes, *starts_note(plan)),
         palettes=palettes,
+        translates=hasattr(method, "translate"),
     )
 
 

@@ -113,6 +113,11 @@ class Trainer:
         return self._stream.epoch_batches
 
     @property
+    def step_images(self) -> int:
+        """Real images in one batch of all processes, by which speeds are told."""
+        return self._stream.batch_images
+
+    @property
     def skipped(self) -> Mapping[str, str]:
         """Images that could not be used so far, and why."""
         return self._stream.skipped
@@ -199,9 +204,12 @@ class Trainer:
     def _to_device(self) -> Iterator[Any]:
         """The stream's batches, where and as the method computes."""
         for batch in self._stream:
-            yield type(batch)(
-                **{f.name: self._place_tensor(vars(batch)[f.name]) for f in fields(batch)}
-            )
+            yield type(batch)(**{f.name: self._placed(vars(batch)[f.name]) for f in fields(batch)})
+
+    def _placed(self, part: Tensor | tuple[Tensor, ...]) -> Any:
+        if isinstance(part, tuple):
+            return tuple(self._place_tensor(tensor) for tensor in part)
+        return self._place_tensor(part)
 
     def _place_tensor(self, tensor: Tensor) -> Tensor:
         if tensor.ndim == 4:

@@ -1,0 +1,173 @@
+"""GAN (Goodfellow et al. 2014, arXiv:1406.2661): the {G1, D1} of UNIT's Table 1.
+
+A generator G makes images of noise z, and a discriminator D tells them from real ones.
+Implements Algorithm 1 and the two losses of G in Sec. 3. Each domain of the data has a G
+and a D of its own that share nothing: as many GANs as there are domains, trained side by
+side. CoGAN is what ties two of them. Nothing is translated.
+
+Where the paper is silent or ambiguous:
+- Algorithm 1 has G descend log(1 - D(G(z))), and Sec. 3 recommends that it ascend
+  log D(G(z)), whose gradient is strong while D is sure. The second is the default, as in
+  the authors' code.
+- The authors' code steps both at once, by the same noise, and halves D's loss; here the
+  order is Algorithm 1's, each step with a minibatch of its own.
+
+Deviations: the paper's networks are for digits and for images of 32 pixels, fully connected
+or with few maps, maxout units and dropout, trained by momentum. Here they are those of DCGAN
+(Radford et al. 2015, arXiv:1511.06434) with its initial weights, noise, batch size and Adam.
+Of those,
+- kernels are 5x5 and the noise uniform, as in that paper's figure and its authors' code;
+- the first norm of G is a map's, where their code norms each number of the 4x4 maps;
+- their code decays weights by 1e-5, which the paper does not say and we do not;
+- sizes other than its 64 pixels have as many layers as it takes from a 4x4 map;
+- in use, batch norm takes its running averages, so that an image does not depend on the
+  others that are made with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from diptych.errors import InputError, check_bounds
+from diptych.networks import init_normal
+from diptych.objectives import log_loss, saturating
+from diptych.types import Clock, Group, PerDomain, Update
+
+_SLOPE = 0.2
+"""Of D's leaky ReLUs (DCGAN)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """GAN's options; those of the networks and of Adam default to DCGAN's."""
+
+    width: int = 128
+    """Channels of D's first layer and of G's last hidden one; 128 in DCGAN."""
+    size: int = 64
+    """Pixels a side of what is made, a power of two; 64 in DCGAN."""
+    batch_size: int = 128
+    """Images of each domain a step of D; 128 in DCGAN, 100 in the paper's code for digits."""
+    z_size: int = 100
+    """Numbers in z; 100 in DCGAN and in the paper's code."""
+    discriminator_steps: int = 1
+    """k of Algorithm 1: steps of D before one of G; 1 in the paper."""
+    gan_loss: Literal["log", "log-saturating"] = "log"
+    """Of G: non-saturating, as Sec. 3 recommends, or Algorithm 1's as written."""
+    lr: float = 2e-4
+    """Adam's learning rate; 2e-4 in DCGAN."""
+    beta1: float = 0.5
+    """Adam's momentum; 0.5 in DCGAN."""
+    decay_from: float = 1.0
+    """Share of the budget at a constant rate before its linear fall to 0; the paper has none."""
+
+    def __post_init__(self) -> None:
+        least = {"width": 1, "size": 16, "batch_size": 2, "z_size": 1, "discriminator_steps": 1}
+        check_bounds(self, least | {"lr": 0}, shares=("beta1", "decay_from"))
+        if self.size & (self.size - 1):
+            raise InputError(f"size is {self.size}: it must be a power of two, such as 64")
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of D's maps, largest map first: 128, 256, 512, 1024; G's the other way."""
+        return [self.width * 2**i for i in range(self.size.bit_length() - 3)]
+
+
+class GAN(nn.Module):
+    """G[k] and D[k] are those of domain k."""
+
+    batch_type: ClassVar[type[PerDomain]] = PerDomain
+    inference_modules: ClassVar[tuple[str, ...]] = ("G",)
+
+    def __init__(self, config: Config, domains: int = 2) -> None:
+        super().__init__()
+        self.config = config
+        self.G = nn.ModuleList(_generator(config) for _ in range(domains))
+        self.D = nn.ModuleList(_discriminator(config) for _ in range(domains))
+        init_normal(self)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.weight, 1.0, 0.02)  # DCGAN's code
+
+    def groups(self) -> dict[str, Group]:
+        c = self.config
+
+        def group(*modules: nn.Module) -> Group:
+            betas = (c.beta1, 0.999)
+            return Group(modules=modules, lr=c.lr, betas=betas, decay_from=c.decay_from)
+
+        return {"discriminators": group(*self.D), "generators": group(*self.G)}
+
+    def iteration(self, batches: Iterator[PerDomain], clock: Clock) -> Iterator[Update]:
+        fool = _as_real if self.config.gan_loss == "log" else saturating
+        terms: dict[str, Tensor] = {}
+        for _ in range(self.config.discriminator_steps):  # Algorithm 1: k steps
+            images = next(batches).images
+            terms = {}
+            for k, x in enumerate(images):
+                with torch.no_grad():
+                    fake = self.G[k](self._draw(len(x), clock.rng).to(x))
+                # Eq. (1), negated.
+                loss = log_loss(self.D[k](x), real=True) + log_loss(self.D[k](fake), real=False)
+                terms[f"D{k + 1}"] = loss
+            yield Update("discriminators", torch.stack([*terms.values()]).sum(), terms)
+
+        # Resumed here only after the trainer has stepped the discriminators.
+        terms = {}
+        for k, x in enumerate(images):
+            fake = self.G[k](self._draw(len(x), clock.rng).to(x))
+            terms[f"G{k + 1}"] = fool(self.D[k](fake))
+        yield Update("generators", torch.stack([*terms.values()]).sum(), terms)
+
+    def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
+        """(n, 3, size, size) in [-1, 1] of domain `to`; images of two domains are unrelated."""
+        z = self._draw(n, rng).to(next(self.parameters()).device)
+        return cast(Tensor, self.G[to](z))
+
+    def _draw(self, count: int, rng: torch.Generator) -> Tensor:
+        """z ~ U[-1, 1] (DCGAN), on the CPU."""
+        return torch.rand((count, self.config.z_size), generator=rng) * 2 - 1
+
+
+def _as_real(score: Tensor) -> Tensor:
+    """-E[log D]: what G minimises instead of E[log(1 - D)] (Sec. 3)."""
+    return log_loss(score, real=True)
+
+
+def _generator(config: Config) -> nn.Sequential:
+    """z to 4x4 maps, and from there to an image by transposed convolutions of stride 2."""
+    widths = config.widths[::-1]
+    layers: list[nn.Module] = [
+        nn.Linear(config.z_size, widths[0] * 16, bias=False),
+        nn.Unflatten(1, (widths[0], 4, 4)),
+        nn.BatchNorm2d(widths[0]),
+        nn.ReLU(inplace=True),
+    ]
+    for k, less in pairwise(widths):
+        layers += [_up(k, less, bias=False), nn.BatchNorm2d(less), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, _up(widths[-1], 3), nn.Tanh())
+
+
+def _up(k: int, less: int, *, bias: bool = True) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(k, less, 5, stride=2, padding=2, output_padding=1, bias=bias)
+
+
+def _discriminator(config: Config) -> nn.Sequential:
+    """Convolutions of stride 2 from an image to 4x4 maps; (B, 3, size, size) to (B, 1)."""
+    widths = config.widths
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, widths[0], 5, stride=2, padding=2),
+        nn.LeakyReLU(_SLOPE, inplace=True),
+    ]
+    for k, more in pairwise(widths):
+        layers += [
+            nn.Conv2d(k, more, 5, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(more),
+            nn.LeakyReLU(_SLOPE, inplace=True),
+        ]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * 16, 1))
