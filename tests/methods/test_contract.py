@@ -18,12 +18,22 @@ from diptych.train.loop import train_iteration
 from diptych.train.optimisers import GroupOptimiser
 from diptych.train.settings import Plan, Resolved, Settings
 from diptych.train.trainer import Trainer
-from diptych.types import Adapting, Classifies, Clock, Method, Paired, Translates, Unpaired
+from diptych.types import (
+    Adapting,
+    Classifies,
+    Clock,
+    Labelled,
+    Method,
+    Paired,
+    Translates,
+    Unpaired,
+)
 
 TINY = {"width": 4, "size": 32}
 SMALL = {
     "cogan": {"batch_size": 3, "translation_steps": 3},
     "discogan": {"batch_size": 3},
+    "stargan": {"batch_size": 4},
 }
 """Of methods whose papers take hundreds of images a step, or minutes to translate."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
@@ -66,6 +76,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"discriminator_steps": 2, "batch_size": 2, "buffer_size": 2},
         {"discriminator": "image", "buffer_size": 0},
     ],
+    "stargan": [
+        {"critic_steps": 1, "blocks": 1, "batch_size": 3},
+        {"reconstruction_weight": 0.0, "size": 48},
+    ],
     "unit": [
         {"shared_layers": 0},
         {"shared_layers": 4, "gan_loss": "lsgan", "batch_size": 2},
@@ -88,6 +102,7 @@ FALLS = {
     "feature_gan": "feature",
     "pix2pix": "l1",
     "simgan": "self_regularisation",
+    "stargan": "reconstruction",
     "unit": "reconstruction",
     "unit_adaptation": "reconstruction",
 }
@@ -129,7 +144,7 @@ def _build(name: str, options: Mapping[str, Any], seed: int = 0) -> Any:
 
 def _batch(method: Any, seed: int = 0) -> Any:
     c, rng = method.config, torch.Generator().manual_seed(seed)
-    kinds = (Unpaired, Paired, Adapting)
+    kinds = (Unpaired, Paired, Adapting, Labelled)
     assert method.batch_type in kinds, "teach this test the new method's batches"
 
     def images() -> Tensor:  # smooth, as images are
@@ -138,6 +153,8 @@ def _batch(method: Any, seed: int = 0) -> Any:
 
     if method.batch_type is Adapting:
         return Adapting(images(), torch.arange(c.batch_size) % c.classes, images())
+    if method.batch_type is Labelled:
+        return Labelled(images(), torch.eye(2)[torch.arange(c.batch_size) % 2])
     return method.batch_type(images(), images())
 
 
