@@ -108,4 +108,5 @@ def gradient_penalty(
         between.requires_grad_()
         total = critic(between).float().sum()
         (slope,) = torch.autograd.grad(total, between, create_graph=True)
-        return (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1).square().mean()
+        norm: Tensor = torch.linalg.vector_norm(slope.flatten(1), dim=1)
+        return (norm - 1).square().mean()

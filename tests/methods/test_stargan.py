@@ -78,9 +78,7 @@ def _updates(method: StarGAN, batch: Labelled) -> list[Any]:
 def test_the_objectives_have_the_values_worked_out_by_hand_and_d_comes_first():
     discriminator, generator = _updates(_by_hand(critic_steps=1), _batch())
     assert (discriminator.group, generator.group) == ("discriminator", "generator")
-    assert terms(discriminator) == approx(
-        {"D": 3 / 16, "penalty": GP, "D_classification": OF_REAL}
-    )
+    assert terms(discriminator) == approx({"D": 3 / 16, "penalty": GP, "D_classification": OF_REAL})
     assert discriminator.loss.item() == approx(3 / 16 + 10 * GP + OF_REAL)
     expected = {
         "adversarial": -9 / 16,
@@ -179,8 +177,9 @@ def test_networks_for_celeba_have_the_numbers_of_parameters_of_the_code():
 
 
 @pytest.mark.parametrize(
-    ("size", "layers", "side"), [(16, 3, 2), (32, 4, 2), (64, 5, 2), (96, 5, 3), (128, 6, 2), (256, 6, 4)]
-)  # fmt: skip
+    ("size", "layers", "side"),
+    [(16, 3, 2), (32, 4, 2), (64, 5, 2), (96, 5, 3), (128, 6, 2), (256, 6, 4)],
+)
 def test_d_scores_patches_and_one_label(size: int, layers: int, side: int):
     method = StarGAN(Config(width=1, size=size), domains=3)
     convolutions = [m for m in method.D.hidden if isinstance(m, nn.Conv2d)]
