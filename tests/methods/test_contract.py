@@ -78,7 +78,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "stargan": [
         {"critic_steps": 1, "blocks": 1, "batch_size": 3},
-        {"reconstruction_weight": 0.0, "size": 48},
+        {"reconstruction_weight": 0.0, "critic_steps": 2},
     ],
     "unit": [
         {"shared_layers": 0},
