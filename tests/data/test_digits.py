@@ -7,6 +7,7 @@ import importlib.metadata
 import io
 import subprocess
 import tarfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,7 @@ def test_training_and_test_patches_share_no_pixel_and_come_from_every_photograph
 # --- npm -------------------------------------------------------------------------
 
 
+@cache  # the time is in it
 def _archive() -> bytes:
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w:gz") as files:

@@ -138,7 +138,7 @@ def _read_set(domain: str, source: str) -> tuple[NDArray[np.uint8], tuple[str, .
 def _kept(path: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]] | None:
     """What is in the cache; None if nothing is, or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             image_uint8, names = held["image_uint8"], held["names"]
     except Exception:  # zipfile, zlib and numpy each have their own for a damaged file
         return None
