@@ -103,7 +103,7 @@ class Samples:
                 fake = method.translate(one, tuple(target))
                 pictures.append(fake[0].float().cpu())
             rows.append(pictures)
-        marks = ["→" if self._excluded[attribute].any() else "±" for attribute in shown]
+        marks = ["→" if self._excluded[attribute].any() else "+/-" for attribute in shown]
         names = [f"{mark} {name}" for mark, name in zip(marks, self._domains, strict=False)]
         return picture_grid(rows, ["input", *names])
 
