@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from diptych.objectives import l1, l2, log_loss, lsgan, saturating, wgan
+from diptych.objectives import gradient_penalty, l1, l2, log_loss, lsgan, saturating, wgan
 
 SCORES = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
 LOGITS = [-30.0, -2.0, -0.5, 0.0, 0.5, 3.0, 30.0]
@@ -120,3 +120,68 @@ def test_wgan_is_the_mean_score_with_the_sign_of_what_is_wanted():
     assert wgan(SCORES, real=False).item() == (0 + 1 + 2 - 1) / 4
     assert wgan(SCORES, real=True).item() == -(0 + 1 + 2 - 1) / 4
     assert wgan(SCORES.bfloat16(), real=True).dtype == torch.float32
+
+
+# --- gradient penalty ------------------------------------------------------------
+
+
+class _Critic(nn.Module):
+    """D(x) = w x², summed over a pixel's channels: its gradient is 2 w x."""
+
+    def __init__(self, w: float = 0.5) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(w))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.w * x.square().sum(1, keepdim=True)
+
+
+# x̂ is 1/4 of (3, 4) and 3/4 of (-1, 0): (0, 1); and all of (0, 2) in the second image.
+REAL = torch.tensor([[3.0, 4.0], [0.0, 2.0]]).reshape(2, 2, 1, 1)
+FAKE = torch.tensor([[-1.0, 0.0], [5.0, 5.0]]).reshape(2, 2, 1, 1)
+SHARE = torch.tensor([0.25, 1.0])
+
+
+def test_gradient_penalty_by_hand_and_its_gradient():
+    critic = _Critic(w=1.0)
+    loss = gradient_penalty(critic, REAL, FAKE, SHARE)
+    # Gradients 2 (0, 1) and 2 (0, 2): norms 2 and 4.
+    assert loss.item() == pytest.approx(((2 - 1) ** 2 + (4 - 1) ** 2) / 2)
+    # d/dw of the mean of (2w - 1)² and (4w - 1)²: 2 (2w - 1) and 4 (4w - 1).
+    assert _gradient(loss, critic.w) == pytest.approx([2 * 1 + 4 * 3])
+
+
+def test_gradient_penalty_of_patches_is_of_the_sum_of_their_scores():
+    image = torch.ones(1, 2, 2, 3)
+    loss = gradient_penalty(_Critic(w=0.5), image, image, torch.tensor([0.5]))
+    assert loss.item() == pytest.approx((math.sqrt(12) - 1) ** 2)
+
+
+def test_gradient_penalty_is_float32_under_autocast_and_finite_where_nothing_slopes():
+    critic = nn.Conv2d(2, 1, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = gradient_penalty(critic, REAL, FAKE, SHARE)
+    plain = gradient_penalty(critic, REAL, FAKE, SHARE)
+    assert loss.dtype == torch.float32
+    assert loss.item() == plain.item()
+    flat = _Critic(w=0.0)
+    loss = gradient_penalty(flat, REAL, FAKE, SHARE)
+    assert loss.item() == 1.0
+    assert math.isfinite(_gradient(loss, flat.w)[0])
+
+
+def test_gradient_penalty_has_its_gradient_where_the_critic_is_compiled():
+    critic = nn.Sequential(nn.Conv2d(2, 4, 1), nn.LeakyReLU(0.01), nn.Conv2d(4, 1, 1))
+    plain = gradient_penalty(critic, REAL, FAKE, SHARE)
+    expected = torch.autograd.grad(plain, critic[0].weight)[0]
+    compiled = torch.compile(critic, backend="aot_eager")
+    compiled(REAL)  # compiled before, as a step of training does it
+    loss = gradient_penalty(compiled, REAL, FAKE, SHARE)
+    torch.testing.assert_close(torch.autograd.grad(loss, critic[0].weight)[0], expected)
+
+
+def test_gradient_penalty_works_where_gradients_are_off_around_it_and_refuses_shapes():
+    with torch.no_grad():
+        assert gradient_penalty(_Critic(1.0), REAL, FAKE, SHARE).requires_grad
+    with pytest.raises(ValueError, match="two batches of one shape"):
+        gradient_penalty(_Critic(), REAL, FAKE[:1], SHARE)

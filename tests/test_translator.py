@@ -20,6 +20,8 @@ from diptych.checkpoint import TranslatorInfo, inference_weights, save_translato
 from diptych.errors import InputError
 from diptych.images import from_pil, to_image, to_tensor
 from diptych.methods.cyclegan import Config, CycleGAN
+from diptych.methods.stargan import Config as StarGANConfig
+from diptych.methods.stargan import StarGAN
 from diptych.methods.unit import UNIT
 from diptych.methods.unit import Config as UNITConfig
 from diptych.padding import reflect_to
@@ -151,6 +153,30 @@ def test_unknown_domains_are_refused_by_name(translator):
         translator(photo(8, 8), to="zebra", source="lion")
     with pytest.raises(InputError, match="both 'zebra'"):
         translator(photo(8, 8), to="zebra", source="zebra")
+
+
+def test_several_domains_at_once_only_where_they_are_attributes(translator):
+    with pytest.raises(InputError, match="one domain at a time, not to horse and zebra: name one"):
+        translator(photo(8, 8), to=["horse", "zebra"])
+    with pytest.raises(InputError, match="one domain at a time, not to none"):
+        translator(photo(8, 8), to=())
+    assert translator.targets(["zebra"]) == translator.targets("zebra") == (1,)
+    torch.manual_seed(0)
+    method = StarGAN(StarGANConfig(width=2, size=16), domains=3)
+    about = replace(info("stargan"), domains=("Blond", "Male", "Young"), has_attributes=True)
+    faces = Translator(method, about, device="cpu")
+    assert faces.targets(["Young", "Blond"]) == (0, 2)
+    assert faces.targets(()) == ()
+    image = to_tensor(photo(16, 16))[None]
+    with torch.no_grad():
+        expected = method.translate(image, (0, 2))
+    assert torch.equal(faces.translate_batch(image, ("Young", "Blond")), expected)
+    with pytest.raises(InputError, match="no domain 'Old'"):
+        faces.targets(["Young", "Old"])
+    # Trained on folders, the same method knows of no image in two domains.
+    folders = Translator(method, replace(about, has_attributes=False), device="cpu")
+    with pytest.raises(InputError, match="one domain at a time"):
+        folders.targets(["Young", "Blond"])
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,14 @@ def evaluate(
     plan = read_plan(folder)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
     size = plan.config.size
-    opened = open_data(settings.data, x=settings.x, y=settings.y, names=settings.names, size=size)
+    opened = open_data(
+        settings.data,
+        x=settings.x,
+        y=settings.y,
+        names=settings.names,
+        attributes=settings.attributes,
+        size=size,
+    )
     method, info = load_translator(folder)
     translator = Translator(method, info, device=device)
     classifies = isinstance(method, Classifies) and bool(opened.classes)

@@ -152,6 +152,8 @@ class TranslatorInfo:
     preprocessing: str = "RGB in [-1, 1], any size"
     classes: tuple[str, ...] = ()
     """Of the data, in the order of a classifier's scores."""
+    has_attributes: bool = False
+    """An image may be of several domains at once."""
 
 
 def save_translator(path: Path, weights: Mapping[str, Tensor], info: TranslatorInfo) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import logging
 import os
 import sys
@@ -83,8 +84,8 @@ class Translate:
     """A run's folder or a translator's .safetensors file."""
     inputs: tyro.conf.Positional[tuple[str, ...]]
     """Images, folders of images, or patterns such as "album/**/*.jpg"."""
-    to: str | None = None
-    """The domain to translate to; may be left out where there is one choice."""
+    to: tuple[str, ...] | None = None
+    """The domain to translate to; of attributes, all that the results are to have."""
     out: Path = Path("translated")
     """Folder for the results; subfolders are kept."""
     format: Literal["png", "jpg", "webp", "tiff"] = "png"
@@ -105,7 +106,7 @@ class Translate:
 
 def _translate(arguments: list[str]) -> int:
     options = parse(Translate, arguments, "diptych translate", "")
-    if not options.inputs:
+    if not options.inputs and len(options.to or ()) < 2:
         raise InputError("nothing to translate: name images or folders after the run")
     from diptych.api import load
     from diptych.translate_files import translate_files
@@ -122,11 +123,12 @@ def _translate(arguments: list[str]) -> int:
         raise InputError(
             f"--to which domain? {options.run} knows {' and '.join(translator.domains)}"
         )
+    to, more = _apart(options.to, translator.domains)
     result = translate_files(
         translator,
-        options.inputs,
+        (*options.inputs, *more),
         options.out,
-        to=options.to,
+        to=to,
         overwrite=options.overwrite,
         format=options.format,
         seed=options.seed,
@@ -134,6 +136,19 @@ def _translate(arguments: list[str]) -> int:
     )
     print(f"{result}\nsee {options.out}")
     return 0
+
+
+def _apart(
+    to: tuple[str, ...], domains: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of domains, and the files after them that belong to no option: --to zebra 1.jpg."""
+    files = (
+        i
+        for i, name in enumerate(to)
+        if i and name not in domains and (Path(name).exists() or glob.has_magic(name))
+    )
+    cut = next(files, len(to))
+    return to[:cut], to[cut:]
 
 
 # --- the latent space ---------------------------------------------------------

@@ -145,7 +145,7 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
         for name in ("steps", "epochs", "minutes"):
             run.pop(name, None)  # a budget that is asked for replaces a recipe's
     if any(_value_of(name, arguments) for name in ("data", "x", "y")):
-        for name in ("data", "x", "y", "names"):
+        for name in ("data", "x", "y", "names", "attributes"):
             run.pop(name, None)
     assert "config" not in SETTING_NAMES
     dataclass_from(Settings, run, owner=file or "the recipe")  # names what is unknown

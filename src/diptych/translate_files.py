@@ -59,7 +59,7 @@ def translate_files(
     inputs: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
-    to: str,
+    to: str | Sequence[str],
     source: str | None = None,
     overwrite: bool = False,
     format: str = "png",
@@ -86,7 +86,7 @@ def translate_files(
     if suffix is None:
         raise InputError(f"no format {format!r}: expected png, jpg, webp or tiff")
     translator.require_translation()
-    translator.domain_index(to, source=source)
+    translator.targets(to, source=source)
     if samples is not None and samples < 1:
         raise InputError(f"--samples is {samples}: it must be at least 1")
     ends = [suffix] if samples is None else [f"-{i + 1}{suffix}" for i in range(samples)]
@@ -193,7 +193,7 @@ class _Run:
     """One call of `translate_files` after the checks: decode, translate and encode overlap."""
 
     translator: Translator
-    to: str
+    to: str | Sequence[str]
     source: str | None
     seed: int
     bars: Progress
@@ -201,7 +201,8 @@ class _Run:
     writing: deque[tuple[Path, Future[None]]] = field(default_factory=deque)
 
     def all(self, jobs: Sequence[tuple[Path, Path]]) -> None:
-        total = self.bars.add_task(f"to {self.to}", total=len(jobs))
+        to = self.to if isinstance(self.to, str) else ", ".join(self.to)
+        total = self.bars.add_task(f"to {to}", total=len(jobs))
         with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(2) as writers:
             batch: list[tuple[Decoded, Path]] = []
             for file, result, future in _ahead(readers, jobs):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from diptych.images import Decoded, from_pil, to_image, to_tensor
 from diptych.padding import reflect_to, resize
 from diptych.tiling import MIN_MARGIN, Progress, find_statistics, plan_grid, translate_tiles
 from diptych.trained import Trained
-from diptych.types import Samples, Translates
+from diptych.types import Labelled, Samples, Translates
 
 Precision = Literal["fp32", "bf16"]
 
@@ -131,10 +132,16 @@ class Translator(Trained):
         return self._translates
 
     def __call__(
-        self, image: Image.Image, *, to: str, source: str | None = None, seed: int = 0
+        self,
+        image: Image.Image,
+        *,
+        to: str | Sequence[str],
+        source: str | None = None,
+        seed: int = 0,
     ) -> Image.Image:
         """`image` in the domain `to`: upright, of the same size, RGB, or RGBA if it has alpha.
 
+        Where domains are attributes, `to` is one or a list of all that the result has.
         `seed` matters to methods that draw; the same seed gives the same image.
 
         Raises:
@@ -151,7 +158,7 @@ class Translator(Trained):
         self,
         decoded: Decoded,
         *,
-        to: str,
+        to: str | Sequence[str],
         source: str | None = None,
         seed: int = 0,
         progress: Progress | None = None,
@@ -161,7 +168,7 @@ class Translator(Trained):
         Raises:
             InputError: as calling, or not even a tile fits in the memory.
         """
-        target = self.domain_index(to, source=source)
+        target = self.targets(to, source=source)
         width, height = decoded.image.size
         with self._lock, torch.no_grad():
             if self.fits(height, width):
@@ -170,7 +177,7 @@ class Translator(Trained):
                 return Translation(to_image(output), whole_gib=self.gib_for(height, width))
             return self._translate_tiled(decoded.image, target, seed, progress)
 
-    def translate_batch(self, images: Tensor, to: str, seed: int = 0) -> Tensor:
+    def translate_batch(self, images: Tensor, to: str | Sequence[str], seed: int = 0) -> Tensor:
         """(B, 3, H, W) in [-1, 1], B at least 1, to the same, on `images`' device.
 
         Each result is that of its image alone (to rounding, which kernels may
@@ -181,7 +188,7 @@ class Translator(Trained):
             InputError: an unknown domain.
             ValueError: another shape.
         """
-        target = self.domain_index(to)
+        target = self.targets(to)
         if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
             raise ValueError(f"expected (B, 3, H, W) images, got {tuple(images.shape)}")
         height, width = images.shape[2:]
@@ -195,6 +202,25 @@ class Translator(Trained):
                 chunks = torch.split(images, self.batch_size(height, width))
                 results = [o for c in chunks for o in self._translate_whole(c, target, seed)]
         return torch.stack(results).to(images.device)
+
+    def targets(self, to: str | Sequence[str], *, source: str | None = None) -> tuple[int, ...]:
+        """The places of `to`, a domain or several attributes, among the domains.
+
+        Raises:
+            InputError: one is no domain or `source`, or there is not one of them where
+                the method translates to one domain at a time.
+        """
+        names = (to,) if isinstance(to, str) else tuple(to)
+        places = tuple(sorted({self.domain_index(name, source=source) for name in names}))
+        takes_any = self.info.has_attributes and issubclass(
+            cast(type[object], getattr(self._method, "batch_type", object)), Labelled
+        )
+        if len(names) != 1 and not takes_any:
+            raise InputError(
+                f"{self.info.method} was trained to translate to one domain at a time, not to"
+                f" {' and '.join(names) or 'none'}: name one of {', '.join(self.domains)}"
+            )
+        return places
 
     def fits(self, height: int, width: int) -> bool:
         """Whether an image of this size is translated whole."""
@@ -225,10 +251,10 @@ class Translator(Trained):
             fixed, multiple = self._method.fixed_size, self._method.size_multiple
             size = fixed if fixed is not None else -(-_PROBE_SIZE // multiple) * multiple
             self._bytes_per_pixel = bytes_per_pixel(
-                self._network, self._forward(0, 0), size=size, device=self.device
+                self._network, self._forward((0,), 0), size=size, device=self.device
             )
 
-    def _forward(self, target: int, seed: int) -> Forward:
+    def _forward(self, target: tuple[int, ...], seed: int) -> Forward:
         """The method on one image, which sees the same draws each time."""
 
         def forward(images: Tensor) -> Tensor:
@@ -238,15 +264,15 @@ class Translator(Trained):
                 self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
             ):
                 if self._samples and isinstance(self._method, Samples):
-                    output = self._method.sample(images, (target,), rng)
+                    output = self._method.sample(images, target, rng)
                 else:
-                    output = self._method.translate(images, (target,), rng)
+                    output = self._method.translate(images, target, rng)
             self._is_random |= not torch.equal(before, rng.get_state())
             return output.float()
 
         return forward
 
-    def _translate_whole(self, images: Tensor, target: int, seed: int) -> Tensor:
+    def _translate_whole(self, images: Tensor, target: tuple[int, ...], seed: int) -> Tensor:
         """(B, 3, H, W) to the same on the CPU or the device, at once."""
         height, width = images.shape[2:]
         images = images.to(self.device, torch.float32)
@@ -264,7 +290,7 @@ class Translator(Trained):
         return output[..., :height, :width]
 
     def _translate_tiled(
-        self, image: Image.Image, target: int, seed: int, progress: Progress | None
+        self, image: Image.Image, target: tuple[int, ...], seed: int, progress: Progress | None
     ) -> Translation:
         width, height = image.size
         if self._samples:

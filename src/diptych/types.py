@@ -57,6 +57,11 @@ class PerDomain:
 
 
 @dataclass(frozen=True)
+class Attributed(Labelled):
+    """Labelled by a table of attributes: an image may have several of them, or none."""
+
+
+@dataclass(frozen=True)
 class Adapting:
     """A labelled source and an unlabelled target."""
 

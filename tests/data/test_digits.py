@@ -7,6 +7,7 @@ import importlib.metadata
 import io
 import subprocess
 import tarfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_pair_is_listed_and_goes_both_ways():
-    assert set(DOMAINS) == {name for name in SAMPLES if not name.startswith("earth-")}
+    assert set(DOMAINS) == {name for name in SAMPLES if "digits" in name}
     assert all(pair[::-1] in DOMAINS.values() for pair in DOMAINS.values())
 
 
@@ -118,6 +119,7 @@ def test_training_and_test_patches_share_no_pixel_and_come_from_every_photograph
 # --- npm -------------------------------------------------------------------------
 
 
+@cache  # the time is in it
 def _archive() -> bytes:
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w:gz") as files:

@@ -38,6 +38,7 @@ SMALL = {
     "acgan": {"batch_size": 4},
     "cogan": {"batch_size": 3, "translation_steps": 3},
     "discogan": {"batch_size": 3},
+    "stargan": {"batch_size": 4},
     "gan": {"batch_size": 3},
     "vaegan": {"batch_size": 3},
 }
@@ -84,6 +85,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"discriminator_steps": 2, "batch_size": 2, "buffer_size": 2},
         {"discriminator": "image", "buffer_size": 0},
     ],
+    "stargan": [
+        {"critic_steps": 1, "blocks": 1, "batch_size": 3},
+        {"reconstruction_weight": 0.0, "critic_steps": 2},
+    ],
     "unit": [
         {"shared_layers": 0},
         {"shared_layers": 4, "gan_loss": "lsgan", "batch_size": 2},
@@ -109,6 +114,7 @@ FALLS = {
     "gan": "D1",
     "pix2pix": "l1",
     "simgan": "self_regularisation",
+    "stargan": "reconstruction",
     "unit": "reconstruction",
     "unit_adaptation": "reconstruction",
     "vaegan": "D1",

@@ -54,3 +54,25 @@ def test_the_layout_is_kept(count):
     image = torch.rand(count, 4, 6, 5).contiguous(memory_format=torch.channels_last)
     assert instance_norm(image).is_contiguous(memory_format=torch.channels_last)
     assert instance_norm(image.contiguous()).is_contiguous()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("count", [1, 2])
+def test_affine_norms_have_a_factor_and_a_shift_a_channel(count, layout):
+    norm = InstanceNorm2d(2, affine=True)
+    assert [p.shape for p in norm.parameters()] == [(2,), (2,)]
+    x = torch.randn(count, 2, 5, 4, generator=torch.Generator().manual_seed(0))
+    x = x.contiguous(memory_format=layout)
+    torch.testing.assert_close(norm(x), instance_norm(x))
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([2.0, -1.0]))
+        norm.bias.copy_(torch.tensor([0.5, 3.0]))
+    expected = instance_norm(x) * torch.tensor([2.0, -1.0]).reshape(2, 1, 1)
+    torch.testing.assert_close(norm(x), expected + torch.tensor([0.5, 3.0]).reshape(2, 1, 1))
+    above = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    norm(x).backward(above.contiguous(memory_format=layout))
+    torch.testing.assert_close(norm.weight.grad, (above * instance_norm(x)).sum((0, 2, 3)))
+    torch.testing.assert_close(norm.bias.grad, above.sum((0, 2, 3)))
+    half = norm(x.to(torch.bfloat16))
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), norm(x), rtol=2e-2, atol=2e-2)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.data import Data, Split, open_data
-from diptych.data.collections import ArrayImages
+from diptych.data.collections import ArrayImages, Attributes
 from diptych.train.pictures import GridLayout
 from diptych.train.samples import Samples
 
@@ -133,3 +133,52 @@ def test_of_methods_that_encode_reconstructions_are_shown_too():
             for place in (column, column + 1):
                 shown = grid.crop(layout.box(row, place))
                 assert np.array_equal(np.asarray(shown), np.asarray(real))
+
+
+class Listed(Negative):
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(exportable=True)
+        self.asked: list[tuple[int, ...]] = []
+
+    def translate(
+        self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
+    ) -> Tensor:
+        self.asked.append(to)
+        return image
+
+
+def _faces() -> Data:
+    """Attributes 0 and 1 exclude each other, 2 goes with both."""
+    values = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 0, 1]] * 10, np.uint8)
+    images = ArrayImages(np.zeros((40, 16, 16, 3), np.uint8))
+    split = Split((images,) * 3, attributes=Attributes(images, values))
+    return Data("faces", ("Black", "Blond", "Male"), split)
+
+
+def test_of_attributes_a_column_changes_one_and_keeps_the_others():
+    method = Listed()
+    grid = Samples(_faces(), 16, rows=2).draw(method, torch.device("cpu"))
+    # The middles of two halves: images 10, [0, 0, 0], and 30, the same.
+    assert method.asked == [(0,), (1,), (2,)] * 2
+    assert grid is not None
+    assert grid.size == GridLayout(columns=("",) * 4, groups=(4,), rows=2, tile=(128, 128)).size
+    method = Listed()
+    Samples(_faces(), 16, rows=5).draw(method, torch.device("cpu"))
+    # Images 4, 12, 20, 28, 36 are all [1, 0, 0]: Black stays, Blond takes its place.
+    assert method.asked == [(0,), (1,), (0, 2)] * 5
+
+
+def test_of_folders_a_row_is_an_input_and_a_column_a_domain(tmp_path):
+    from PIL import Image
+
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            Image.new("RGB", (32, 32)).save(tmp_path / name / f"{name}{i}.png")
+    method = Listed()
+    grid = Samples(open_data(tmp_path, size=32), 32).draw(method, torch.device("cpu"))
+    assert method.asked == [(0,), (1,), (2,)] * 3
+    assert grid is not None
+    assert grid.size == GridLayout(columns=("",) * 4, groups=(4,), rows=3, tile=(128, 128)).size

@@ -56,6 +56,15 @@ Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Attributes:
+    """Images of which each belongs to several domains, or to none."""
+
+    images: Images
+    values: NDArray[np.uint8]
+    """(N, K) in {0, 1}: whether image i has attribute k, which is domain k."""
+
+
+@dataclass(frozen=True)
 class Split:
     """The part of the data for one purpose."""
 
@@ -65,6 +74,8 @@ class Split:
     """Equally long collections, one a domain; item i of each shows the same scene."""
     labels: tuple[Labels | None, ...] = ()
     """One a domain, the class of each of its images; None where they are not known."""
+    attributes: Attributes | None = None
+    """Where a table says what images have: all of them. A domain has those with its attribute."""
 
 
 @dataclass(frozen=True)

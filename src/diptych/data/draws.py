@@ -62,8 +62,8 @@ class Column:
     names: tuple[str, ...]
     """The members' domains; "" where the image's name says it already."""
     recipe: Recipe
-    labels: Labels | None = None
-    """Of the first member's images, where a batch may tell them."""
+    labels: Labels | NDArray[np.uint8] | None = None
+    """Of the first member's images, where a batch may tell them: classes, or (N, K) attributes."""
     unusable: dict[int, str] = field(default_factory=dict)
     """Reasons by index, as far as met."""
     _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict)
@@ -214,7 +214,8 @@ class BatchMaker(Dataset[Made]):
     def _label(self, indices: list[int]) -> Tensor | None:
         joined, labels = self.columns[0].members[0], self.columns[0].labels
         if labels is not None:
-            return torch.from_numpy(labels[indices])
+            label = torch.from_numpy(labels[indices])
+            return label.float() if label.ndim == 2 else label
         if not isinstance(joined, Joined):
             return None
         domains = torch.tensor([joined.domain(index) for index in indices])

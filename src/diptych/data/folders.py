@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from diptych.data.attributes import attribute_data, find_table
 from diptych.data.collections import Data
 from diptych.data.packed import packed_domain
 from diptych.data.splits import Found, Listing, join, make_data, spread
@@ -38,22 +39,28 @@ def open_data(
     x: str | os.PathLike[str] | None = None,
     y: str | os.PathLike[str] | None = None,
     names: Sequence[str] | None = None,
+    attributes: str | os.PathLike[str] | None = None,
     size: int,
 ) -> Data:
     """The data set in a folder, in two folders `x` and `y`, or of a sample (`sample:NAME`).
 
-    `names` are the domains' names, instead of those that the folders suggest.
+    `names` are the domains' names, instead of those that the folders suggest. With
+    `attributes`, a table of what each image of the folder has, they are the table's
+    columns to take, all by default.
     `size` is the side of the square images to train on, in pixels; samples and
     files of many images are made for it, folders do not depend on it.
 
     Raises:
         InputError: the folders are not there, hold no images or too few, or
-            are laid out in no known way; `names` do not fit.
+            are laid out in no known way; `names` do not fit; the table is damaged,
+            or says nothing of an image.
     """
     if size < 1:
         raise InputError(f"size is {size}: expected at least 1 pixel")
     if data is not None and (x is not None or y is not None):
         raise InputError("give the data as one folder or as --x and --y, not both")
+    if attributes is not None:
+        return _open_attributes(data, os.fspath(attributes), names)
     if data is not None:
         source = os.fspath(data)
         if source.startswith("sample:"):
@@ -312,6 +319,19 @@ def _checked_names(names: Sequence[str], instead_of: tuple[str, ...]) -> tuple[s
                 f"cannot call a domain {name!r}: names must differ, and hold something but slashes"
             )
     return tuple(names)
+
+
+def _open_attributes(
+    data: str | os.PathLike[str] | None, table: str, names: Sequence[str] | None
+) -> Data:
+    source = "" if data is None else os.fspath(data)
+    if not source or source.startswith("sample:"):
+        raise InputError(f"--attributes {table} is about the images of a folder: give it as --data")
+    folder = _folder(source)
+    parts = {part: own for part, own in _parts_of_domain(folder).items() if own.names}
+    if "train" not in parts:
+        raise InputError(f"no images in {folder}: expected some, or train/ with some")
+    return attribute_data(parts, find_table(table, folder), names, source)
 
 
 def _open_sample(source: str, names: Sequence[str] | None, size: int) -> Data:

@@ -63,7 +63,7 @@ def make_data(found: Found, source: str) -> Data:
         parts["test"] = parts.pop("validation")
         notes.append("no test images: those for validation serve as such")
     elif "test" not in parts:
-        parts["train"], parts["test"] = _held_out(parts["train"])
+        parts["train"], parts["test"] = held_out(parts["train"])
         counts = ", ".join(str(len(listing.names)) for listing in parts["test"])
         notes.append(f"no test images: {counts} of the training images are held out as such")
     classes, labels = _labels(parts, notes, found)
@@ -81,7 +81,7 @@ def make_data(found: Found, source: str) -> Data:
         validation=splits.get("validation"),
         test=splits["test"],
         classes=classes,
-        fingerprint=_fingerprint(found),
+        fingerprint=fingerprint_of(found),
         notes=tuple(notes),
     )
 
@@ -194,13 +194,15 @@ def _pair_keys(listings: list[Listing]) -> list[list[str]]:
     return stems
 
 
-def _held_out(listings: list[Listing]) -> tuple[list[Listing], list[Listing]]:
+def held_out(
+    listings: list[Listing], most: int = HELD_OUT_MOST
+) -> tuple[list[Listing], list[Listing]]:
     """(training, test): by a hash of the name, so that pairs stay together, and so that
-    files added later move few others."""
+    files added later move few others. At most `most` of each listing are test images."""
     kept: list[Listing] = []
     held: list[Listing] = []
     for listing, keys in zip(listings, _pair_keys(listings), strict=True):
-        count = min(max(round(len(keys) * HELD_OUT_SHARE), 1), HELD_OUT_MOST)
+        count = min(max(round(len(keys) * HELD_OUT_SHARE), 1), most)
         names = (key.encode("utf-8", "surrogatepass") for key in keys)
         digests = [blake2b(name, digest_size=8).digest() for name in names]
         chosen = {index for _, index in heapq.nsmallest(count, zip(digests, itertools.count()))}
@@ -210,7 +212,7 @@ def _held_out(listings: list[Listing]) -> tuple[list[Listing], list[Listing]]:
     return kept, held
 
 
-def _fingerprint(found: Found) -> str:
+def fingerprint_of(found: Found) -> str:
     """Over all names and the sizes of up to 256 files a folder.
 
     Asking for every size would take minutes for a million files on a network

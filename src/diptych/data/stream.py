@@ -23,7 +23,7 @@ from diptych.data.draws import BatchMaker, Column, Joined, Made, Recipe
 from diptych.data.transforms import default_load_size
 from diptych.errors import InputError
 from diptych.images import from_uint8
-from diptych.types import Adapting, Batch, Labelled, Paired, PerDomain, Unpaired
+from diptych.types import Adapting, Attributed, Batch, Labelled, Paired, PerDomain, Unpaired
 
 _PREFETCHED = 4  # batches a worker
 
@@ -125,7 +125,8 @@ def stream(
     for column in columns:
         column.probe()
         column.unusable.clear()  # so that whoever draws an unusable image names it
-    build = _Build(batch_type)
+    has_attributes = batch_type is Labelled and data.train.attributes is not None
+    build = _Build(Attributed if has_attributes else batch_type)
     return Stream(
         BatchMaker(columns, recipe), build, start=start, workers=workers, method=start_method
     )
@@ -162,6 +163,9 @@ def _check_numbers(
 
 def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column, ...]:
     domains, names = data.train.domains or data.train.pairs or (), data.domains
+    attributes = data.train.attributes
+    if batch_type is Labelled and attributes is not None:
+        return (Column(0, (attributes.images,), ("",), recipe, attributes.values),)
     if batch_type is Labelled:
         return (Column(0, (Joined(domains, names),), ("",), recipe),)
     if batch_type is PerDomain:
@@ -213,12 +217,12 @@ def _source_labels(data: Data) -> Labels:
 
 
 @dataclass(frozen=True)
-class _Build(Generic[B]):
+class _Build:
     """From what a worker sends to a batch."""
 
-    batch_type: type[B]
+    batch_type: type[Any]
 
-    def __call__(self, made: Made) -> B:
+    def __call__(self, made: Made) -> Any:
         images: list[Any] = [from_uint8(column) for column in made.columns]
         if self.batch_type is PerDomain:
             images = [tuple(images)]

@@ -15,12 +15,14 @@ from diptych.data import Data, Images, Palette, Split, evaluation_pairs
 from diptych.errors import InputError
 from diptych.evaluate import paired
 from diptych.evaluate.adaptation import Classify, accuracies
+from diptych.evaluate.attributes import attribute_scores
 from diptych.evaluate.distances import fid, kid
 from diptych.evaluate.labels import Confusion, nearest_class
 from diptych.networks.features import FeatureNetwork, load_features
 
-Translate = Callable[[Tensor, str], Tensor]
-"""(B, 3, H, W) images in [-1, 1] and a domain's name to images of that domain."""
+Translate = Callable[[Tensor, Any], Tensor]
+"""(B, 3, H, W) images in [-1, 1] and a domain's name to images of that domain; where domains
+are attributes, a tuple of the names of all that the result has."""
 
 _BATCH = 16
 _PAIRED = {
@@ -70,7 +72,8 @@ def evaluate(
     EfficientNet-Lite0 where it is installed): KID, and FID where there are
     images enough. Where true pairs exist: L1, PSNR, SSIM and the
     share of pixels within 16; where they are of label colours, also per-pixel
-    and per-class accuracy and mean class IoU. With `classify`: its accuracy in each
+    and per-class accuracy and mean class IoU. Where domains are attributes, a direction
+    is the change of one of them: see `attribute_scores`. With `classify`: its accuracy in each
     domain whose images are labelled. `most` limits how many images of a direction are
     translated, evenly spread; `seed` draws KID's subsets.
 
@@ -80,6 +83,16 @@ def evaluate(
     network = installed() if features == "auto" else features
     chosen = choose_split(data, split)
     images = chosen.pairs if chosen.pairs is not None else chosen.domains
+    console = console or Console(stderr=True)
+    if chosen.attributes is not None:
+        return Scores(
+            split=split,
+            features=None if network is None else network.name,
+            directions=attribute_scores(
+                translate, data, chosen, network, size=size, most=most, seed=seed, console=console
+            ),
+            notes=_notes(chosen, network, most),
+        )
     real = RealFeatures(data, images, network, size)
     directions = [
         (source, target)
@@ -87,7 +100,6 @@ def evaluate(
         for target in range(len(data.domains))
         if source != target
     ]
-    console = console or Console(stderr=True)
     results = {}
     bars = Progress(console=console, transient=True, disable=not console.is_terminal)
     with bars, torch.no_grad():
@@ -254,6 +266,12 @@ def _notes(chosen: Split, features: FeatureNetwork | None, most: int | None) -> 
     notes = ["the weights of the last step were scored: no checkpoint was chosen"]
     if most is not None:
         notes.append(f"at most {most} images of a direction were translated, evenly spread")
+    if chosen.attributes is not None:
+        notes.append(
+            "of each attribute: held-out images without it were given it and compared with those"
+            " that have it, and the other way round; the other attributes stay, but those that"
+            " exclude it"
+        )
     notes += features_notes(features)
     if features is not None and chosen.pairs is not None:
         notes.append(

@@ -8,17 +8,20 @@ from torch import Tensor, nn
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """PyTorch's, without weights or running statistics; the name and the place are the same."""
+    """PyTorch's without running statistics; the name and the place are the same."""
 
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
-        super().__init__(channels, eps=eps)
+    def __init__(self, channels: int, eps: float = 1e-5, affine: bool = False) -> None:
+        """`affine` gives each channel a factor and a shift that are learnt."""
+        super().__init__(channels, eps=eps, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same, each channel of each image with mean 0 and variance 1."""
-        return instance_norm(x, self.eps)
+        return instance_norm(x, self.eps, self.weight, self.bias)
 
 
-def instance_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
+def instance_norm(
+    x: Tensor, eps: float = 1e-5, weight: Tensor | None = None, bias: Tensor | None = None
+) -> Tensor:
     """`F.instance_norm` of (B, C, H, W), with its gradient right and its layout kept.
 
     For a single image, PyTorch's own (2.13, CPU) has a wrong gradient wherever
@@ -27,8 +30,10 @@ def instance_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
     one image is the same function and does neither.
     """
     if len(x) == 1:
-        return F.batch_norm(x, None, None, training=True, eps=eps)
+        return F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
     if x.is_contiguous() or x.device.type != "cpu":
-        return F.instance_norm(x, eps=eps)
+        return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
     images = torch.split(x, 1)
-    return torch.cat([F.batch_norm(one, None, None, training=True, eps=eps) for one in images])
+    return torch.cat(
+        [F.batch_norm(one, None, None, weight, bias, training=True, eps=eps) for one in images]
+    )

@@ -271,7 +271,8 @@ def _seconds_per_step(trainer: Trainer, budget: float, ranks: Ranks) -> float:
 
 
 def _open(settings: Settings, size: int) -> Data:
-    return open_data(settings.data, x=settings.x, y=settings.y, names=settings.names, size=size)
+    s = settings
+    return open_data(s.data, x=s.x, y=s.y, names=s.names, attributes=s.attributes, size=size)
 
 
 def _notes(data: Data, trainer: Trainer) -> tuple[str, ...]:

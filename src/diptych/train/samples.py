@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from diptych.data import Data, Split, evaluation_images, evaluation_pairs
+from diptych.data.attributes import Values, changed, exclusions
 from diptych.errors import InputError
 from diptych.train.pictures import picture_grid
 from diptych.types import Encodes, Generates, Translates
@@ -20,6 +21,8 @@ _COLUMNS = 8
 """Of real and new images, those of all domains together, or two a domain if they are many."""
 _SEED = 0
 """Of the noise, which is the same in every picture."""
+_MOST_ATTRIBUTES = 10
+"""So many columns can be told apart on a screen."""
 
 
 class Samples:
@@ -33,6 +36,12 @@ class Samples:
 
     def __init__(self, data: Data, size: int, rows: int = ROWS) -> None:
         self._domains = data.domains
+        self._labels: list[Values] | None = None
+        """Where domains are attributes, those of each image."""
+        if data.train.attributes is not None:
+            self._excluded = exclusions(data.train.attributes.values)
+            self._images, self._labels = _with_attributes(data, size, rows)
+            return
         split, self._images = _usable(data, size, rows)
         # With two domains, the pair's other half is the true translation.
         self._has_truth = split.pairs is not None and len(data.domains) == 2
@@ -48,6 +57,8 @@ class Samples:
             method.eval()
             if not isinstance(method, Translates):
                 grid = self._new(method, device)
+            elif self._labels is not None:
+                grid = self._by_attribute(method, device, self._labels)
             elif len(self._domains) == 2:
                 grid = self._both_directions(method, device)
             else:
@@ -108,6 +119,23 @@ class Samples:
             rows, columns, groups=[len(columns) // len(self._domains)] * len(self._domains)
         )
 
+    def _by_attribute(
+        self, method: Translates, device: torch.device, labels: list[Values]
+    ) -> Image.Image:
+        """A row an input, a column an attribute that is changed in it, all others as they are."""
+        shown = range(min(len(self._domains), _MOST_ATTRIBUTES))
+        rows = []
+        for image, label in zip(self._images, labels, strict=True):
+            one, pictures = image.to(device), [image[0]]
+            for attribute in shown:
+                target = changed(label, attribute, self._excluded).nonzero()[0].tolist()
+                fake = method.translate(one, tuple(target))
+                pictures.append(fake[0].float().cpu())
+            rows.append(pictures)
+        marks = ["→" if self._excluded[attribute].any() else "+/-" for attribute in shown]
+        names = [f"{mark} {name}" for mark, name in zip(marks, self._domains, strict=False)]
+        return picture_grid(rows, ["input", *names])
+
 
 def _usable(data: Data, size: int, rows: int) -> tuple[Split, list[Tensor]]:
     """The first split that has images to show: of a few held out, all may be broken."""
@@ -127,6 +155,21 @@ def _images(split: Split, size: int, rows: int, is_tiled: bool) -> list[Tensor]:
         evaluation_images(images, _spread(len(images), rows), size=size, is_tiled=is_tiled)
         for images in split.domains
     ]
+
+
+def _with_attributes(data: Data, size: int, rows: int) -> tuple[list[Tensor], list[Values]]:
+    """(1, 3, size, size) images, held-out ones if any can be used, and what each has."""
+    for split in (data.validation, data.test, data.train):
+        if split is None or split.attributes is None:
+            continue
+        known, images, labels = split.attributes, [], []
+        for index in _spread(len(known.images), rows):
+            with suppress(InputError):
+                images.append(evaluation_images(known.images, [index], size=size, is_tiled=False))
+                labels.append(known.values[index])
+        if images:
+            return images, labels
+    raise InputError(f"none of the images tried in {data.source} can be used")
 
 
 def _spread(length: int, rows: int) -> list[int]:

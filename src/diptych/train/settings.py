@@ -31,7 +31,9 @@ class Settings:
     y: str | None = None
     """Folder of domain Y."""
     names: tuple[str, ...] | None = None
-    """Names of the domains; by default taken from the folders."""
+    """Names of the domains, by default taken from the folders; with --attributes, the columns."""
+    attributes: str | None = None
+    """Table of what each image of --data has (CSV, or CelebA's list): a domain each."""
     out: str | None = None
     """The run's folder; runs/METHOD-DATA by default."""
     steps: int | None = None
@@ -194,6 +196,10 @@ def _settings(kind: type[T], values: dict[str, Any], owner: str) -> T:
 def _check_data(settings: Settings) -> None:
     if settings.data is not None and (settings.x or settings.y):
         raise InputError("give --data, or --x and --y, not both")
+    if settings.attributes is not None and settings.data is None:
+        raise InputError(
+            f"--attributes {settings.attributes} is about the images of a folder: give it as --data"
+        )
 
 
 def _flag(name: str) -> str:

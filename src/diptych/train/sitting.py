@@ -145,6 +145,7 @@ class Sitting:
             source=self.data.source,
             version=plan.resolved.version,
             classes=self.data.classes,
+            has_attributes=self.data.train.attributes is not None,
         )
         save_translator(path, trainer.inference_weights(), info)
 

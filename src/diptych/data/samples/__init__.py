@@ -26,6 +26,7 @@ SAMPLES: Mapping[str, str] = MappingProxyType(
         "digits-color": "MNIST, labelled, <-> MNIST-M, on patches of photographs; color-digits the"
         " other way",
         "color-digits": "MNIST-M, labelled, <-> MNIST",
+        "emoji": "Google's Noto emoji <-> Twitter's Twemoji, the same pictures; pairs score",
     }
 )
 """What `open_sample` knows, by name, with one line on each."""
@@ -34,7 +35,7 @@ SAMPLES: Mapping[str, str] = MappingProxyType(
 def open_sample(name: str, size: int) -> Data:
     """The sample `name` in images of `size` x `size` pixels, with its fixed splits.
 
-    The first use builds rasters, or keeps MNIST, in the user's cache folder
+    The first use builds rasters, or keeps MNIST or emoji, in the user's cache folder
     (DIPTYCH_CACHE overrides it), which takes seconds; later uses read them.
 
     Raises:
@@ -47,6 +48,10 @@ def open_sample(name: str, size: int) -> Data:
         from diptych.data.samples.earth import open_earth
 
         return open_earth(name, size)
+    if name == "emoji":
+        from diptych.data.samples.emoji import open_emoji
+
+        return open_emoji(size)
     from diptych.data.samples.digits import open_digits
 
     return open_digits(name, size)

