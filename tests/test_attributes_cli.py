@@ -59,8 +59,27 @@ def test_attributes_are_trained_translated_and_scored(
     assert main([*to, str(picture), "--to", "Blond", "Mal"]) == 2
     assert "no domain 'Mal': this translator knows Blond, Black, Male" in capsys.readouterr().err
 
-    monkeypatch.setattr("diptych.evaluate.scores._installed", lambda: None)  # no features: faster
+    monkeypatch.setattr("diptych.evaluate.scores.installed", lambda: None)  # no features: faster
     scores = evaluate(run, split="train", device="cpu")
     assert {"→Black", "→Blond", "→Male", "→no Male"} == {k for k in scores if k.startswith("→")}
     assert scores["→Male"]["images"] + scores["→no Male"]["images"] == 38
     json.dumps(scores)
+
+
+@pytest.mark.parametrize("method", ["cyclegan", "gan"])
+def test_methods_of_separate_domains_take_those_who_have_an_attribute_as_one(
+    method: str, faces: Path, tmp_path: Path, monkeypatch
+):
+    run = tmp_path / "run"
+    command = ["train", method, "--data", str(faces), "--attributes", "list.txt", "--steps", "2"]
+    command += ["--names", "Blond", "Black", "--out", str(run), "--no-evaluate"]
+    command += ["--width", "2", "--size", "16", "--batch-size", "2", "--workers", "0"]
+    command += ["--discriminator", "16x16"] if method == "cyclegan" else []
+    assert main([*command, "--device", "cpu", "--precision", "fp32"]) == 0
+    assert len(list((run / "samples").glob("*.png"))) == 3
+    monkeypatch.setattr("diptych.evaluate.scores.installed", lambda: None)
+    monkeypatch.setattr("diptych.evaluate.generated.installed", lambda: None)
+    scores = evaluate(run, split="train", device="cpu")
+    names = ("Blond→Black", "Black→Blond") if method == "cyclegan" else ("Blond", "Black")
+    # 13 are blond, and 14 black, of which two are held out.
+    assert [scores[name]["images"] for name in names] == [13, 12]

@@ -149,9 +149,9 @@ def evaluate(
     """
     from diptych.checkpoint import load_translator
     from diptych.classifier import Classifier
-    from diptych.data import open_data
     from diptych.files import atomic_write_text
     from diptych.networks.features import load_features
+    from diptych.train.run import open_run_data
     from diptych.train.settings import read_plan
     from diptych.train.summary import SCORES_FILE, starts_note, summarise
     from diptych.translator import Translator
@@ -161,14 +161,7 @@ def evaluate(
     plan = read_plan(folder)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
     size = plan.config.size
-    opened = open_data(
-        settings.data,
-        x=settings.x,
-        y=settings.y,
-        names=settings.names,
-        attributes=settings.attributes,
-        size=size,
-    )
+    opened = open_run_data(plan.method, settings, size)
     method, info = load_translator(folder)
     translator = Translator(method, info, device=device)
     classifies = isinstance(method, Classifies) and bool(opened.classes)

@@ -1,5 +1,6 @@
 """From folders, or samples, to an endless stream of training batches."""
 
+from diptych.data.attributes import for_batches
 from diptych.data.collections import Data, Images, Palette, Split
 from diptych.data.folders import open_data
 from diptych.data.stream import Stream, default_workers, stream
@@ -14,6 +15,7 @@ __all__ = [
     "default_workers",
     "evaluation_images",
     "evaluation_pairs",
+    "for_batches",
     "open_data",
     "stream",
 ]

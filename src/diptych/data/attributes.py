@@ -11,8 +11,9 @@ import csv
 import difflib
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from diptych.data.collections import Attributes, Data, FileImages, Split
 from diptych.data.splits import HELD_OUT_MOST, Found, Listing, fingerprint_of, held_out
 from diptych.errors import InputError
+from diptych.types import Labelled
 
 HARDLY_EVER = 0.05
 """Attributes that occur together less often than this share of what chance would give are
@@ -96,6 +98,22 @@ def attribute_data(
         test=splits["test"],
         fingerprint=digest.hexdigest()[:32],
         notes=tuple(notes),
+    )
+
+
+def for_batches(data: Data, batch_type: type[Any]) -> Data:
+    """`data` as a method of these batches sees it.
+
+    Of `Labelled` ones a table's attributes are the labels. For all others those who
+    have an attribute are a domain like any other.
+    """
+    if batch_type is Labelled:
+        return data
+    return replace(
+        data,
+        train=replace(data.train, attributes=None),
+        validation=data.validation and replace(data.validation, attributes=None),
+        test=data.test and replace(data.test, attributes=None),
     )
 
 

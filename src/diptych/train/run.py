@@ -10,7 +10,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -20,9 +20,10 @@ from diptych.checkpoint import (
     TRANSLATOR_FILE,
     load_state,
 )
-from diptych.data import Data, open_data
+from diptych.data import Data, for_batches, open_data
 from diptych.errors import InputError
 from diptych.files import only_one_process, remove_leftovers
+from diptych.registry import method_class
 from diptych.train.device import cpu_threads, find_device, find_precision
 from diptych.train.log import EVENTS_FOLDER, METRICS_FILE
 from diptych.train.loop import DivergedError
@@ -33,6 +34,7 @@ from diptych.train.sitting import SNAPSHOTS_FOLDER, Sitting
 from diptych.train.starts import budget_of_all, check_starts, choose_start, judge
 from diptych.train.summary import SAMPLES_FOLDER, SCORES_FILE, summarise
 from diptych.train.trainer import Trainer
+from diptych.types import Method
 
 _log = logging.getLogger("diptych")
 
@@ -80,7 +82,7 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
     started = time.monotonic()
     device = find_device(settings.device)
     ranks = join_ranks(device)
-    data = _open(settings, config.size)
+    data = open_run_data(method, settings, config.size)
     folder = Path(settings.out or f"runs/{method}-{_slug(data.source)}")
     if is_restarted() and (folder / CONFIG_FILE).exists():  # by torchrun, after a failure
         return resume(folder, device=settings.device, workers=settings.workers)
@@ -160,7 +162,7 @@ def _resume(
         if ranks.is_first and not _has_current_report(folder):
             summarise(folder)
         return Outcome(folder, state["step"], plan.resolved.steps, was_finished=True)
-    data = _open(plan.run, plan.config.size)
+    data = open_run_data(plan.method, plan.run, plan.config.size)
     if data.fingerprint != plan.resolved.fingerprint:
         raise InputError(
             f"{data.source} is not what {folder} was trained on: its files have changed;"
@@ -270,9 +272,16 @@ def _seconds_per_step(trainer: Trainer, budget: float, ranks: Ranks) -> float:
     return (time.monotonic() - begin) / done
 
 
-def _open(settings: Settings, size: int) -> Data:
+def open_run_data(method: str, settings: Settings, size: int) -> Data:
+    """The data of a run of `method`, as it sees them.
+
+    Raises:
+        InputError: they are not there, or cannot be used.
+    """
     s = settings
-    return open_data(s.data, x=s.x, y=s.y, names=s.names, attributes=s.attributes, size=size)
+    data = open_data(s.data, x=s.x, y=s.y, names=s.names, attributes=s.attributes, size=size)
+    kind = cast(type[Method], method_class(method))
+    return for_batches(data, kind.batch_type)
 
 
 def _notes(data: Data, trainer: Trainer) -> tuple[str, ...]:
