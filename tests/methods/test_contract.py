@@ -103,7 +103,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "vaegan": [{"gan_loss": "log", "z_size": 5, "size": 24}, {"similarity_weight": 0.0}],
 }
 FALLS = {
-    "acgan": "D_C",
+    "acgan": "D_S",
     "bigan": "D",
     "cogan": "D1",
     "cut": "nce",
