@@ -85,6 +85,8 @@ class Translate:
     """Images, folders of images, or patterns such as "album/**/*.jpg"."""
     to: str | None = None
     """The domain to translate to; may be left out where there is one choice."""
+    style: tuple[Path, ...] = ()
+    """Images whose common style to give instead, where a method can: diptych train gatys."""
     out: Path = Path("translated")
     """Folder for the results; subfolders are kept."""
     format: Literal["png", "jpg", "webp", "tiff"] = "png"
@@ -107,17 +109,24 @@ def _translate(arguments: list[str]) -> int:
     options = parse(Translate, arguments, "diptych translate", "")
     if not options.inputs:
         raise InputError("nothing to translate: name images or folders after the run")
+    if options.style and options.to is not None:
+        raise InputError(f"give --to {options.to} or --style, not both")
     from diptych.api import load
+    from diptych.images import read_image
     from diptych.translate_files import translate_files
 
     translator = load(
         options.run,
+        styles=[read_image(path) for path in options.style],
         device=options.device,
         precision=options.precision,
         memory_gib=options.memory,
         samples=options.samples is not None,
     )
-    if options.to is None:
+    to = options.to
+    if to is None and len(translator.domains) == 1:
+        (to,) = translator.domains
+    if to is None:
         raise InputError(
             f"--to which domain? {options.run} knows {' and '.join(translator.domains)}"
         )
@@ -125,7 +134,7 @@ def _translate(arguments: list[str]) -> int:
         translator,
         options.inputs,
         options.out,
-        to=options.to,
+        to=to,
         overwrite=options.overwrite,
         format=options.format,
         seed=options.seed,
