@@ -123,10 +123,11 @@ def test_eq_7_has_the_value_worked_out_by_hand():
     P = MAPS + torch.tensor([1.0, 0.0, 0.0, -2.0]).view(1, 1, 2, 2)
     maps = dict.fromkeys(LITE.style, MAPS)
     styles = dict.fromkeys(LITE.style, target)
-    # Eq. (1): (1 + 4) / 2 for each of two filters. Eq. (4): 25 / 256, in each of five layers.
-    assert method._loss(maps, P, styles).item() == approx(0.5 * 5 + 3 * 25 / 256)
+    # Eq. (1): (1 + 4) / 2 for each of two filters, over four positions.
+    # Eq. (4): 25 / 256, in each of five layers.
+    assert method._loss(maps, P, styles).item() == approx(0.5 * 5 / 4 + 3 * 25 / 256)
     styles["stem"] = _moments(MAPS)  # one that is met
-    assert method._loss(maps, P, styles).item() == approx(0.5 * 5 + 3 * 4 / 5 * 25 / 256)
+    assert method._loss(maps, P, styles).item() == approx(0.5 * 5 / 4 + 3 * 4 / 5 * 25 / 256)
 
 
 def test_the_distance_between_styles_is_eq_5():
@@ -158,7 +159,7 @@ def test_what_is_found_is_a_minimum_and_pixels_stay_in_their_range():
     _gather(method, Unpaired(_image(1), _image(2) * 0.5))
     p = _image(3)
     found = method.translate(p, (1,)).requires_grad_()
-    style, P = method.collected.style(1), method._maps(p)["stage3"]
+    style, P = method.collected.style(1), method._maps(p)["stage4"]
 
     def gradient(x: Tensor) -> float:
         return torch.autograd.grad(method._loss(method._maps(x), P, style), x)[0].norm().item()

@@ -13,18 +13,18 @@ Where the papers are silent or ambiguous:
   divided by their mean magnitude over both domains' training images. A filter that is all
   but silent there counts with a tenth of its layer's mean, so that it does not outshout
   the others where it is heard.
-- α/β is 10⁻³ in most of the paper's figures. As Eq. (1) is a sum over positions and
-  Eq. (4) a mean, the balance moves with the size of the image: large ones keep more of
-  their contents. The authors' code takes means of both, and weighs a layer of N filters by
-  10³/N² and contents by 1.
+- α/β is from 5·10⁻⁴ to 5·10⁻³ in the paper's figures (Sec. 3). Eq. (1) is a sum over positions
+  and Eq. (4) a mean, so that the balance would move with the size of the image. As the
+  authors' code does, contents are averaged here: Eq. (1) is divided by the number of
+  positions. That code weighs contents by 1 and a layer of N filters by 10³/N², in means.
 - The search begins at the input, as in the authors' code; the paper's begins at white
   noise (`--start noise`), so that another seed gives another image.
 - Given styles are scaled to the area of the input, which they need not have the
   proportions of; the paper resizes them to its size.
 
-Deviations: the features are EfficientNet-Lite0's, whose weights install with pip; others,
-VGG-19 among them, take a file. It has no activation at full resolution, and its maps may
-be negative. L-BFGS searches along lines under the strong Wolfe conditions. At most
+Deviations: the features are EfficientNet-Lite0's, whose weights install with pip, seen on
+images of twice the size; others, VGG-19 among them, take a file. Its maps may be
+negative. L-BFGS searches along lines under the strong Wolfe conditions. At most
 `translation_steps` iterations; the authors' code evaluates some 500 times.
 """
 
@@ -47,23 +47,28 @@ from diptych.types import Clock, Group, Unpaired, Update
 
 
 class Layers(NamedTuple):
-    """Of a pretrained network."""
+    """What is compared of a pretrained network's maps."""
 
     content: str
     style: tuple[str, ...]
+    enlargement: int = 1
+    """How many times an image is enlarged, so that the first map has its resolution."""
 
 
 _VGG = Layers("relu4_2", ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"))
 LAYERS: Mapping[str, Layers] = {
-    "efficientnet-lite0": Layers("stage3", ("stem", "stage1", "stage2", "stage3", "stage4")),
+    "efficientnet-lite0": Layers("stage4", ("stem", "stage1", "stage2", "stage3", "stage4"), 2),
     "vgg16-hed": _VGG,
     "vgg16": _VGG,
     "vgg19": _VGG,
 }
-"""VGG's are the paper's (Sec. 3); EfficientNet's have their strides, but for the first."""
+"""VGG's are the paper's (Sec. 3). Of EfficientNet on images enlarged twofold, strides go from
+1 to 8 and contents have relu4_2's, 8; on images as they are it leaves the finest pixels to
+chance, and with a stride of 16, in stage6, colours change less."""
 _QUIETEST = 0.1
 _HISTORY = 20
-_BYTES_PER_PIXEL = {"efficientnet-lite0": 2000.0, "vgg16-hed": 4000.0}
+_BYTES_PER_PIXEL = {"efficientnet-lite0": 6000.0, "vgg16-hed": 3000.0}
+"""What is kept for the backward pass, and its gradients."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +217,7 @@ class Gatys(nn.Module):
 
     def _loss(self, maps: Mapping[str, Tensor], P: Tensor, style: Mapping[str, Tensor]) -> Tensor:
         c = self.config
-        content = content_loss(maps[c.layers.content], P)  # Eq. (1)
+        content = content_loss(maps[c.layers.content], P) / _positions(P)  # Eq. (1) over M
         return c.content_weight * content + c.style_weight * self._style_loss(
             maps, style
         )  # Eq. (7)
@@ -220,7 +225,7 @@ class Gatys(nn.Module):
     def _style_loss(self, maps: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> Tensor:
         losses = []
         for layer in self.config.layers.style:
-            positions = maps[layer].shape[2] * maps[layer].shape[3]
+            positions = _positions(maps[layer])
             target = style[layer][None] * positions
             losses.append(style_loss(gram(maps[layer]), target, positions))  # Eqs. (3), (4)
         return torch.stack(losses).sum() / len(losses)  # Eq. (5), w_l = 1/5
@@ -238,8 +243,11 @@ class Gatys(nn.Module):
         }
 
     def _raw_maps(self, images: Tensor) -> dict[str, Tensor]:
-        wanted = {*self.config.layers.style, self.config.layers.content}
-        return self._features(images.device).maps(images, sorted(wanted), is_resized=False)
+        content, style, enlargement = self.config.layers
+        if enlargement > 1:
+            images = F.interpolate(images.float(), scale_factor=enlargement, mode="bilinear")
+        network = self._features(images.device)
+        return network.maps(images, [*style, content], is_resized=False)
 
     def _features(self, device: torch.device | None = None) -> FeatureNetwork:
         """It is no part of this module: it is neither trained nor saved."""
@@ -295,7 +303,12 @@ class Collected(nn.Module):
 
 def _gram_a_position(maps: Tensor) -> Tensor:
     """(B, N, h, w) to (B, N, N): Eq. (3) over the number of positions, so that sizes compare."""
-    return gram(maps) / (maps.shape[2] * maps.shape[3])
+    return gram(maps) / _positions(maps)
+
+
+def _positions(maps: Tensor) -> int:
+    """M of (B, N, h, w)."""
+    return maps.shape[2] * maps.shape[3]
 
 
 def _scaled(image: Tensor, area: int) -> Tensor:

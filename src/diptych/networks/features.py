@@ -14,6 +14,7 @@ import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -139,7 +140,8 @@ class FeatureNetwork(nn.Module):
             return self.trunk.classify(features)
 
 
-def map_channels(name: str) -> dict[str, int]:
+@cache
+def map_channels(name: str) -> Mapping[str, int]:
     """Channels of each map of the feature network `name`, shallow to deep; needs no weights."""
     with torch.device("meta"):
         trunk, image = FEATURES[name](), torch.empty(1, 3, 64, 64)
