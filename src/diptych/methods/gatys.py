@@ -8,24 +8,20 @@ Figures 15 and 16 (arXiv:1703.10593) compare with. A run gathers these in a pass
 training images; `stylise` takes the style of given images instead, as the paper does.
 
 Where the papers are silent or ambiguous:
-- The paper scales the weights so that each filter's activation is 1 on average over
-  images and positions. That is done here with what the run gathers: activations are
-  divided by their mean magnitude over both domains' training images. A filter that is all
-  but silent there counts with a tenth of its layer's mean, so that it does not outshout
-  the others where it is heard.
-- α/β is from 5·10⁻⁴ to 5·10⁻³ in the paper's figures (Sec. 3). Eq. (1) is a sum over positions
-  and Eq. (4) a mean, so that the balance would move with the size of the image. As the
-  authors' code does, contents are averaged here: Eq. (1) is divided by the number of
-  positions. That code weighs contents by 1 and a layer of N filters by 10³/N², in means.
-- The search begins at the input, as in the authors' code; the paper's begins at white
-  noise (`--start noise`), so that another seed gives another image.
-- Given styles are scaled to the area of the input, which they need not have the
-  proportions of; the paper resizes them to its size.
+- The paper scales the weights so that a filter's mean activation over images and positions
+  is 1. Here activations are divided by their mean magnitude over both domains' training
+  images; a filter that is all but silent there counts with a tenth of its layer's mean.
+- α/β is 5·10⁻⁴ to 5·10⁻³ in Sec. 3. Eq. (1) is a sum over positions and Eq. (4) a mean, so
+  that the balance would move with the size of the image: here Eq. (1) is divided by the
+  number of positions. The authors' code averages too; it weighs contents by 1 and a layer
+  of N filters by 10³/N².
+- The search begins at the input, as in the authors' code, not at white noise as in the
+  paper (`--start noise`), and takes 100 iterations; that code evaluates 500 times.
+- Given styles are scaled to the area of the input, the paper's to its very size.
 
-Deviations: the features are EfficientNet-Lite0's, whose weights install with pip, seen on
-images of twice the size; others, VGG-19 among them, take a file. Its maps may be
-negative. L-BFGS searches along lines under the strong Wolfe conditions. At most
-`translation_steps` iterations; the authors' code evaluates some 500 times.
+Deviations: the features are EfficientNet-Lite0's, whose weights install with pip, on images
+of twice the size; its maps may be negative. Others, VGG-19 among them, take a file. L-BFGS
+searches along lines under the strong Wolfe conditions.
 """
 
 from __future__ import annotations
@@ -53,11 +49,15 @@ class Layers(NamedTuple):
     style: tuple[str, ...]
     enlargement: int = 1
     """How many times an image is enlarged, so that the first map has its resolution."""
+    bytes_per_pixel: float = 3000.0
+    """What a step of the search keeps, 2314 bytes for VGG-16, and its backward pass."""
 
 
 _VGG = Layers("relu4_2", ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"))
 LAYERS: Mapping[str, Layers] = {
-    "efficientnet-lite0": Layers("stage4", ("stem", "stage1", "stage2", "stage3", "stage4"), 2),
+    "efficientnet-lite0": Layers(
+        "stage4", ("stem", "stage1", "stage2", "stage3", "stage4"), 2, 6000.0
+    ),
     "vgg16-hed": _VGG,
     "vgg16": _VGG,
     "vgg19": _VGG,
@@ -65,10 +65,9 @@ LAYERS: Mapping[str, Layers] = {
 """VGG's are the paper's (Sec. 3). Of EfficientNet on images enlarged twofold, strides go from
 1 to 8 and contents have relu4_2's, 8; on images as they are it leaves the finest pixels to
 chance, and with a stride of 16, in stage6, colours change less."""
+_Style = Mapping[str, Tensor]
+"""Gram matrices (N, N) a position of scaled filters, by layer."""
 _QUIETEST = 0.1
-_HISTORY = 20
-_BYTES_PER_PIXEL = {"efficientnet-lite0": 6000.0, "vgg16-hed": 3000.0}
-"""What is kept for the backward pass, and its gradients."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +131,7 @@ class Gatys(nn.Module):
 
     @property
     def bytes_per_pixel(self) -> float:
-        """Measured of whole processes."""
-        return _BYTES_PER_PIXEL.get(self.config.features, _BYTES_PER_PIXEL["vgg16-hed"])
+        return self.config.layers.bytes_per_pixel
 
     def groups(self) -> dict[str, Group]:
         """None: nothing is trained."""
@@ -165,18 +163,16 @@ class Gatys(nn.Module):
         self, image: Tensor, styles: Sequence[Tensor], rng: torch.Generator | None = None
     ) -> Tensor:
         """As `translate`, in the mean style of `styles`, each (1, 3, h, w) in [-1, 1]."""
-        area = image.shape[2] * image.shape[3]
         with torch.no_grad():
-            grams = [self._style_of(_scaled(style.float(), area)) for style in styles]
-        mean = {layer: torch.stack([g[layer] for g in grams]).mean(0) for layer in grams[0]}
+            maps = [self._maps(_scaled(style.float(), _positions(image))) for style in styles]
+            mean = {
+                layer: torch.cat([_gram_a_position(one[layer]) for one in maps]).mean(0)
+                for layer in self.config.layers.style
+            }
         return self._render_each(image, mean, rng)
 
     def _render_each(
-        self,
-        images: Tensor,
-        style: Mapping[str, Tensor],
-        rng: torch.Generator | None,
-        start: str | None = None,
+        self, images: Tensor, style: _Style, rng: torch.Generator | None, start: str | None = None
     ) -> Tensor:
         images = images.detach().float()
         if not self.collected.images.any():
@@ -190,16 +186,14 @@ class Gatys(nn.Module):
             found.append(self._render(p, x, style))
         return torch.cat(found)
 
-    def _render(self, p: Tensor, x: Tensor, style: Mapping[str, Tensor]) -> Tensor:
+    def _render(self, p: Tensor, x: Tensor, style: _Style) -> Tensor:
         """(1, 3, H, W) that minimises Eq. (7), looked for from x; Gram matrices a position."""
         with torch.enable_grad(), torch.autocast(p.device.type, enabled=False):
             P = self._maps(p)[self.config.layers.content].detach()
             x = x.clone().requires_grad_()
+            steps = self.config.translation_steps
             optimiser = torch.optim.LBFGS(
-                [x],
-                max_iter=self.config.translation_steps,
-                history_size=_HISTORY,
-                line_search_fn="strong_wolfe",
+                [x], max_iter=steps, history_size=20, line_search_fn="strong_wolfe"
             )
 
             def total() -> float:
@@ -215,25 +209,19 @@ class Gatys(nn.Module):
         style = self.collected.style(domain)
         return torch.stack([self._style_loss(self._maps(one[None]), style) for one in images])
 
-    def _loss(self, maps: Mapping[str, Tensor], P: Tensor, style: Mapping[str, Tensor]) -> Tensor:
+    def _loss(self, maps: Mapping[str, Tensor], P: Tensor, style: _Style) -> Tensor:
         c = self.config
         content = content_loss(maps[c.layers.content], P) / _positions(P)  # Eq. (1) over M
-        return c.content_weight * content + c.style_weight * self._style_loss(
-            maps, style
-        )  # Eq. (7)
+        styles = self._style_loss(maps, style)
+        return c.content_weight * content + c.style_weight * styles  # Eq. (7)
 
-    def _style_loss(self, maps: Mapping[str, Tensor], style: Mapping[str, Tensor]) -> Tensor:
+    def _style_loss(self, maps: Mapping[str, Tensor], style: _Style) -> Tensor:
         losses = []
         for layer in self.config.layers.style:
             positions = _positions(maps[layer])
             target = style[layer][None] * positions
             losses.append(style_loss(gram(maps[layer]), target, positions))  # Eqs. (3), (4)
         return torch.stack(losses).sum() / len(losses)  # Eq. (5), w_l = 1/5
-
-    def _style_of(self, image: Tensor) -> dict[str, Tensor]:
-        """Its Gram matrices (N, N) a position, by layer."""
-        maps = self._maps(image)
-        return {layer: _gram_a_position(maps[layer])[0] for layer in self.config.layers.style}
 
     def _maps(self, images: Tensor) -> dict[str, Tensor]:
         """The layers' maps, each filter over its mean magnitude."""
@@ -243,7 +231,7 @@ class Gatys(nn.Module):
         }
 
     def _raw_maps(self, images: Tensor) -> dict[str, Tensor]:
-        content, style, enlargement = self.config.layers
+        content, style, enlargement, _ = self.config.layers
         if enlargement > 1:
             images = F.interpolate(images.float(), scale_factor=enlargement, mode="bilinear")
         network = self._features(images.device)
