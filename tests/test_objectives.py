@@ -8,7 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from diptych.objectives import gradient_penalty, l1, l2, log_loss, lsgan, saturating, wgan
+from diptych.objectives import (
+    content_loss,
+    gradient_penalty,
+    gram,
+    l1,
+    l2,
+    log_loss,
+    lsgan,
+    saturating,
+    style_loss,
+    wgan,
+)
 
 SCORES = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
 LOGITS = [-30.0, -2.0, -0.5, 0.0, 0.5, 3.0, 30.0]
@@ -185,3 +196,57 @@ def test_gradient_penalty_works_where_gradients_are_off_around_it_and_refuses_sh
         assert gradient_penalty(_Critic(1.0), REAL, FAKE, SHARE).requires_grad
     with pytest.raises(ValueError, match="two batches of one shape"):
         gradient_penalty(_Critic(), REAL, FAKE[:1], SHARE)
+
+
+# --- Gatys et al. ----------------------------------------------------------------
+
+MAPS = torch.tensor([[1.0, 2.0, 0.0, -1.0], [3.0, 0.0, 1.0, 1.0]]).view(1, 2, 2, 2)
+"""Two filters at four positions: N = 2, M = 4."""
+
+
+def test_content_loss_is_half_the_sum_of_squares():
+    target = torch.tensor([[0.0, 2.0, 2.0, -1.0], [3.0, 1.0, 1.0, 1.0]]).view(1, 2, 2, 2)
+    assert content_loss(MAPS, target).item() == 0.5 * (1 + 4 + 1)
+    features = MAPS.clone().requires_grad_()
+    # d/dF ½ Σ (F-P)² = F - P, Eq. (2) where F is positive.
+    assert _gradient(content_loss(features, target), features) == [1, 0, -2, 0, 0, -1, 0, 0]
+    with pytest.raises(ValueError, match=r"content_loss compares equal shapes"):
+        content_loss(MAPS, target[0])
+
+
+def test_gram_is_the_inner_products_of_the_filters():
+    # 1+4+0+1, 3+0+0-1, 9+0+1+1.
+    assert gram(MAPS).tolist() == [[[6, 2], [2, 11]]]
+    assert gram(torch.cat([MAPS, 2 * MAPS])).tolist() == [
+        [[6, 2], [2, 11]],
+        [[24, 8], [8, 44]],
+    ]
+    where = MAPS.flip(3)  # style does not know where things are
+    assert gram(where).tolist() == gram(MAPS).tolist()
+
+
+def test_style_loss_has_the_value_worked_out_by_hand():
+    target = torch.tensor([[[2.0, 2.0], [2.0, 8.0]]])
+    # 1 / (4 N² M²) Σ (G-A)² = (16 + 0 + 0 + 9) / (4 * 4 * 16).
+    assert style_loss(gram(MAPS), target, positions=4).item() == 25 / 256
+    with pytest.raises(ValueError, match=r"style_loss compares equal shapes"):
+        style_loss(gram(MAPS), target[0], positions=4)
+
+
+def test_style_loss_has_the_gradient_of_the_paper():
+    features = MAPS.clone().requires_grad_()
+    target = torch.tensor([[[2.0, 2.0], [2.0, 8.0]]])
+    # Eq. (6): dE/dF = (G - A) F / (N² M²) = [[4, 0], [0, 3]] F / 64.
+    expected = [4 / 64 * v for v in (1, 2, 0, -1)] + [3 / 64 * v for v in (3, 0, 1, 1)]
+    found = _gradient(style_loss(gram(features), target, positions=4), features)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_style_losses_are_float32_under_autocast():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        maps = torch.full((1, 1, 16, 16), 1.0078125, dtype=torch.bfloat16)
+        found = gram(maps)
+        losses = [style_loss(found, 2 * found, 256), content_loss(maps, -maps)]
+    assert found.dtype == torch.float32
+    assert found.item() == 256 * 1.0078125**2
+    assert [loss.dtype for loss in losses] == [torch.float32] * 2

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL import Image
+
     from diptych.classifier import Classifier
     from diptych.data import Data
     from diptych.evaluate import Scores
@@ -81,40 +85,54 @@ def chosen(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a preset, and over it a recipe, set: the method's options and the run's.
 
+    A preset sets the options that the method has.
+
     Raises:
         InputError: no such preset or recipe.
     """
-    from diptych.registry import find_recipe
+    from diptych.registry import find_method, find_recipe
     from diptych.train.presets import PRESETS
 
     if preset is not None and preset not in PRESETS:
         raise InputError(f"no preset {preset!r}; there are: {', '.join(PRESETS)}")
-    sets = [PRESETS[preset]] if preset is not None else []
+    sets = []
+    if preset is not None:
+        known = {field.name for field in fields(find_method(method).Config)}
+        config = {name: v for name, v in PRESETS[preset].config.items() if name in known}
+        sets.append(replace(PRESETS[preset], config=config))
     sets += [find_recipe(method, recipe)] if recipe is not None else []
-    config: dict[str, Any] = {}
-    run: dict[str, Any] = {}
-    for one in sets:
-        config |= one.config
-        run |= one.run
-    return config, run
+    return (
+        {name: value for one in sets for name, value in one.config.items()},
+        {name: value for one in sets for name, value in one.run.items()},
+    )
 
 
-def load(path: str | os.PathLike[str], **options: Any) -> Translator:
+def load(
+    path: str | os.PathLike[str], *, styles: Sequence[Image.Image] = (), **options: Any
+) -> Translator:
     """The translator of a run's folder or of a .safetensors file.
 
         zebra = diptych.load("runs/x")(image, to="zebra")
 
     Of a method that only makes new images, its `generate` works, and translating
     raises InputError.
+    With `styles`, where the method can take a style from images, its one domain is theirs:
+
+        painted = diptych.load("runs/x", styles=[starry])(image, to="style")
 
     `options` are those of `diptych.translator.load`: device, precision, memory_gib.
 
     Raises:
-        InputError: missing, damaged, or of another version.
+        InputError: missing, damaged, of another version, or a method that takes no styles.
     """
-    from diptych.translator import load as load_translator
+    from diptych.checkpoint import load_translator
+    from diptych.styles import in_style_of
+    from diptych.translator import Translator
 
-    return load_translator(path, **options)
+    method, info = load_translator(path)
+    if styles:
+        method, info = in_style_of(method, info, styles)
+    return Translator(method, info, **options)
 
 
 def load_classifier(path: str | os.PathLike[str], *, device: str = "auto") -> Classifier:

@@ -85,7 +85,10 @@ class Translate:
     inputs: tyro.conf.Positional[tuple[str, ...]]
     """Images, folders of images, or patterns such as "album/**/*.jpg"."""
     to: tuple[str, ...] | None = None
-    """The domain to translate to; of attributes, all that the results are to have."""
+    """The domain to translate to, which may be left out where there is one choice; of
+    attributes, all that the results are to have."""
+    style: tuple[Path, ...] = ()
+    """Images whose common style to give instead, where a method can: diptych train gatys."""
     out: Path = Path("translated")
     """Folder for the results; subfolders are kept."""
     format: Literal["png", "jpg", "webp", "tiff"] = "png"
@@ -108,22 +111,29 @@ def _translate(arguments: list[str]) -> int:
     options = parse(Translate, arguments, "diptych translate", "")
     if not options.inputs and len(options.to or ()) < 2:
         raise InputError("nothing to translate: name images or folders after the run")
+    if options.style and options.to is not None:
+        raise InputError(f"give --to {' '.join(options.to)} or --style, not both")
     from diptych.api import load
+    from diptych.images import read_image
     from diptych.translate_files import translate_files
 
     translator = load(
         options.run,
+        styles=[read_image(path) for path in options.style],
         device=options.device,
         precision=options.precision,
         memory_gib=options.memory,
         samples=options.samples is not None,
     )
     translator.require_translation()
-    if options.to is None:
+    named = options.to
+    if named is None and len(translator.domains) == 1:
+        named = translator.domains
+    if named is None:
         raise InputError(
             f"--to which domain? {options.run} knows {' and '.join(translator.domains)}"
         )
-    to, more = _apart(options.to, translator.domains)
+    to, more = _apart(named, translator.domains)
     result = translate_files(
         translator,
         (*options.inputs, *more),

@@ -1,6 +1,6 @@
 """Losses as pure functions: no weights, no logging, no devices.
 
-All return () float32 scalars, also under autocast: squared errors and
+All but `gram` return () float32 scalars, also under autocast: squared errors and
 logarithms of half-precision scores lose the digits that matter.
 """
 
@@ -40,6 +40,50 @@ def l2(image: Tensor, target: Tensor) -> Tensor:
             f"l2 compares equal shapes, not {tuple(image.shape)} and {tuple(target.shape)}"
         )
     return (image.float() - target.float()).square().mean()
+
+
+def content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """½ Σ (F - P)² over two tensors of one shape, such as (B, N, h, w) maps of a network.
+
+    Gatys et al. 2016 (arXiv:1508.06576), Eq. (1). A sum, unlike the others here: it
+    grows with the image.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if features.shape != target.shape:
+        raise ValueError(
+            f"content_loss compares equal shapes, not {tuple(features.shape)} and"
+            f" {tuple(target.shape)}"
+        )
+    return 0.5 * (features.float() - target.float()).square().sum()
+
+
+def gram(features: Tensor) -> Tensor:
+    """G_ij = Σ_k F_ik F_jk: (B, N, h, w) maps to (B, N, N) float32, summed over positions.
+
+    Gatys et al. 2016 (arXiv:1508.06576), Eq. (3).
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        rows = features.float().flatten(2)  # (B, N, M): F as a matrix
+        return rows @ rows.transpose(1, 2)
+
+
+def style_loss(gram: Tensor, target: Tensor, positions: int) -> Tensor:
+    """1 / (4 N² M²) Σ (G - A)² of two (B, N, N) Gram matrices of maps of M `positions`.
+
+    E_l in Gatys et al. 2016 (arXiv:1508.06576), Eq. (4); summed over the batch.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if gram.shape != target.shape:
+        raise ValueError(
+            f"style_loss compares equal shapes, not {tuple(gram.shape)} and {tuple(target.shape)}"
+        )
+    count = gram.shape[-1]
+    # Divided first: of large maps, squares of sums lose digits.
+    return ((gram.float() - target.float()) / (2 * count * positions)).square().sum()
 
 
 def lsgan(score: Tensor, *, real: bool) -> Tensor:

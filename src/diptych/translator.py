@@ -21,7 +21,7 @@ from diptych.images import Decoded, from_pil, to_image, to_tensor
 from diptych.padding import reflect_to, resize
 from diptych.tiling import MIN_MARGIN, Progress, find_statistics, plan_grid, translate_tiles
 from diptych.trained import Trained
-from diptych.types import Labelled, Samples, Translates
+from diptych.types import KnowsMemory, Labelled, Samples, Translates
 
 Precision = Literal["fp32", "bf16"]
 
@@ -248,6 +248,9 @@ class Translator(Trained):
         with self._lock, torch.no_grad():
             if self._bytes_per_pixel is not None:
                 return
+            if isinstance(self._method, KnowsMemory):
+                self._bytes_per_pixel = self._method.bytes_per_pixel
+                return
             fixed, multiple = self._method.fixed_size, self._method.size_multiple
             size = fixed if fixed is not None else -(-_PROBE_SIZE // multiple) * multiple
             self._bytes_per_pixel = bytes_per_pixel(
@@ -297,6 +300,12 @@ class Translator(Trained):
             raise InputError(
                 f"{width}x{height} does not fit in {self.memory_gib:g} GiB, and samples of tiles"
                 f" would not match: raise --memory to {self.gib_for(height, width):.1f}"
+            )
+        if self.is_slow:
+            raise InputError(
+                f"{width}x{height} does not fit in {self.memory_gib:g} GiB, and {self.info.method}"
+                f" takes an image whole: raise --memory to {self.gib_for(height, width):.1f}, or"
+                " give a smaller image"
             )
         padded_height, padded_width = self._padded(self._method, height, width)
         forward = self._forward(target, seed)

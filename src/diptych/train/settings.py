@@ -39,7 +39,8 @@ class Settings:
     steps: int | None = None
     """Budget in iterations; the learning rate's schedule follows the budget."""
     epochs: float | None = None
-    """Budget in passes through the larger domain; 200 (Sec. 4) if no budget is given."""
+    """Budget in passes through the larger domain; 200 (Sec. 4), or the method's own number,
+    if no budget is given."""
     minutes: float | None = None
     """Budget in minutes: the speed is measured once and the number of steps fixed by it."""
     checkpoint_every: int | None = None
