@@ -85,7 +85,8 @@ def chosen(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a preset, and over it a recipe, set: the method's options and the run's.
 
-    A preset sets the options that the method has.
+    A preset sets the options that the method has; `PRESETS` in the method's file, by the
+    preset's name, holds what has to be another value there.
 
     Raises:
         InputError: no such preset or recipe.
@@ -97,9 +98,11 @@ def chosen(
         raise InputError(f"no preset {preset!r}; there are: {', '.join(PRESETS)}")
     sets = []
     if preset is not None:
-        known = {field.name for field in fields(find_method(method).Config)}
+        module = find_method(method)
+        known = {field.name for field in fields(module.Config)}
         config = {name: v for name, v in PRESETS[preset].config.items() if name in known}
-        sets.append(replace(PRESETS[preset], config=config))
+        own = vars(module).get("PRESETS", {}).get(preset, {})
+        sets.append(replace(PRESETS[preset], config=config | own))
     sets += [find_recipe(method, recipe)] if recipe is not None else []
     return (
         {name: value for one in sets for name, value in one.config.items()},

@@ -259,7 +259,8 @@ class Classifies(Protocol):
 class Recipe:
     """A paper's settings for one of its experiments, chosen by `--recipe NAME`.
 
-    A method's file may hold `RECIPES: Mapping[str, Recipe]`.
+    A method's file may hold `RECIPES: Mapping[str, Recipe]`, and `PRESETS`: of a preset, by its
+    name, the options that have another value there.
     """
 
     summary: str

@@ -109,6 +109,8 @@ class Config:
         return self.gan_weight > 0
 
 
+PRESETS: Mapping[str, Mapping[str, int]] = {"fast": {"size": SIZE}}
+
 RECIPES: Mapping[str, Recipe] = {
     "source-only": Recipe(
         "the same classifier without the target; the oracle, where the target comes first",
