@@ -11,6 +11,7 @@ from PIL import Image
 
 from diptych.api import evaluate
 from diptych.cli import main
+from diptych.errors import InputError
 
 SMALL = ["--width", "2", "--size", "16", "--blocks", "1", "--batch-size", "3", "--device", "cpu"]
 SMALL += ["--critic-steps", "1", "--workers", "0", "--precision", "fp32", "--threads", "1"]
@@ -29,6 +30,10 @@ def faces(tmp_path: Path) -> Path:
         rows.append(f"{i:03d}.png " + " ".join("1" if v else "-1" for v in values))
     (folder / "list.txt").write_text("\n".join(rows))
     return folder
+
+
+def _no_features() -> None:
+    raise InputError("not installed")
 
 
 @pytest.mark.slow
@@ -59,7 +64,7 @@ def test_attributes_are_trained_translated_and_scored(
     assert main([*to, str(picture), "--to", "Blond", "Mal"]) == 2
     assert "no domain 'Mal': this translator knows Blond, Black, Male" in capsys.readouterr().err
 
-    monkeypatch.setattr("diptych.evaluate.scores.installed", lambda: None)  # no features: faster
+    monkeypatch.setattr("diptych.evaluate.scores.load_features", _no_features)  # faster
     scores = evaluate(run, split="train", device="cpu")
     assert {"→Black", "→Blond", "→Male", "→no Male"} == {k for k in scores if k.startswith("→")}
     assert scores["→Male"]["images"] + scores["→no Male"]["images"] == 38

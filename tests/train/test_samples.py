@@ -175,10 +175,11 @@ def test_of_folders_a_row_is_an_input_and_a_column_a_domain(tmp_path):
 
     for name in ("a", "b", "c"):
         (tmp_path / name).mkdir()
-        for i in range(3):
+        for i in range(40):  # of which two are held out
             Image.new("RGB", (32, 32)).save(tmp_path / name / f"{name}{i}.png")
     method = Listed()
     grid = Samples(open_data(tmp_path, size=32), 32).draw(method, torch.device("cpu"))
     assert method.asked == [(0,), (1,), (2,)] * 3
     assert grid is not None
-    assert grid.size == GridLayout(columns=("",) * 4, groups=(4,), rows=3, tile=(128, 128)).size
+    # Two of each of three domains.
+    assert grid.size == GridLayout(columns=("",) * 4, groups=(4,), rows=6, tile=(128, 128)).size

@@ -82,17 +82,39 @@ def evaluate(
     """
     network = installed() if features == "auto" else features
     chosen = choose_split(data, split)
+    score = _between_domains if chosen.attributes is None else attribute_scores
+    results = score(
+        translate,
+        data,
+        chosen,
+        network,
+        size=size,
+        most=most,
+        seed=seed,
+        console=console or Console(stderr=True),
+    )
+    return Scores(
+        split=split,
+        features=None if network is None else network.name,
+        directions=results,
+        notes=_notes(chosen, network, most),
+        domains={} if classify is None else accuracies(classify, data, chosen, size=size),
+    )
+
+
+def _between_domains(
+    translate: Translate,
+    data: Data,
+    chosen: Split,
+    network: FeatureNetwork | None,
+    *,
+    size: int,
+    most: int | None,
+    seed: int,
+    console: Console,
+) -> dict[str, dict[str, Any]]:
+    """Scores by direction, from each domain to each other one."""
     images = chosen.pairs if chosen.pairs is not None else chosen.domains
-    console = console or Console(stderr=True)
-    if chosen.attributes is not None:
-        return Scores(
-            split=split,
-            features=None if network is None else network.name,
-            directions=attribute_scores(
-                translate, data, chosen, network, size=size, most=most, seed=seed, console=console
-            ),
-            notes=_notes(chosen, network, most),
-        )
     real = RealFeatures(data, images, network, size)
     directions = [
         (source, target)
@@ -116,13 +138,7 @@ def evaluate(
                 one.add(translate, network, image, truth)
                 bars.advance(task, len(image))
             results[name] = one.scores(real, seed)
-    return Scores(
-        split=split,
-        features=None if network is None else network.name,
-        directions=results,
-        notes=_notes(chosen, network, most),
-        domains={} if classify is None else accuracies(classify, data, chosen, size=size),
-    )
+    return results
 
 
 @dataclass

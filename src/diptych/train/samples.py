@@ -36,12 +36,11 @@ class Samples:
 
     def __init__(self, data: Data, size: int, rows: int = ROWS) -> None:
         self._domains = data.domains
-        self._labels: list[Values] | None = None
-        """Where domains are attributes, those of each image."""
+        self._attributed: list[tuple[Tensor, Values]] | None = None
+        """Where domains are attributes, images and what each has."""
         if data.train.attributes is not None:
             self._excluded = exclusions(data.train.attributes.values)
-            self._images, self._labels = _with_attributes(data, size, rows)
-            return
+            self._attributed = _with_attributes(data, size, rows)
         split, self._images = _usable(data, size, rows)
         # With two domains, the pair's other half is the true translation.
         self._has_truth = split.pairs is not None and len(data.domains) == 2
@@ -57,8 +56,8 @@ class Samples:
             method.eval()
             if not isinstance(method, Translates):
                 grid = self._new(method, device)
-            elif self._labels is not None:
-                grid = self._by_attribute(method, device, self._labels)
+            elif self._attributed is not None:
+                grid = self._by_attribute(method, device, self._attributed)
             elif len(self._domains) == 2:
                 grid = self._both_directions(method, device)
             else:
@@ -89,13 +88,14 @@ class Samples:
         return picture_grid(rows, columns, groups=[len(columns) // 2] * 2)
 
     def _everywhere(self, method: Translates, device: torch.device) -> Image.Image:
-        """A row an input, a column a domain that it is translated to."""
-        rows = []
+        """A row an input, a few of each domain; a column a domain that it is translated to."""
+        each = max(1, ROWS // len(self._domains))
+        rows: list[tuple[Tensor, ...]] = []
         for images in self._images:
-            image = images[:1].to(device)
+            inputs = images[:each].to(device)
             targets = range(len(self._domains))
-            fakes = [method.translate(image, (target,)) for target in targets]
-            rows.append([picture[0].float().cpu() for picture in (image, *fakes)])
+            shown = [inputs, *(method.translate(inputs, (target,)) for target in targets)]
+            rows += zip(*(pictures.float().cpu() for pictures in shown), strict=True)
         return picture_grid(rows, ["input", *(f"→ {name}" for name in self._domains)])
 
     def _new(self, method: Generates, device: torch.device) -> Image.Image:
@@ -120,12 +120,12 @@ class Samples:
         )
 
     def _by_attribute(
-        self, method: Translates, device: torch.device, labels: list[Values]
+        self, method: Translates, device: torch.device, attributed: list[tuple[Tensor, Values]]
     ) -> Image.Image:
         """A row an input, a column an attribute that is changed in it, all others as they are."""
         shown = range(min(len(self._domains), _MOST_ATTRIBUTES))
         rows = []
-        for image, label in zip(self._images, labels, strict=True):
+        for image, label in attributed:
             one, pictures = image.to(device), [image[0]]
             for attribute in shown:
                 target = changed(label, attribute, self._excluded).nonzero()[0].tolist()
@@ -157,18 +157,18 @@ def _images(split: Split, size: int, rows: int, is_tiled: bool) -> list[Tensor]:
     ]
 
 
-def _with_attributes(data: Data, size: int, rows: int) -> tuple[list[Tensor], list[Values]]:
+def _with_attributes(data: Data, size: int, rows: int) -> list[tuple[Tensor, Values]]:
     """(1, 3, size, size) images, held-out ones if any can be used, and what each has."""
     for split in (data.validation, data.test, data.train):
         if split is None or split.attributes is None:
             continue
-        known, images, labels = split.attributes, [], []
+        known, found = split.attributes, []
         for index in _spread(len(known.images), rows):
             with suppress(InputError):
-                images.append(evaluation_images(known.images, [index], size=size, is_tiled=False))
-                labels.append(known.values[index])
-        if images:
-            return images, labels
+                image = evaluation_images(known.images, [index], size=size, is_tiled=False)
+                found.append((image, known.values[index]))
+        if found:
+            return found
     raise InputError(f"none of the images tried in {data.source} can be used")
 
 
