@@ -16,7 +16,8 @@ Where the papers are silent or ambiguous:
   number of positions. The authors' code averages too; it weighs contents by 1 and a layer
   of N filters by 10³/N².
 - The search begins at the input, as in the authors' code, not at white noise as in the
-  paper (`--start noise`), and takes 100 iterations; that code evaluates 500 times.
+  paper (`--start noise`: of one level in 256, as that code's other choice), and takes 100
+  iterations; that code evaluates 500 times.
 - Given styles are scaled to the area of the input, the paper's to its very size.
 
 Deviations: the features are EfficientNet-Lite0's, whose weights install with pip, on images
@@ -182,7 +183,7 @@ class Gatys(nn.Module):
         for image in images:
             p = x = image[None]
             if (start or self.config.start) == "noise":
-                x = torch.randn(p.shape, generator=rng).to(p.device)
+                x = torch.randn(p.shape, generator=rng).to(p.device) / 127.5  # a level of 256
             found.append(self._render(p, x, style))
         return torch.cat(found)
 
