@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diptych.api import evaluate
+from diptych.api import evaluate, load
 from diptych.cli import main
 from diptych.errors import InputError
 
@@ -51,17 +51,20 @@ def test_attributes_are_trained_translated_and_scored(
     picture, out = faces / "000.png", tmp_path / "out"
     to = ["translate", str(run), "--out", str(out), "--overwrite", "--device", "cpu"]
     made = []
-    for names in (["Male"], ["Blond", "Male"], []):
-        assert main([*to, str(picture), "--to", *names]) == 0
+    for names in (["Male"], ["Blond", "Male"], ["Blond"]):
+        wanted = [part for name in names for part in ("--to", name)]
+        assert main([*to, *wanted, str(picture)]) == 0
         with Image.open(out / "000.png") as image:
             made.append(image.tobytes())
     assert len(set(made)) == 3
-    # Files may follow the names, as they may follow that of a single domain.
-    assert main([*to, "--to", "Blond", "Male", str(picture)]) == 0
-    with Image.open(out / "000.png") as image:
-        assert image.tobytes() == made[1]
+    # None of them can be asked for from Python alone.
+    assert main([*to, str(picture)]) == 2
+    assert "--to which domain?" in capsys.readouterr().err
+    with Image.open(picture) as image:
+        none = load(run, device="cpu")(image, to=())
+    assert none.tobytes() not in made
     capsys.readouterr()
-    assert main([*to, str(picture), "--to", "Blond", "Mal"]) == 2
+    assert main([*to, str(picture), "--to", "Blond", "--to", "Mal"]) == 2
     assert "no domain 'Mal': this translator knows Blond, Black, Male" in capsys.readouterr().err
 
     monkeypatch.setattr("diptych.evaluate.scores.load_features", _no_features)  # faster

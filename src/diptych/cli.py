@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -84,9 +83,9 @@ class Translate:
     """A run's folder or a translator's .safetensors file."""
     inputs: tyro.conf.Positional[tuple[str, ...]]
     """Images, folders of images, or patterns such as "album/**/*.jpg"."""
-    to: tuple[str, ...] | None = None
+    to: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """The domain to translate to, which may be left out where there is one choice; of
-    attributes, all that the results are to have."""
+    attributes, each that the results are to have, with a --to of its own."""
     style: tuple[Path, ...] = ()
     """Images whose common style to give instead, where a method can: diptych train gatys."""
     out: Path = Path("translated")
@@ -109,9 +108,9 @@ class Translate:
 
 def _translate(arguments: list[str]) -> int:
     options = parse(Translate, arguments, "diptych translate", "")
-    if not options.inputs and len(options.to or ()) < 2:
+    if not options.inputs:
         raise InputError("nothing to translate: name images or folders after the run")
-    if options.style and options.to is not None:
+    if options.style and options.to:
         raise InputError(f"give --to {' '.join(options.to)} or --style, not both")
     from diptych.api import load
     from diptych.images import read_image
@@ -126,17 +125,14 @@ def _translate(arguments: list[str]) -> int:
         samples=options.samples is not None,
     )
     translator.require_translation()
-    named = options.to
-    if named is None and len(translator.domains) == 1:
-        named = translator.domains
-    if named is None:
+    to = options.to or (translator.domains if len(translator.domains) == 1 else ())
+    if not to:
         raise InputError(
             f"--to which domain? {options.run} knows {' and '.join(translator.domains)}"
         )
-    to, more = _apart(named, translator.domains)
     result = translate_files(
         translator,
-        (*options.inputs, *more),
+        options.inputs,
         options.out,
         to=to,
         overwrite=options.overwrite,
@@ -146,19 +142,6 @@ def _translate(arguments: list[str]) -> int:
     )
     print(f"{result}\nsee {options.out}")
     return 0
-
-
-def _apart(
-    to: tuple[str, ...], domains: tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of domains, and the files after them that belong to no option: --to zebra 1.jpg."""
-    files = (
-        i
-        for i, name in enumerate(to)
-        if i and name not in domains and (Path(name).exists() or glob.has_magic(name))
-    )
-    cut = next(files, len(to))
-    return to[:cut], to[cut:]
 
 
 # --- the latent space ---------------------------------------------------------
