@@ -21,6 +21,7 @@ from diptych.footprint import (
 )
 from diptych.images import to_tensor
 from diptych.networks import init_normal
+from diptych.networks.norm import InstanceNorm2d
 from diptych.networks.resnet import ResNetGenerator
 from diptych.tiling import Grid, Moments, find_statistics, plan_grid, translate_tiles
 
@@ -44,6 +45,18 @@ def generator(blocks: int = 9, width: int = 8) -> nn.Module:
         network = ResNetGenerator(width=width, blocks=blocks)
         network.apply(init_normal)
     return network.eval()
+
+
+def give_weights(network: nn.Module) -> None:
+    """To its norms: a factor and a shift a channel."""
+    rng = torch.Generator().manual_seed(1)
+    for name, module in list(network.named_modules()):
+        if isinstance(module, nn.InstanceNorm2d):
+            norm = InstanceNorm2d(module.num_features, affine=True).eval()
+            norm.weight.copy_(1 + 0.2 * torch.randn(module.num_features, generator=rng))
+            norm.bias.copy_(0.2 * torch.randn(module.num_features, generator=rng))
+            parent, _, child = name.rpartition(".")
+            setattr(network.get_submodule(parent), child, norm)
 
 
 def shrunk(photo: Image.Image, share: float) -> Tensor:
@@ -154,8 +167,11 @@ def test_norms_are_as_before_after_an_error():
     assert torch.equal(network(x), before)
 
 
-def test_tiles_given_the_whole_images_statistics_are_the_whole_image(photo):
+@pytest.mark.parametrize("is_affine", [False, True])
+def test_tiles_given_the_whole_images_statistics_are_the_whole_image(photo, is_affine):
     network, image = generator(), to_tensor(photo)
+    if is_affine:
+        give_weights(network)
     norms = whole_image_norms(network)
     statistics, whole = tiling._solve(network, norms, image[None])
     torch.testing.assert_close(whole, network(image[None]), rtol=0, atol=1e-4)
