@@ -31,12 +31,12 @@ from diptych.api import chosen
 from diptych.classifier import load_classifier
 from diptych.data import open_data
 from diptych.errors import InputError
-from diptych.evaluate.adaptation import accuracies
+from diptych.evaluation.adaptation import accuracies
 from diptych.registry import make_config
-from diptych.train.log import METRICS_FILE, read_metrics
-from diptych.train.loop import DivergedError
-from diptych.train.run import resume, train
-from diptych.train.settings import CONFIG_FILE, Precision, Settings, read_plan
+from diptych.training.log import METRICS_FILE, read_metrics
+from diptych.training.loop import DivergedError
+from diptych.training.run import resume, train
+from diptych.training.settings import CONFIG_FILE, Precision, Settings, read_plan
 
 METHOD = "unit_adaptation"
 SEEDS = (0, 1, 2)

@@ -21,10 +21,10 @@ from benchmarks.earth_results import replace_block
 from benchmarks.earth_systems import METHOD, SIZE, circumstances, say, write_json
 from diptych.api import chosen
 from diptych.data import open_data
-from diptych.evaluate import evaluate
+from diptych.evaluation import evaluate
 from diptych.registry import make_config
-from diptych.train.run import train
-from diptych.train.settings import Settings
+from diptych.training.run import train
+from diptych.training.settings import Settings
 from diptych.translator import load
 
 SAMPLE = "sample:earth-climate"

@@ -45,8 +45,8 @@ from benchmarks.earth_systems import (
     write_json,
 )
 from diptych.errors import InputError
-from diptych.evaluate import evaluate
-from diptych.train.loop import DivergedError
+from diptych.evaluation import evaluate
+from diptych.training.loop import DivergedError
 
 _HERE = Path(__file__).parent
 

@@ -20,7 +20,7 @@ from benchmarks.earth_systems import (
     write_json,
 )
 from diptych.errors import InputError
-from diptych.evaluate import evaluate
+from diptych.evaluation import evaluate
 
 PLOT = Path(__file__).parent.parent / "docs" / "images" / "time-to-quality.png"
 _COLOURS = {"reference": "#8a8a8a", "product": "#1f6feb"}

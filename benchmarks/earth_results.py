@@ -27,7 +27,7 @@ from benchmarks.earth_systems import (
 from diptych.data import evaluation_pairs
 from diptych.errors import InputError
 from diptych.files import atomic_write_text
-from diptych.train.pictures import picture_grid, write_grid
+from diptych.training.pictures import picture_grid, write_grid
 
 MARKS = "<!-- {task}: begin -->", "<!-- {task}: end -->"
 BEGIN, END = (mark.format(task="earth") for mark in MARKS)

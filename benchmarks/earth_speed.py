@@ -29,9 +29,9 @@ from benchmarks.earth_systems import (
 from benchmarks.reference import cyclegan as reference
 from diptych.data import Data, open_data
 from diptych.errors import InputError
-from diptych.train.device import find_precision
-from diptych.train.settings import Plan, Precision, Resolved
-from diptych.train.trainer import Trainer
+from diptych.training.device import find_precision
+from diptych.training.settings import Plan, Precision, Resolved
+from diptych.training.trainer import Trainer
 
 MINUTES = 10.0
 BLOCK_STEPS, WARM_UP_STEPS = 20, 10

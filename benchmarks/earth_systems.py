@@ -24,9 +24,9 @@ from diptych.data import Data, open_data
 from diptych.errors import InputError
 from diptych.files import atomic_write, atomic_write_text
 from diptych.registry import make_config
-from diptych.train.log import METRICS_FILE, read_metrics
-from diptych.train.run import resume, train
-from diptych.train.settings import CONFIG_FILE, Precision, Settings, read_plan
+from diptych.training.log import METRICS_FILE, read_metrics
+from diptych.training.run import resume, train
+from diptych.training.settings import CONFIG_FILE, Precision, Settings, read_plan
 from diptych.translator import load
 
 System = Literal["reference", "product"]

@@ -27,8 +27,8 @@ from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
 from diptych.images import read_image, to_image, to_tensor
 from diptych.methods.gatys import Gatys
-from diptych.train.pictures import picture_grid, write_grid
-from diptych.train.settings import read_plan
+from diptych.training.pictures import picture_grid, write_grid
+from diptych.training.settings import read_plan
 from diptych.translator import Translator
 
 CANDIDATES = 64

@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.earth_systems import circumstances, say
 from benchmarks.step import IDENTITY_WEIGHT, write_images
-from diptych.train.log import METRICS_FILE, read_metrics
+from diptych.training.log import METRICS_FILE, read_metrics
 
 _WARM_UP_STEPS = 5
 

@@ -32,9 +32,9 @@ from benchmarks.earth_systems import circumstances
 from benchmarks.reference import cyclegan as reference
 from diptych.data import Data, open_data
 from diptych.registry import make_config
-from diptych.train.device import find_device, find_precision
-from diptych.train.settings import Plan, Resolved, Settings
-from diptych.train.trainer import Trainer
+from diptych.training.device import find_device, find_precision
+from diptych.training.settings import Plan, Resolved, Settings
+from diptych.training.trainer import Trainer
 
 IDENTITY_WEIGHT = 0.5
 _FAR = 10**9  # steps: the learning rate stays constant

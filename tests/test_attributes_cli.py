@@ -67,7 +67,7 @@ def test_attributes_are_trained_translated_and_scored(
     assert main([*to, str(picture), "--to", "Blond", "--to", "Mal"]) == 2
     assert "no domain 'Mal': this translator knows Blond, Black, Male" in capsys.readouterr().err
 
-    monkeypatch.setattr("diptych.evaluate.scores.load_features", _no_features)  # faster
+    monkeypatch.setattr("diptych.evaluation.scores.load_features", _no_features)  # faster
     scores = evaluate(run, split="train", device="cpu")
     assert {"→Black", "→Blond", "→Male", "→no Male"} == {k for k in scores if k.startswith("→")}
     assert scores["→Male"]["images"] + scores["→no Male"]["images"] == 38
@@ -85,8 +85,8 @@ def test_methods_of_separate_domains_take_those_who_have_an_attribute_as_one(
     command += ["--discriminator", "16x16"] if method == "cyclegan" else []
     assert main([*command, "--device", "cpu", "--precision", "fp32"]) == 0
     assert len(list((run / "samples").glob("*.png"))) == 3
-    monkeypatch.setattr("diptych.evaluate.scores.installed", lambda: None)
-    monkeypatch.setattr("diptych.evaluate.generated.installed", lambda: None)
+    monkeypatch.setattr("diptych.evaluation.scores.installed", lambda: None)
+    monkeypatch.setattr("diptych.evaluation.generated.installed", lambda: None)
     scores = evaluate(run, split="train", device="cpu")
     names = ("Blond→Black", "Black→Blond") if method == "cyclegan" else ("Blond", "Black")
     # 13 are blond, and 14 black, of which two are held out.

@@ -231,6 +231,6 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(fails, run, tmp_pa
 
 
 def _domains(run: Path) -> list[str]:
-    from diptych.train.settings import read_plan
+    from diptych.training.settings import read_plan
 
     return list(read_plan(run).resolved.domains)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-import diptych.evaluate.generated
+import diptych.evaluation.generated
 from diptych.cli import main
-from diptych.train.pictures import read_grid
-from tests.evaluate.test_generated import _features
+from diptych.training.pictures import read_grid
+from tests.evaluation.test_generated import _features
 
 SMALL = ["--size", "16", "--batch-size", "2", "--device", "cpu", "--workers", "0"]
 SMALL += ["--precision", "fp32", "--threads", "1", "--steps", "2", "--load-size", "0"]
@@ -43,7 +43,7 @@ def test_runs_of_three_domains_are_trained_shown_scored_and_used(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(diptych.evaluate.generated, "installed", _features)
+    monkeypatch.setattr(diptych.evaluation.generated, "installed", _features)
     run, out = tmp_path / "run", tmp_path / "made"
     own = ["--data", str(data), "--width", str(width), "--out", str(run), *SMALL]
     assert main(["train", method, *own]) == 0

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import diptych
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "diptych"
 FRONT_DOORS = {"", "__main__"}
@@ -34,7 +36,7 @@ def _table() -> dict[str, set[str]]:
 
 
 def _unit(module: str) -> str:
-    """diptych.train.loop belongs to train; diptych.files to files."""
+    """diptych.training.loop belongs to training; diptych.files to files."""
     return module.removeprefix("diptych").lstrip(".").split(".")[0]
 
 
@@ -81,16 +83,16 @@ def test_the_table_is_read_as_it_is_written():
     assert table["methods"] == {"types", "networks", "objectives", "replay", "errors"}
     assert "networks.features" in table["evaluate"]
     assert "networks" not in table["evaluate"]
-    assert "checkpoint" in table["train"]
-    assert "train" not in table["checkpoint"]
+    assert "checkpoint" in table["training"]
+    assert "training" not in table["checkpoint"]
 
 
 def test_every_row_is_of_a_module_that_exists_or_will():
-    assert {"types", "networks", "methods", "data", "train", "checkpoint"} <= set(_table())
+    assert {"types", "networks", "methods", "data", "training", "checkpoint"} <= set(_table())
 
 
 def test_the_loop_imports_types_only():
-    own = {name.rpartition(".")[0] for name in _imports(SOURCE / "train" / "loop.py")}
+    own = {name.rpartition(".")[0] for name in _imports(SOURCE / "training" / "loop.py")}
     assert own == {"diptych.types"}
 
 
@@ -110,3 +112,10 @@ print(json.dumps([sorted(sys.modules), opened]))
     assert not {"torch", "numpy", "PIL", "safetensors", "rich", "tyro"} & set(modules)
     others = [name for name in opened if not name.endswith((".py", ".pyc"))]
     assert others == []
+
+
+def test_no_module_takes_the_place_of_a_public_function():
+    # Importing diptych.train would set diptych.train, the function, to the module.
+    modules = {path.stem if path.is_file() else path.name for path in SOURCE.iterdir()}
+    assert modules.isdisjoint(diptych.__all__)
+    assert {"api", "training"} <= modules

@@ -16,7 +16,7 @@ from diptych.cli import main
 from diptych.errors import InputError
 from diptych.latent import generate_files, interpolate
 from diptych.methods.unit import UNIT, Config
-from diptych.train.pictures import read_grid
+from diptych.training.pictures import read_grid
 from diptych.translator import Translator, load
 
 SIZE = 32
@@ -103,7 +103,7 @@ def test_a_strip_starts_and_ends_at_its_images_and_moves_evenly_between(translat
 
 def _holds(strip: np.ndarray, tile: np.ndarray, row: int, column: int, width: int) -> bool:
     """Whether the tile is found where a grid of 128-pixel tiles has it."""
-    from diptych.train.pictures import GridLayout
+    from diptych.training.pictures import GridLayout
 
     layout = GridLayout(columns=("", "", ""), groups=(3,), rows=2, tile=(128, 128))
     left, top, right, bottom = layout.box(row, column)

@@ -47,8 +47,8 @@ def test_the_wheel_holds_the_types_the_pages_parts_and_the_licence(wheel: Path) 
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "diptych/py.typed",
-        "diptych/train/report.css",
-        "diptych/train/report.js",
+        "diptych/training/report.css",
+        "diptych/training/report.js",
         "diptych/methods/cyclegan.py",
         f"diptych-{__version__}.dist-info/licenses/LICENSE",
         f"diptych-{__version__}.dist-info/entry_points.txt",

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from diptych.classifier import Classifier
     from diptych.data import Data
-    from diptych.evaluate import Scores
-    from diptych.evaluate.adaptation import Classify
+    from diptych.evaluation import Scores
+    from diptych.evaluation.adaptation import Classify
     from diptych.networks.features import FeatureNetwork
-    from diptych.train.run import Outcome
+    from diptych.training.run import Outcome
     from diptych.translator import Translator
 
 
@@ -60,8 +60,8 @@ def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
         InputError: an unknown option, or data that cannot be used.
     """
     from diptych.registry import dataclass_from, make_config
-    from diptych.train.run import train as start
-    from diptych.train.settings import SETTING_NAMES, Settings
+    from diptych.training.run import train as start
+    from diptych.training.settings import SETTING_NAMES, Settings
 
     options = {k: str(v) if isinstance(v, os.PathLike) else v for k, v in options.items()}
     config, run = chosen(
@@ -75,7 +75,7 @@ def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
 
 def resume(folder: str | os.PathLike[str]) -> Run:
     """Go on with an interrupted run; one that is done is returned as it is."""
-    from diptych.train.run import resume as go_on
+    from diptych.training.run import resume as go_on
 
     return Run(go_on(Path(folder)).folder)
 
@@ -92,7 +92,7 @@ def chosen(
         InputError: no such preset or recipe.
     """
     from diptych.registry import find_method, find_recipe
-    from diptych.train.presets import PRESETS
+    from diptych.training.presets import PRESETS
 
     if preset is not None and preset not in PRESETS:
         raise InputError(f"no preset {preset!r}; there are: {', '.join(PRESETS)}")
@@ -172,9 +172,9 @@ def evaluate(
     from diptych.classifier import Classifier
     from diptych.files import atomic_write_text
     from diptych.networks.features import load_features
-    from diptych.train.run import open_run_data
-    from diptych.train.settings import read_plan
-    from diptych.train.summary import SCORES_FILE, starts_note, summarise
+    from diptych.training.run import open_run_data
+    from diptych.training.settings import read_plan
+    from diptych.training.summary import SCORES_FILE, starts_note, summarise
     from diptych.translator import Translator
     from diptych.types import Classifies
 
@@ -216,8 +216,8 @@ def _measure(
     classify: Classify | None,
 ) -> Scores:
     """Of its translations, or of its new images where it makes those alone."""
-    from diptych.evaluate import evaluate as score
-    from diptych.evaluate import evaluate_generated
+    from diptych.evaluation import evaluate as score
+    from diptych.evaluation import evaluate_generated
 
     if not translator.translates:
         make = translator.generate_batch

@@ -255,7 +255,7 @@ class Evaluate:
 def _evaluate(arguments: list[str]) -> int:
     options = parse(Evaluate, arguments, "diptych evaluate", "")
     from diptych.api import evaluate
-    from diptych.evaluate import scores_table
+    from diptych.evaluation import scores_table
 
     scores = evaluate(
         options.run,
@@ -284,7 +284,7 @@ class Report:
 
 
 def _report(arguments: list[str]) -> int:
-    from diptych.train.summary import summarise
+    from diptych.training.summary import summarise
 
     options = parse(Report, arguments, "diptych report", "")
     print(summarise(options.run))

@@ -15,7 +15,7 @@ from diptych.cli_parse import about, complain, parse
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
-    from diptych.train.run import Outcome
+    from diptych.training.run import Outcome
 
 _log = logging.getLogger("diptych")
 
@@ -60,8 +60,8 @@ def train_command(arguments: list[str]) -> int:
               f"METHOD is one of: {', '.join(method_names())}")  # fmt: skip
         return 0 if arguments in (["--help"], ["-h"]) else 2
     from diptych.registry import make_config
-    from diptych.train.run import train
-    from diptych.train.settings import Settings
+    from diptych.training.run import train
+    from diptych.training.settings import Settings
 
     method, rest = arguments[0], arguments[1:]
     config, run = _defaults(method, rest)
@@ -83,7 +83,7 @@ def train_command(arguments: list[str]) -> int:
 
 
 def _resume(arguments: list[str]) -> int:
-    from diptych.train.run import resume
+    from diptych.training.run import resume
 
     options = parse(Resume, arguments, "diptych train", "")
     outcome = _guarded(
@@ -93,8 +93,8 @@ def _resume(arguments: list[str]) -> int:
 
 
 def _guarded(run: Callable[[], Outcome]) -> Outcome | str:
-    from diptych.train.loop import DivergedError
-    from diptych.train.ranks import LostProcessError
+    from diptych.training.loop import DivergedError
+    from diptych.training.ranks import LostProcessError
 
     try:
         return run()
@@ -106,7 +106,7 @@ def _finish(outcome: Outcome | str, evaluates: bool) -> int:
     if isinstance(outcome, str):
         return complain(outcome, code=1)
     from diptych.api import evaluate, outcome_line
-    from diptych.train.ranks import is_first_process
+    from diptych.training.ranks import is_first_process
 
     if not is_first_process():
         return 0 if outcome.is_finished else 130
@@ -116,7 +116,7 @@ def _finish(outcome: Outcome | str, evaluates: bool) -> int:
     if not outcome.is_finished:
         return 130
     if evaluates:
-        from diptych.evaluate import scores_table
+        from diptych.evaluation import scores_table
 
         try:
             Console().print(scores_table(evaluate(outcome.folder)))
@@ -130,7 +130,7 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
     """What --preset, --recipe and --config set, for the options to start from."""
     from diptych.api import chosen
     from diptych.registry import dataclass_from
-    from diptych.train.settings import SETTING_NAMES, Settings, read_toml
+    from diptych.training.settings import SETTING_NAMES, Settings, read_toml
 
     config, run = chosen(
         method, preset=_value_of("preset", arguments), recipe=_value_of("recipe", arguments)

@@ -13,7 +13,7 @@ from torch import Tensor
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
 from diptych.images import save_image, to_tensor
-from diptych.train.pictures import picture_grid, write_grid
+from diptych.training.pictures import picture_grid, write_grid
 from diptych.translator import Translator
 
 GRID_FILE = "grid.png"

@@ -14,8 +14,8 @@ from benchmarks.earth_results import BEGIN, END, ROWS, interval, replace_block, 
 from benchmarks.earth_systems import SAMPLES, SEEDS, SYSTEMS, Job, Place, write_json
 from diptych.data import Data, Split
 from diptych.errors import InputError
-from diptych.evaluate import evaluate
-from diptych.train.loop import DivergedError
+from diptych.evaluation import evaluate
+from diptych.training.loop import DivergedError
 
 SPEED: dict[str, Any] = {
     "minutes": 10.0,

@@ -17,10 +17,10 @@ from diptych.data import Data, Split
 from diptych.data.collections import ArrayImages
 from diptych.methods import cyclegan
 from diptych.networks.fusing import fuse
-from diptych.train.device import make_autocast
-from diptych.train.loop import train_iteration
-from diptych.train.optimisers import GroupOptimiser
-from diptych.train.settings import Precision
+from diptych.training.device import make_autocast
+from diptych.training.loop import train_iteration
+from diptych.training.optimisers import GroupOptimiser
+from diptych.training.settings import Precision
 from diptych.types import Clock, Unpaired
 
 

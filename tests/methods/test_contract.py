@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from diptych.checkpoint import inference_weights
 from diptych.data import Data, open_data
 from diptych.registry import build, find_method, make_config, method_class, method_names
-from diptych.train.loop import train_iteration
-from diptych.train.optimisers import GroupOptimiser
-from diptych.train.settings import Plan, Resolved, Settings
-from diptych.train.trainer import Trainer
+from diptych.training.loop import train_iteration
+from diptych.training.optimisers import GroupOptimiser
+from diptych.training.settings import Plan, Resolved, Settings
+from diptych.training.trainer import Trainer
 from diptych.types import (
     Adapting,
     Classifies,

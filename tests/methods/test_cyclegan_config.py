@@ -15,7 +15,7 @@ from diptych.networks.patchgan import ImageGAN, PatchGAN
 from diptych.networks.resnet import ResidualBlock
 from diptych.networks.unet import UNetGenerator
 from diptych.registry import make_config
-from diptych.train.settings import Settings
+from diptych.training.settings import Settings
 
 
 def test_defaults_are_those_of_the_paper():

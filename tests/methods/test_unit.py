@@ -25,7 +25,7 @@ from torch.distributions import Normal, kl_divergence
 from diptych.errors import InputError
 from diptych.methods.unit import RECIPES, UNIT, Config, ResidualBlock, kl
 from diptych.registry import make_config
-from diptych.train.settings import Settings
+from diptych.training.settings import Settings
 from diptych.types import Clock, Encodes, Generates, Samples, Unpaired, Update
 
 MU1, MU2, MU21, MU12 = 1.0, 0.5, 25 / 32, -11 / 8

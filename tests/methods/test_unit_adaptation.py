@@ -29,8 +29,8 @@ from diptych.data.collections import ArrayImages
 from diptych.errors import InputError
 from diptych.methods.unit_adaptation import RECIPES, SIZE, Config, UNITAdaptation, kl
 from diptych.registry import make_config
-from diptych.train.settings import Plan, Resolved, Settings
-from diptych.train.trainer import Trainer
+from diptych.training.settings import Plan, Resolved, Settings
+from diptych.training.trainer import Trainer
 from diptych.types import Adapting, Classifies, Clock, Encodes, Generates, Update
 
 F1, F2, F11, F21, F12, F22 = 2, -5 / 2, 27 / 16, 31 / 16, 19 / 8, 31 / 8

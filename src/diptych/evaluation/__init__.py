@@ -1,0 +1,7 @@
+"""Scores of translations, new images and classifiers; given callables, never a method."""
+
+from diptych.evaluation.generated import evaluate_generated
+from diptych.evaluation.scores import Scores, evaluate
+from diptych.evaluation.table import scores_table
+
+__all__ = ["Scores", "evaluate", "evaluate_generated", "scores_table"]

@@ -1,0 +1,164 @@
+"""Scores of translations that change one attribute of an image and keep the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from diptych.data import Data, Split, evaluation_images
+from diptych.data.attributes import Values, changed, exclusions
+from diptych.data.collections import Attributes
+from diptych.errors import InputError
+from diptych.evaluation import paired
+from diptych.evaluation.distances import fid, kid
+from diptych.networks.features import FeatureNetwork
+
+_BATCH = 16
+
+
+def attribute_scores(
+    translate: Callable[[Tensor, Any], Tensor],
+    data: Data,
+    split: Split,
+    network: FeatureNetwork | None,
+    *,
+    size: int,
+    most: int | None,
+    seed: int,
+    console: Console,
+) -> dict[str, dict[str, Any]]:
+    """Scores by the change that is made, such as "→Young" and "→no Young".
+
+    Images of `split` without the attribute are given it (those that have one of several
+    that exclude each other lose that), and compared with real images that have it;
+    images with it lose it, where no other takes its place, and are compared with those
+    without. All other attributes stay. KID of the inputs and of real training images
+    stand beside it. The cycle error is of the way back to the image's own attributes.
+
+    Raises:
+        InputError: none of the images can be used.
+    """
+    assert split.attributes is not None
+    assert data.train.attributes is not None
+    excluded = exclusions(data.train.attributes.values)
+    changes = [_Change(data, k, is_set=True) for k in range(len(data.domains))]
+    changes += [_Change(data, k, is_set=False) for k in np.flatnonzero(~excluded.any(1)).tolist()]
+    real, total = _Real(), len(split.attributes.images)
+    bars = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with bars, torch.no_grad():
+        task = bars.add_task("attributes", total=min(total, most or total))
+        for images, labels in _batches(split.attributes, size, most):
+            real.add(network, images, labels)
+            for change in changes:
+                change.add(translate, network, images, labels, excluded)
+            bars.advance(task, len(images))
+        training = _Real()
+        if network is not None:
+            for images, labels in _batches(data.train.attributes, size, most or total):
+                training.add(network, images, labels)
+    return {change.name: change.scores(real, training, seed) for change in changes if change.count}
+
+
+@dataclass
+class _Real:
+    """Features of real images, and what each image has."""
+
+    parts: list[Tensor] = field(default_factory=list)
+    labels: list[Values] = field(default_factory=list)
+
+    def add(self, network: FeatureNetwork | None, images: Tensor, labels: Values) -> None:
+        if network is not None:
+            self.parts.append(network(images).cpu())
+            self.labels.append(labels)
+
+    def of(self, attribute: int, has_it: bool) -> Tensor:
+        """(N, D), of the images that have the attribute, or of those that have not."""
+        chosen = np.concatenate(self.labels)[:, attribute] == has_it
+        return torch.cat(self.parts)[torch.from_numpy(chosen)]
+
+
+@dataclass
+class _Change:
+    """One attribute given, or taken away."""
+
+    data: Data
+    attribute: int
+    is_set: bool
+    count: int = 0
+    cycle: float = 0.0
+    features: list[Tensor] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"→{'' if self.is_set else 'no '}{self.data.domains[self.attribute]}"
+
+    def add(
+        self,
+        translate: Callable[[Tensor, Any], Tensor],
+        network: FeatureNetwork | None,
+        images: Tensor,
+        labels: Values,
+        excluded: NDArray[np.bool_],
+    ) -> None:
+        concerned = np.flatnonzero(labels[:, self.attribute] != self.is_set)
+        if not len(concerned):
+            return
+        own = labels[concerned]
+        inputs = images[torch.from_numpy(concerned)]
+        targets = np.stack([changed(label, self.attribute, excluded) for label in own])
+        fakes = self._translated(translate, inputs, targets)
+        back = self._translated(translate, fakes, own)
+        self.count += len(concerned)
+        self.cycle += float(paired.l1(back, inputs).double().sum())
+        if network is not None:
+            self.features.append(network(fakes).cpu())
+
+    def _translated(
+        self, translate: Callable[[Tensor, Any], Tensor], images: Tensor, labels: Values
+    ) -> Tensor:
+        """Each image by its own label, those of one label together."""
+        results = torch.empty_like(images)
+        for label in np.unique(labels, axis=0):
+            same = torch.from_numpy((labels == label).all(1))
+            names = tuple(self.data.domains[k] for k in np.flatnonzero(label))
+            results[same] = translate(images[same], names).cpu()
+        return results
+
+    def scores(self, real: _Real, training: _Real, seed: int) -> dict[str, Any]:
+        result: dict[str, Any] = {"images": self.count}
+        if self.features:
+            theirs, fakes = real.of(self.attribute, self.is_set), torch.cat(self.features)
+            inputs = real.of(self.attribute, not self.is_set)
+            result["kid"] = kid(theirs, fakes, seed=seed)
+            result["kid_untranslated"] = kid(theirs, inputs, seed=seed)
+            of_training = training.of(self.attribute, self.is_set)
+            result["kid_of_real"] = kid(theirs, of_training, seed=seed)
+            result["fid"] = fid(theirs, fakes)
+        return result | {"cycle": self.cycle / self.count}
+
+
+def _batches(known: Attributes, size: int, most: int | None) -> Iterator[tuple[Tensor, Values]]:
+    """At most `most` images, evenly spread, and what each has; unusable ones are left out."""
+    count = min(len(known.images), most or len(known.images))
+    indices = [(2 * i + 1) * len(known.images) // (2 * count) for i in range(count)]
+    is_empty = True
+    for start in range(0, count, _BATCH):
+        images, kept = [], []
+        for index in indices[start : start + _BATCH]:
+            with suppress(InputError):
+                images.append(evaluation_images(known.images, [index], size=size, is_tiled=False))
+                kept.append(index)
+        if images:
+            is_empty = False
+            yield torch.cat(images), known.values[kept]
+    if is_empty:
+        raise InputError(f"none of {count} images to evaluate on can be used")

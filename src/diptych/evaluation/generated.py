@@ -1,0 +1,74 @@
+"""Scores of images that are made from noise: how far they are from real ones, domain by domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from diptych.data import Data
+from diptych.evaluation.distances import fid, kid
+from diptych.evaluation.scores import RealFeatures, Scores, choose_split, features_notes, installed
+from diptych.networks.features import FeatureNetwork
+
+Generate = Callable[[int, str], Tensor]
+"""A number of images and a domain's name to (N, 3, H, W) images of it, in [-1, 1]."""
+
+_BATCH = 16
+
+
+def evaluate_generated(
+    generate: Generate,
+    data: Data,
+    split: str = "test",
+    *,
+    size: int,
+    features: FeatureNetwork | Literal["auto"] | None = "auto",
+    seed: int = 0,
+    console: Console | None = None,
+) -> Scores:
+    """Score as many new images of each domain as `split` has real ones, against these.
+
+    Real ones are scaled and cropped to `size` pixels. With `features` ("auto" is
+    EfficientNet-Lite0 where it is installed): KID, and FID where there are images
+    enough; `seed` draws KID's subsets.
+
+    Raises:
+        InputError: there is no such split, or no usable images in it.
+    """
+    network = installed() if features == "auto" else features
+    chosen = choose_split(data, split)
+    images = chosen.pairs if chosen.pairs is not None else chosen.domains
+    real = RealFeatures(data, images, network, size)
+    console = console or Console(stderr=True)
+    domains: dict[str, dict[str, Any]] = {}
+    bars = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with bars, torch.no_grad():
+        for index, name in enumerate(data.domains):
+            count = len(images[index])
+            task = bars.add_task(f"new {name}", total=count)
+            fakes = generate(count, name)
+            domains[name] = {"images": len(fakes)}
+            if network is not None:
+                batches = torch.split(fakes, _BATCH)
+                made = torch.cat([network(batch).cpu() for batch in batches])
+                theirs = real.of(index)
+                domains[name]["kid"] = kid(theirs, made, seed=seed)
+                domains[name]["kid_of_real"] = kid(theirs, real.of_training(index), seed=seed)
+                domains[name]["fid"] = fid(theirs, made)
+            bars.advance(task, count)
+    return Scores(
+        split=split,
+        features=None if network is None else network.name,
+        directions={},
+        notes=(
+            "the weights of the last step were scored: no checkpoint was chosen",
+            "new images are compared with the real ones of their domain",
+            *features_notes(network),
+        ),
+        domains=domains,
+    )

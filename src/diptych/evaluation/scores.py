@@ -1,0 +1,304 @@
+"""Every score that a translator and its data allow, direction by direction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from diptych.data import Data, Images, Palette, Split, evaluation_pairs
+from diptych.errors import InputError
+from diptych.evaluation import paired
+from diptych.evaluation.adaptation import Classify, accuracies
+from diptych.evaluation.attributes import attribute_scores
+from diptych.evaluation.distances import fid, kid
+from diptych.evaluation.labels import Confusion, nearest_class
+from diptych.networks.features import FeatureNetwork, load_features
+
+Translate = Callable[[Tensor, Any], Tensor]
+"""(B, 3, H, W) images in [-1, 1] and a domain's name to images of that domain; where domains
+are attributes, a tuple of the names of all that the result has."""
+
+_BATCH = 16
+_PAIRED = {
+    "l1": paired.l1,
+    "psnr": paired.psnr,
+    "ssim": paired.ssim,
+    "within_16": paired.within_16,
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What was measured on which images."""
+
+    split: str
+    features: str | None
+    """The network whose features KID and FID compare; None: neither was computed."""
+    directions: Mapping[str, Mapping[str, Any]]
+    """By direction, such as "climate→aerial", then by score."""
+    notes: tuple[str, ...]
+    domains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By domain, then by score: what a classifier, or what is made from noise, is worth there."""
+
+    def as_json(self) -> dict[str, Any]:
+        """A nested mapping of plain values: directions and domains beside what holds for all."""
+        facts = {"split": self.split, "features": self.features or "none"}
+        parts = {k: dict(v) for k, v in [*self.directions.items(), *self.domains.items()]}
+        return {**facts, **parts, "notes": self.notes}
+
+
+def evaluate(
+    translate: Translate,
+    data: Data,
+    split: str = "test",
+    *,
+    size: int,
+    features: FeatureNetwork | Literal["auto"] | None = "auto",
+    most: int | None = None,
+    classify: Classify | None = None,
+    seed: int = 0,
+    console: Console | None = None,
+) -> Scores:
+    """Score translations in every direction between the data's domains.
+
+    Images are of `split` (test, validation or train), scaled and cropped to
+    `size` pixels. Always: the cycle error. With `features` ("auto" is
+    EfficientNet-Lite0 where it is installed): KID, and FID where there are
+    images enough. Where true pairs exist: L1, PSNR, SSIM and the
+    share of pixels within 16; where they are of label colours, also per-pixel
+    and per-class accuracy and mean class IoU. Where domains are attributes, a direction
+    is the change of one of them: see `attribute_scores`. With `classify`: its accuracy in each
+    domain whose images are labelled. `most` limits how many images of a direction are
+    translated, evenly spread; `seed` draws KID's subsets.
+
+    Raises:
+        InputError: there is no such split, or no usable images in it.
+    """
+    network = installed() if features == "auto" else features
+    chosen = choose_split(data, split)
+    score = _between_domains if chosen.attributes is None else attribute_scores
+    results = score(
+        translate,
+        data,
+        chosen,
+        network,
+        size=size,
+        most=most,
+        seed=seed,
+        console=console or Console(stderr=True),
+    )
+    return Scores(
+        split=split,
+        features=None if network is None else network.name,
+        directions=results,
+        notes=_notes(chosen, network, most),
+        domains={} if classify is None else accuracies(classify, data, chosen, size=size),
+    )
+
+
+def _between_domains(
+    translate: Translate,
+    data: Data,
+    chosen: Split,
+    network: FeatureNetwork | None,
+    *,
+    size: int,
+    most: int | None,
+    seed: int,
+    console: Console,
+) -> dict[str, dict[str, Any]]:
+    """Scores by direction, from each domain to each other one."""
+    images = chosen.pairs if chosen.pairs is not None else chosen.domains
+    real = RealFeatures(data, images, network, size)
+    directions = [
+        (source, target)
+        for source in range(len(data.domains))
+        for target in range(len(data.domains))
+        if source != target
+    ]
+    results = {}
+    bars = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with bars, torch.no_grad():
+        for source, target in directions:
+            name = f"{data.domains[source]}→{data.domains[target]}"
+            one = _Direction(data, source, target, network is not None)
+            total = min(len(images[source]), most or len(images[source]))
+            sides = images if chosen.pairs is not None else (images[source],)
+            batches = _batches(sides, size, data.is_tiled, most)
+            task = bars.add_task(name, total=total)
+            for batch in batches:
+                image = batch[source] if chosen.pairs is not None else batch[0]
+                truth = batch[target] if chosen.pairs is not None else None
+                one.add(translate, network, image, truth)
+                bars.advance(task, len(image))
+            results[name] = one.scores(real, seed)
+    return results
+
+
+@dataclass
+class _Direction:
+    """Sums over the batches of one direction."""
+
+    data: Data
+    source: int
+    target: int
+    has_features: bool
+    count: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    features: list[Tensor] = field(default_factory=list)
+    confusion: Confusion | None = None
+
+    def add(
+        self,
+        translate: Translate,
+        network: FeatureNetwork | None,
+        image: Tensor,
+        truth: Tensor | None,
+    ) -> None:
+        fake = translate(image, self.data.domains[self.target]).cpu()
+        cycled = translate(fake, self.data.domains[self.source]).cpu()
+        self.count += len(image)
+        self._sum("cycle", paired.l1(cycled, image))
+        if network is not None:
+            self.features.append(network(fake).cpu())
+        if truth is None:
+            return
+        for name, measure in _PAIRED.items():
+            self._sum(name, measure(fake, truth))
+        palette = self._palette
+        if palette is not None:
+            self.confusion = self.confusion or Confusion.zeros(len(palette.colours))
+            self.confusion.add(nearest_class(fake, palette), nearest_class(truth, palette))
+
+    def scores(self, real: RealFeatures, seed: int) -> dict[str, Any]:
+        result: dict[str, Any] = {"images": self.count}
+        if self.has_features:
+            theirs, fakes = real.of(self.target), torch.cat(self.features)
+            result["kid"] = kid(theirs, fakes, seed=seed)
+            result["kid_untranslated"] = kid(theirs, real.of(self.source), seed=seed)
+            result["kid_of_real"] = kid(theirs, real.of_training(self.target), seed=seed)
+            result["fid"] = fid(theirs, fakes)
+        result |= {name: total / self.count for name, total in self.sums.items()}
+        if self.confusion is not None and self._palette is not None:
+            result |= _label_scores(self.confusion, self._palette)
+        return result
+
+    @property
+    def _palette(self) -> Palette | None:
+        return self.data.palettes.get(self.data.domains[self.target])
+
+    def _sum(self, name: str, values: Tensor) -> None:
+        self.sums[name] = self.sums.get(name, 0.0) + float(values.double().sum())
+
+
+class RealFeatures:
+    """Features of the real images, each domain's computed once."""
+
+    def __init__(
+        self, data: Data, images: Sequence[Images], network: FeatureNetwork | None, size: int
+    ) -> None:
+        self._data, self._images, self._network, self._size = data, images, network, size
+        self._known: dict[tuple[str, int], Tensor] = {}
+
+    def of(self, domain: int) -> Tensor:
+        """(N, D), of the split that is scored."""
+        return self._features("split", domain, self._images[domain], len(self._images[domain]))
+
+    def of_training(self, domain: int) -> Tensor:
+        """(N, D) of as many training images, spread evenly."""
+        return self._features(
+            "train", domain, self._data.train.domains[domain], len(self._images[domain])
+        )
+
+    def _features(self, which: str, domain: int, images: Images, most: int) -> Tensor:
+        if (which, domain) not in self._known:
+            assert self._network is not None
+            batches = _batches((images,), self._size, self._data.is_tiled, most)
+            parts = [self._network(batch).cpu() for (batch,) in batches]
+            self._known[which, domain] = torch.cat(parts)
+        return self._known[which, domain]
+
+
+def _batches(
+    sides: Sequence[Images], size: int, is_tiled: bool, most: int | None = None
+) -> Iterator[tuple[Tensor, ...]]:
+    """Batches of at most `most` images, evenly spread; unusable ones are left out."""
+    length = len(sides[0])
+    count = min(length, most or length)
+    indices = [(2 * i + 1) * length // (2 * count) for i in range(count)]
+    problem: InputError | None = None
+    is_empty = True
+    for start in range(0, count, _BATCH):
+        try:
+            batch = evaluation_pairs(
+                sides, indices[start : start + _BATCH], size=size, is_tiled=is_tiled
+            )
+        except InputError as error:  # a whole batch of broken images: others may be sound
+            problem = problem or error
+            continue
+        is_empty = False
+        yield batch
+    if is_empty and problem is not None:
+        raise problem
+
+
+def _label_scores(confusion: Confusion, palette: Palette) -> dict[str, Any]:
+    return {
+        "pixel_accuracy": confusion.pixel_accuracy,
+        "class_accuracy": confusion.class_accuracy,
+        "mean_iou": confusion.mean_iou,
+        "accuracy_per_class": dict(zip(palette.names, confusion.class_accuracies, strict=True)),
+        "iou_per_class": dict(zip(palette.names, confusion.class_ious, strict=True)),
+    }
+
+
+def installed() -> FeatureNetwork | None:
+    """EfficientNet-Lite0, if it is there."""
+    try:
+        return load_features()
+    except InputError:  # the samples extra is not installed: the scores say so
+        return None
+
+
+def choose_split(data: Data, split: str) -> Split:
+    """The split of that name. Raises InputError if there is none."""
+    splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    if split not in splits:
+        raise InputError(f"no split {split!r}; there are: {', '.join(splits)}")
+    chosen = splits[split]
+    if chosen is None:
+        there = [name for name, value in splits.items() if value is not None]
+        raise InputError(f"{data.source} has no {split} images; it has: {', '.join(there)}")
+    return chosen
+
+
+def _notes(chosen: Split, features: FeatureNetwork | None, most: int | None) -> tuple[str, ...]:
+    notes = ["the weights of the last step were scored: no checkpoint was chosen"]
+    if most is not None:
+        notes.append(f"at most {most} images of a direction were translated, evenly spread")
+    if chosen.attributes is not None:
+        notes.append(
+            "of each attribute: held-out images without it were given it and compared with those"
+            " that have it, and the other way round; the other attributes stay, but those that"
+            " exclude it"
+        )
+    notes += features_notes(features)
+    if features is not None and chosen.pairs is not None:
+        notes.append(
+            "KID compares translations with real images of the same scenes; kid of real is"
+            " between training images and these"
+        )
+    return tuple(notes)
+
+
+def features_notes(features: FeatureNetwork | None) -> tuple[str, ...]:
+    """What to say where there are no features to compare."""
+    if features is not None:
+        return ()
+    return ("no KID: its features need the samples extra, pip install 'diptych[samples]'",)

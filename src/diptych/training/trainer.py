@@ -1,0 +1,261 @@
+"""Everything that changes as a run trains, in one object that can be saved."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from diptych.checkpoint import (
+    STATE_FILES,
+    inference_weights,
+    load_state,
+    load_weights,
+    read_translator,
+)
+from diptych.data import Data, default_workers, stream
+from diptych.errors import InputError
+from diptych.networks.fusing import fuse
+from diptych.registry import build
+from diptych.training.device import keep_kernels, make_autocast
+from diptych.training.ema import Average
+from diptych.training.loop import train_iteration
+from diptych.training.optimisers import GroupOptimiser
+from diptych.training.ranks import Ranks
+from diptych.training.settings import Plan
+from diptych.types import Classifies, Clock, Method
+
+_log = logging.getLogger("diptych")
+_SEEDS_APART = 1_000_003
+"""Between the seeds of two ranks, each of which draws other noise."""
+_STARTS_APART = 1_000_000_007
+"""Between the seeds of two starts, far from those of the ranks."""
+_SEGMENTS = 4
+"""Of each network, with --recompute: few, since the first and last layers are the largest."""
+
+
+class Trainer:
+    """A method, its optimisers and its place in the data; one `step` is one iteration."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        data: Data,
+        state: Mapping[str, Any] | None = None,
+        ranks: Ranks | None = None,
+        *,
+        start: int = 0,
+    ) -> None:
+        """Begins anew from the plan's seed, or goes on from `state`.
+
+        With several `ranks`, every process makes its own at the same time.
+        Each `start` has first weights and noise of its own, and the same data.
+        """
+        run, config = plan.run, plan.config
+        self._ranks = ranks = ranks or Ranks()
+        self.device = torch.device(plan.resolved.device)
+        precision = plan.resolved.precision
+        # Half precision is fast on this layout only, on CPUs and on tensor cores.
+        self._layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
+        seed = run.seed + start * _STARTS_APART
+        torch.manual_seed(seed)
+        method = build(plan.method, config, len(data.domains))  # the same in every process
+        own_seed = seed + ranks.rank * _SEEDS_APART
+        torch.manual_seed(own_seed)
+        if run.init is not None and state is None:
+            _start_from(method, Path(run.init))
+        _check_classes(method, data)
+        self.method = _place(method, self.device, self._layout).train()
+        if plan.resolved.compiled:
+            keep_kernels()
+        fuse(
+            self.method,
+            compiled=bool(plan.resolved.compiled),
+            segments=_SEGMENTS if run.recompute else 1,
+        )
+        self._as_method = cast(Method, self.method)
+        self.optimisers = {
+            name: GroupOptimiser(
+                replace(group, lr=group.lr * run.lr_scale),
+                is_scaled=precision == "fp16",
+                ranks=ranks,
+            )
+            for name, group in self._as_method.groups().items()
+        }
+        self.clock = Clock(0, 0.0, torch.Generator().manual_seed(own_seed))
+        self.average = Average(inference_weights(self.method), run.ema) if run.ema else None
+        self._autocast = make_autocast(precision, self.device)
+        if state is not None:
+            self._load(state)
+        self._stream = stream(
+            data,
+            self._as_method.batch_type,
+            batch_size=config.batch_size,
+            size=config.size,
+            load_size=run.load_size,
+            seed=run.seed,
+            start=0 if state is None else state["position"],
+            rank=ranks.rank,
+            world=ranks.world,
+            workers=default_workers(data) if run.workers is None else run.workers,
+        )
+        self._batches = self._to_device()
+
+    @property
+    def epoch_batches(self) -> int:
+        """Batches in one pass through the larger domain."""
+        return self._stream.epoch_batches
+
+    @property
+    def step_images(self) -> int:
+        """Real images in one batch of all processes, by which speeds are told."""
+        return self._stream.batch_images
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Images that could not be used so far, and why."""
+        return self._stream.skipped
+
+    @property
+    def learning_rates(self) -> dict[str, float]:
+        """By group, at the clock's place in the budget."""
+        return {name: o.follow(self.clock.fraction) for name, o in self.optimisers.items()}
+
+    def step(self, steps: int | None) -> dict[str, float]:
+        """One iteration of a budget of `steps` (None: not known yet); returns its terms.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        self.clock.fraction = self.clock.step / steps if steps else 0.0
+        for optimiser in self.optimisers.values():
+            optimiser.follow(self.clock.fraction)
+        terms = train_iteration(
+            self._as_method,
+            self._batches,
+            self.clock,
+            self.optimisers,
+            self._autocast,
+            self._ranks.average,
+        )
+        self.clock.step += 1
+        if self.average is not None:
+            self.average.update(self.clock.step)
+        return terms
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Inside it the method has the weights that are saved for translating."""
+        return self.average.applied() if self.average is not None else nullcontext()
+
+    def inference_weights(self) -> dict[str, Tensor]:
+        """The weights that are saved for translating, averaged if asked for."""
+        with self.averaged():
+            return {name: w.clone() for name, w in inference_weights(self.method).items()}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `Trainer(plan, data, state)` needs to go on with the same bits.
+
+        With several ranks all call it, and the first one's is whole.
+        """
+        return {
+            "step": self.clock.step,
+            "position": self._stream.position,
+            "method": {
+                name: w for name, w in self.method.state_dict().items() if not _is_extra(name)
+            },
+            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
+            "average": self.average.weights if self.average is not None else {},
+            "ranks": self._ranks.gather(self._own_state()),
+        }
+
+    def _own_state(self) -> dict[str, Any]:
+        """What differs between ranks: random states, and histories of generated images."""
+        weights = self.method.state_dict()
+        return {
+            "extra": {name: value for name, value in weights.items() if _is_extra(name)},
+            "rng": self.clock.rng.get_state(),
+            "global_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+        }
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self._stream.close()
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        own = state["ranks"][self._ranks.rank]
+        self.method.load_state_dict({**state["method"], **own["extra"]})
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        if self.average is not None:
+            self.average.load(state["average"])
+        self.clock.step = state["step"]
+        self.clock.rng.set_state(own["rng"])
+        torch.set_rng_state(own["global_rng"])
+        if self.device.type == "cuda" and own["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(own["cuda_rng"])
+
+    def _to_device(self) -> Iterator[Any]:
+        """The stream's batches, where and as the method computes."""
+        for batch in self._stream:
+            yield type(batch)(**{f.name: self._placed(vars(batch)[f.name]) for f in fields(batch)})
+
+    def _placed(self, part: Tensor | tuple[Tensor, ...]) -> Any:
+        if isinstance(part, tuple):
+            return tuple(self._place_tensor(tensor) for tensor in part)
+        return self._place_tensor(part)
+
+    def _place_tensor(self, tensor: Tensor) -> Tensor:
+        if tensor.ndim == 4:
+            tensor = tensor.contiguous(memory_format=self._layout)
+        return tensor.to(self.device, non_blocking=True)
+
+
+def _check_classes(method: nn.Module, data: Data) -> None:
+    if isinstance(method, Classifies) and data.classes and len(data.classes) != method.classes:
+        first = ", ".join(data.classes[:5]) + (", ..." if len(data.classes) > 5 else "")
+        count = len(data.classes)
+        raise InputError(
+            f"{data.source} has {count} classes ({first}) and the classifier {method.classes}:"
+            f" pass --classes {count}"
+        )
+
+
+def _is_extra(name: str) -> bool:
+    return name.endswith("_extra_state")
+
+
+def _place(module: nn.Module, device: torch.device, layout: torch.memory_format) -> nn.Module:
+    return module.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
+def _start_from(method: nn.Module, source: Path) -> None:
+    """Weights from a run (all of them) or from a translator (those for translating).
+
+    Histories of generated images stay behind: they show other data.
+    """
+    if not any((source / name).exists() for name in STATE_FILES):
+        load_weights(method, read_translator(source)[0], str(source))
+        return
+    theirs = load_state(source)["method"]
+    own = method.state_dict()
+    weights = {name: w for name, w in theirs.items() if isinstance(w, Tensor)}
+    odd = [name for name, w in weights.items() if name not in own or own[name].shape != w.shape]
+    if odd:
+        raise InputError(
+            f"--init {source} does not fit this configuration: {odd[0]} has another name or"
+            f" shape; give the options in {source / 'config.toml'}"
+        )
+    fresh = sorted(
+        {name.split(".")[0] for name, w in own.items() if isinstance(w, Tensor)}
+        - {name.split(".")[0] for name in weights}
+    )
+    if fresh:
+        _log.warning("--init %s has no %s: they start afresh", source, ", ".join(fresh))
+    method.load_state_dict(weights, strict=False)

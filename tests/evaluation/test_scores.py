@@ -1,0 +1,130 @@
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from diptych.data import Data, Palette, Split
+from diptych.data.collections import ArrayImages
+from diptych.errors import InputError
+from diptych.evaluation import evaluate, scores_table
+from diptych.networks.features import FeatureNetwork
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+PALETTE = Palette(("warm", "cold"), (RED, BLUE))
+
+
+class _Mean(nn.Module):
+    """Stands for a feature network: the mean colour, cheap and exact."""
+
+    name = "mean colour"
+    num_features = 3
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3))
+
+
+def _features() -> FeatureNetwork:
+    return _Mean()  # type: ignore[return-value]
+
+
+def _flat(colours: list[tuple[int, int, int]], size: int = 32) -> ArrayImages:
+    pixels = np.array(colours, dtype=np.uint8)[:, None, None, :]
+    return ArrayImages(np.broadcast_to(pixels, (len(colours), size, size, 3)).copy())
+
+
+def _data(*, is_paired: bool = True) -> Data:
+    labels = _flat([RED, BLUE] * 5)
+    photos = _flat([(200, 50, 50), (50, 50, 200)] * 5)
+    split = Split((labels, photos), (labels, photos) if is_paired else None)
+    palettes = {"label": PALETTE}
+    return Data("test", ("label", "photo"), split, test=split, palettes=palettes, is_tiled=True)
+
+
+def _to_label(image: Tensor, to: str) -> Tensor:
+    """Right for photos; leaves what is asked to become a photo as it is."""
+    if to == "photo":
+        return image
+    is_red = image[:, :1] > image[:, 2:]
+    red, blue = (torch.tensor(c).reshape(1, 3, 1, 1) / 127.5 - 1 for c in (RED, BLUE))
+    return torch.where(is_red, red, blue)
+
+
+def test_a_perfect_label_translator_scores_one_and_the_identity_its_distance() -> None:
+    scores = evaluate(_to_label, _data(), size=32, features=_features()).as_json()
+    to_label, to_photo = scores["photo→label"], scores["label→photo"]
+    assert to_label["pixel_accuracy"] == to_label["class_accuracy"] == to_label["mean_iou"] == 1.0
+    assert to_label["within_16"] == 1.0
+    assert to_label["l1"] == pytest.approx(0.0, abs=1e-6)
+    assert to_label["accuracy_per_class"] == {"warm": 1.0, "cold": 1.0}
+    # Untouched labels against photos: channels off by 55, 50 and 50 of 255.
+    assert to_photo["l1"] == pytest.approx((55 + 50 + 50) / 3 / 255)
+    assert to_photo["within_16"] == 0.0
+    assert "pixel_accuracy" not in to_photo
+    # photo → label → photo returns the label's colours; label → photo → label the label itself.
+    assert to_label["cycle"] == pytest.approx((55 + 50 + 50) / 3 / 255)
+    assert to_photo["cycle"] == pytest.approx(0.0, abs=1e-6)
+    assert to_label["images"] == 10
+
+
+def test_kid_compares_translations_inputs_and_training_images_with_the_real_ones() -> None:
+    scores = evaluate(_to_label, _data(), size=32, features=_features()).as_json()
+    kid = scores["photo→label"]
+    # Perfect translations are the real labels themselves, as the training images are here.
+    assert kid["kid"]["mean"] == pytest.approx(kid["kid_of_real"]["mean"])
+    assert kid["kid_untranslated"]["mean"] > kid["kid"]["mean"]
+    assert scores["features"] == "mean colour"
+
+
+def test_unpaired_images_get_no_paired_scores() -> None:
+    scores = evaluate(_to_label, _data(is_paired=False), size=32, features=None).as_json()
+    assert set(scores["photo→label"]) == {"images", "cycle"}
+    assert scores["features"] == "none"
+
+
+def test_a_batch_of_broken_images_is_left_out_and_a_missing_split_is_named() -> None:
+    class Broken(ArrayImages):
+        def read(self, index: int):  # type: ignore[no-untyped-def]
+            if index < 16:
+                raise InputError(f"image {index} is broken")
+            return super().read(index)
+
+    pixels = np.zeros((20, 32, 32, 3), dtype=np.uint8)
+    images = Broken(pixels)
+    split = Split((images, images))
+    data = Data("test", ("a", "b"), split, test=split, is_tiled=True)
+    scores = evaluate(lambda image, to: image, data, size=32, features=None).as_json()
+    assert scores["a→b"]["images"] == 4
+    with pytest.raises(InputError, match="no validation images; it has: train, test"):
+        evaluate(lambda image, to: image, data, "validation", size=32, features=None)
+
+
+def test_scores_are_json_and_the_table_shows_every_one_of_them() -> None:
+    scores = json.loads(
+        json.dumps(evaluate(_to_label, _data(), size=32, features=_features()).as_json())
+    )
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(scores_table(scores))
+    text = console.export_text()
+    for words in ("photo→label", "per-pixel accuracy", "KID", "mean class IoU", "100 subsets of 5"):
+        assert words in text
+
+
+def test_of_a_slow_translator_some_images_are_scored_evenly_spread() -> None:
+    seen: list[Tensor] = []
+
+    def translate(image: Tensor, to: str) -> Tensor:
+        if to == "label":
+            seen.append(image)
+        return _to_label(image, to)
+
+    scores = evaluate(translate, _data(), size=32, features=None, most=4).as_json()
+    assert scores["photo→label"]["images"] == 4
+    assert scores["photo→label"]["pixel_accuracy"] == 1.0
+    assert "at most 4 images of a direction were translated, evenly spread" in scores["notes"]
+    # Of red, blue, red, ... the 2nd, 4th, 7th and 9th.
+    reds = (torch.cat(seen)[-4:, 0, 0, 0] > 0).tolist()
+    assert reds == [False, False, True, True]
