@@ -81,8 +81,8 @@ def test_the_table_is_read_as_it_is_written():
     table = _table()
     assert table["errors"] == {"nothing"}
     assert table["methods"] == {"types", "networks", "objectives", "replay", "errors"}
-    assert "networks.features" in table["evaluate"]
-    assert "networks" not in table["evaluate"]
+    assert "networks.features" in table["evaluation"]
+    assert "networks" not in table["evaluation"]
     assert "checkpoint" in table["training"]
     assert "training" not in table["checkpoint"]
 
