@@ -16,6 +16,7 @@ from diptych.objectives import (
     l2,
     log_loss,
     lsgan,
+    nonsaturating,
     saturating,
     style_loss,
     wgan,
@@ -250,3 +251,9 @@ def test_style_losses_are_float32_under_autocast():
     assert found.dtype == torch.float32
     assert found.item() == 256 * 1.0078125**2
     assert [loss.dtype for loss in losses] == [torch.float32] * 2
+
+
+def test_nonsaturating_is_the_mean_of_minus_log_d_by_hand():
+    # D = 1/2 and 1/4: logits 0 and -log 3.
+    score = torch.tensor([0.0, -math.log(3.0)])
+    assert nonsaturating(score).item() == pytest.approx((math.log(2.0) + math.log(4.0)) / 2)

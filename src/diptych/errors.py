@@ -30,3 +30,15 @@ def check_bounds(config: Any, least: Mapping[str, float], shares: Sequence[str] 
     for name in shares:
         if not 0 <= values[name] <= 1:
             raise InputError(f"{name} is {values[name]}: it must be from 0 to 1")
+
+
+def check_size(size: int, *, needs_power_of_two: bool) -> None:
+    """Hold a number of pixels to what networks halve to: all the way down, or twice.
+
+    Raises:
+        InputError: it is no power of two where one is needed, or no multiple of 4.
+    """
+    multiple = 1 << size.bit_length() - 1 if needs_power_of_two else 4
+    if size % multiple:
+        what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
+        raise InputError(f"size is {size}: it must be {what}")

@@ -105,6 +105,14 @@ def log_loss(logit: Tensor, *, real: bool) -> Tensor:
     return F.softplus(-logit.float() if real else logit.float()).mean()
 
 
+def nonsaturating(score: Tensor) -> Tensor:
+    """-E[log D]: what G descends in place of `saturating`, whose gradient vanishes at first.
+
+    Goodfellow et al. 2014 (arXiv:1406.2661), Sec. 3. `score` holds logits, of any shape.
+    """
+    return log_loss(score, real=True)
+
+
 def saturating(logit: Tensor) -> Tensor:
     """E[log(1 - D)] on generated images, what Eq. (1)'s generator minimises as written.
 

@@ -30,7 +30,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.resnet import ResNetGenerator, blocks_for
@@ -65,10 +65,7 @@ class Config:
     def __post_init__(self) -> None:
         least = {"width": 1, "size": 16, "batch_size": 1, "buffer_size": 0, "lr": 0}
         check_bounds(self, least, shares=("beta1", "decay_from"))
-        multiple = 1 << self.size.bit_length() - 1 if self.discriminator == "image" else 4
-        if self.size % multiple:
-            what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
-            raise InputError(f"size is {self.size}: it must be {what}")
+        check_size(self.size, needs_power_of_two=self.discriminator == "image")
         check_discriminator_size(self.discriminator, self.size)
 
 

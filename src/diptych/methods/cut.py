@@ -35,7 +35,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.resnet import ResNetGenerator, blocks_for
@@ -84,10 +84,7 @@ class Config:
             raise InputError(f"temperature is {self.temperature}: it must be above 0")
         if not self.gan_weight or not (self.nce_x_weight or self.nce_y_weight):
             raise InputError("gan_weight, or both of nce_x_weight and nce_y_weight, are 0")
-        multiple = 1 << self.size.bit_length() - 1 if self.discriminator == "image" else 4
-        if self.size % multiple:
-            what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
-            raise InputError(f"size is {self.size}: it must be {what}")
+        check_size(self.size, needs_power_of_two=self.discriminator == "image")
         check_discriminator_size(self.discriminator, self.size)
 
 

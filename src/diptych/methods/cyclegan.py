@@ -30,7 +30,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.resnet import ResNetGenerator, blocks_for
@@ -90,10 +90,7 @@ class Config:
             raise InputError("gan_weight is 0 and there is no cycle: nothing is left to learn")
 
     def _check_size(self) -> None:
-        multiple = 1 << self.size.bit_length() - 1 if self._needs_power_of_two else 4
-        if self.size % multiple:
-            what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
-            raise InputError(f"size is {self.size}: it must be {what}")
+        check_size(self.size, needs_power_of_two=self._needs_power_of_two)
         check_discriminator_size(self.discriminator, self.size)
 
     @property

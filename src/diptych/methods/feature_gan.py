@@ -32,7 +32,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.features import FEATURES, FeatureNetwork, load_features
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
@@ -88,10 +88,7 @@ class Config:
         least |= {"feature_weight": 0, "refiner_steps": 1, "discriminator_steps": 1}
         least |= {"refiner_warm_up": 0, "discriminator_warm_up": 0}
         check_bounds(self, least, shares=("beta1", "decay_from"))
-        multiple = 1 << self.size.bit_length() - 1 if self.discriminator == "image" else 4
-        if self.size % multiple:
-            what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
-            raise InputError(f"size is {self.size}: it must be {what}")
+        check_size(self.size, needs_power_of_two=self.discriminator == "image")
         check_discriminator_size(self.discriminator, self.size)
         known = FEATURES[self.features].layers
         if self.layer not in known:

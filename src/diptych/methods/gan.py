@@ -36,7 +36,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal
-from diptych.objectives import log_loss, saturating
+from diptych.objectives import log_loss, nonsaturating, saturating
 from diptych.types import Clock, Group, PerDomain, Update
 
 _SLOPE = 0.2
@@ -104,7 +104,7 @@ class GAN(nn.Module):
         return {"discriminators": group(*self.D), "generators": group(*self.G)}
 
     def iteration(self, batches: Iterator[PerDomain], clock: Clock) -> Iterator[Update]:
-        fool = _as_real if self.config.gan_loss == "log" else saturating
+        fool = nonsaturating if self.config.gan_loss == "log" else saturating
         terms: dict[str, Tensor] = {}
         for _ in range(self.config.discriminator_steps):  # Algorithm 1: k steps
             images = next(batches).images
@@ -132,11 +132,6 @@ class GAN(nn.Module):
     def _draw(self, count: int, rng: torch.Generator) -> Tensor:
         """z ~ U[-1, 1] (DCGAN), on the CPU."""
         return torch.rand((count, self.config.z_size), generator=rng) * 2 - 1
-
-
-def _as_real(score: Tensor) -> Tensor:
-    """-E[log D]: what G minimises instead of E[log(1 - D)] (Sec. 3)."""
-    return log_loss(score, real=True)
 
 
 def _generator(config: Config) -> nn.Sequential:

@@ -32,7 +32,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.resnet import ResNetGenerator, blocks_for
@@ -82,10 +82,7 @@ class Config:
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout}: it must be from 0 to below 1")
         needs_power = self.generator == "unet" or self.discriminator == "image"
-        multiple = 1 << self.size.bit_length() - 1 if needs_power else 4
-        if self.size % multiple:
-            what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
-            raise InputError(f"size is {self.size}: it must be {what}")
+        check_size(self.size, needs_power_of_two=needs_power)
         check_discriminator_size(self.discriminator, self.size)
         if not self.gan_weight and not self.l1_weight:
             raise InputError("gan_weight and l1_weight are both 0: nothing is left to learn")

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal
-from diptych.objectives import log_loss, saturating
+from diptych.objectives import log_loss, nonsaturating, saturating
 from diptych.types import Clock, Group, PerDomain, Update
 
 _HALVINGS = 3
@@ -143,7 +143,7 @@ class VAEGAN(nn.Module):
 
         with torch.no_grad():  # of the encoders as they are now
             Z = [sample(*self._moments(k, X), eps[k]) for k, X in enumerate(images)]
-        fool = saturating if self.config.gan_loss == "log-saturating" else _as_real
+        fool = saturating if self.config.gan_loss == "log-saturating" else nonsaturating
         losses, terms = [], {}
         for k, X in enumerate(images):
             fakes = self.Dec[k](Z[k]), self.Dec[k](Z_p[k])
@@ -211,10 +211,6 @@ def gaussian(features: Tensor, reconstructed: Tensor) -> Tensor:
 def sample(mu: Tensor, log_variance: Tensor, eps: Tensor) -> Tensor:
     """z ~ N(μ, σ²), by `eps` of N(0, I)."""
     return mu + (0.5 * log_variance).exp() * eps
-
-
-def _as_real(score: Tensor) -> Tensor:
-    return log_loss(score, real=True)
 
 
 def _down(k: int, more: int) -> list[nn.Module]:
