@@ -1,4 +1,4 @@
-"""Diptych against the plain reference: ten minutes each on two cores, real data.
+"""Diptych's CycleGAN and UNIT against a plain CycleGAN: ten minutes each, two cores, real data.
 
     python -m benchmarks.earth             everything below that is not done yet
     python -m benchmarks.earth measure     how many steps each takes in ten minutes
@@ -7,7 +7,7 @@
     python -m benchmarks.earth grid        the results as pictures
     python -m benchmarks.earth curves      scores on the way, where they were kept
 
-With --task earth_quality the reference has 20 minutes and the product 7.
+With --task earth_quality the reference has 20 minutes and the product, Diptych's CycleGAN, 7.
 
 Speeds are measured once, by turns, on a machine that does nothing else. What is
 trained then is that number of steps, with the learning rate's schedule set to
@@ -51,9 +51,10 @@ from diptych.training.loop import DivergedError
 _HERE = Path(__file__).parent
 
 
-def jobs() -> list[Job]:
+def jobs(task: str) -> list[Job]:
     """Every training, one seed of everything first: a part of them is a result already."""
-    return [Job(sample, system, seed) for seed in SEEDS for sample in SAMPLES for system in SYSTEMS]
+    systems = TASKS[task]
+    return [Job(sample, system, seed) for seed in SEEDS for sample in SAMPLES for system in systems]
 
 
 def run(place: Place, wanted: list[Job], steps: int | None) -> int:
@@ -87,8 +88,9 @@ def _run_one(
     place: Place, job: Job, steps: int, speed: dict[str, Any], known: dict[str, Any]
 ) -> None:
     folder = place.folder(job)
-    threads = min(speed["product_threads"], torch.get_num_threads())
-    precision = speed["product_precision"]
+    measured = speed["systems"][job.system]
+    threads = min(measured.get("training_threads", THREADS), torch.get_num_threads())
+    precision = measured.get("precision", "fp32")
     keeps = place.task == "earth_quality" and job.seed == SEEDS[0]
     seconds = train_job(
         job,
@@ -109,8 +111,8 @@ def _run_one(
             "steps": steps,
             "minutes": TASKS[place.task][job.system],
             "seconds": seconds,
-            "precision": precision if job.system == "product" else "fp32",
-            "training_threads": threads if job.system == "product" else torch.get_num_threads(),
+            "precision": precision,
+            "training_threads": threads,
             "data_fingerprint": data.fingerprint,
             "scores": scores.as_json(),
         }
@@ -159,11 +161,11 @@ def _do(options: argparse.Namespace) -> int:
     everything = options.command == "all"
     failures = 0
     if options.command == "measure" or (everything and not place.speed.exists()):
-        measure(place.speed, rounds=options.rounds)
+        measure(place.speed, options.systems, rounds=options.rounds)
     if options.command == "run" or everything:
         wanted = [
             job
-            for job in jobs()
+            for job in jobs(place.task)
             if job.sample in options.samples
             and job.system in options.systems
             and job.seed in options.seeds

@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.earth_results import ROWS, Row, score
+from benchmarks.earth_results import NAMES, ROWS, Row, score
 from benchmarks.earth_systems import (
     SAMPLES,
     SEEDS,
     SIZE,
-    SYSTEMS,
     TASKS,
     Job,
     Place,
+    System,
     load_job,
     say,
     write_json,
@@ -23,7 +23,7 @@ from diptych.errors import InputError
 from diptych.evaluation import evaluate
 
 PLOT = Path(__file__).parent.parent / "docs" / "images" / "time-to-quality.png"
-_COLOURS = {"reference": "#8a8a8a", "product": "#1f6feb"}
+_COLOURS: dict[System, str] = {"reference": "#8a8a8a", "product": "#1f6feb"}
 
 
 def write_curves(place: Place) -> None:
@@ -35,7 +35,7 @@ def write_curves(place: Place) -> None:
     path = place.results / place.task / "curves.json"
     known: dict[str, list[dict[str, Any]]] = json.loads(path.read_text()) if path.exists() else {}
     for sample in SAMPLES:
-        for system in SYSTEMS:
+        for system in TASKS[place.task]:
             job = Job(sample, system, SEEDS[0])
             known[job.name] = _points(place, job, known.get(job.name, []))
             write_json(path, known)
@@ -74,7 +74,7 @@ def _plot(curves: dict[str, list[dict[str, Any]]]) -> None:
     figure = Figure(figsize=(11, 6), layout="constrained")
     axes = figure.subplots(2, 3).flat
     for axis, row in zip(axes, shown, strict=True):
-        for system in SYSTEMS:
+        for system in _COLOURS:
             points = curves.get(Job(row.sample, system, SEEDS[0]).name, [])
             axis.plot(
                 [point["minutes"] for point in points],
@@ -82,7 +82,7 @@ def _plot(curves: dict[str, list[dict[str, Any]]]) -> None:
                 color=_COLOURS[system],
                 marker="o",
                 markersize=3,
-                label=system,
+                label=NAMES[system],
             )
         axis.set_title(f"{row.sample}: {row.direction}", fontsize=9)
         axis.set_ylabel(row.label, fontsize=9)

@@ -21,6 +21,7 @@ from benchmarks.earth_systems import (
     TASKS,
     Job,
     Place,
+    System,
     load_job,
     say,
 )
@@ -32,6 +33,8 @@ from diptych.training.pictures import picture_grid, write_grid
 MARKS = "<!-- {task}: begin -->", "<!-- {task}: end -->"
 BEGIN, END = (mark.format(task="earth") for mark in MARKS)
 GRID_ROWS = 6
+NAMES: dict[System, str] = {"reference": "reference", "product": "CycleGAN", "unit": "UNIT"}
+"""As tables and pictures call the systems; the reference is a plain CycleGAN."""
 
 # Student's t at 97.5%, by degrees of freedom.
 _T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
@@ -102,9 +105,10 @@ def interval(values: Sequence[float]) -> tuple[float, float | None]:
 
 def _speed_lines(place: Place) -> Iterator[str]:
     speed = read_speed(place.speed)
-    yield f"| | {' | '.join(SYSTEMS)} |"
-    yield "|---" * (len(SYSTEMS) + 1) + "|"
-    systems = [speed["systems"][system] for system in SYSTEMS]
+    names = [name for name in SYSTEMS if name in speed["systems"]]
+    systems = [speed["systems"][name] for name in names]
+    yield f"| | {' | '.join(NAMES[name] for name in names)} |"
+    yield "|---" * (len(names) + 1) + "|"
     yield _line("ms a step, median", [f"{s['ms_per_step']:.1f}" for s in systems])
     spans = [
         f"{s['ms_per_step_least']:.1f} to {s['ms_per_step_most']:.1f} ({s['blocks_timed']})"
@@ -112,18 +116,17 @@ def _speed_lines(place: Place) -> Iterator[str]:
     ]
     yield _line("from … to (blocks of 20 steps)", spans)
     by_ratio = [s.get("ms_by_ratio") for s in systems]
-    if any(by_ratio):  # timed at another time than the reference
-        yield _line(
-            "by its ratio to the reference", [f"{ms:.1f}" if ms else "—" for ms in by_ratio]
-        )
+    yield _line("by its ratio to the reference", [f"{ms:.1f}" if ms else "—" for ms in by_ratio])
     yield _line(f"steps in {speed['minutes']:g} minutes", [f"{s['steps']:,}" for s in systems])
     yield ""
-    yield (
-        f"Product over reference: {speed['product_speedup']:.2f} times the steps a second"
-        f" ({speed['product_precision']} on {speed['product_threads']} threads against fp32 on"
-        f" {speed['threads']}; {speed['machine']}; torch {speed['versions']['torch']};"
-        f" commit {speed['commit'][:10]})."
-    )
+    for name, s in zip(names, systems, strict=True):
+        if "speedup" in s:
+            yield (
+                f"{NAMES[name]}: {s['speedup']:.2f} times the reference's steps a second"
+                f" ({s['precision']} on {s['training_threads']} threads against fp32 on"
+                f" {s['threads']}; {s['machine']}; torch {s['versions']['torch']};"
+                f" commit {s['commit'][:10]})."
+            )
 
 
 def _score_lines(place: Place) -> Iterator[str]:
@@ -132,11 +135,12 @@ def _score_lines(place: Place) -> Iterator[str]:
         raise InputError(
             f"no results in {place.results / place.task}: run python -m benchmarks.earth"
         )
-    heads = [f"{system}, {TASKS[place.task][system]:g} minutes" for system in SYSTEMS]
+    systems = TASKS[place.task]
+    heads = [f"{NAMES[system]}, {minutes:g} minutes" for system, minutes in systems.items()]
     yield f"| sample | direction | score | {' | '.join(heads)} |"
-    yield "|---" * (len(SYSTEMS) + 3) + "|"
+    yield "|---" * (len(heads) + 3) + "|"
     for row in ROWS:
-        cells = [_cell(row, results[row.sample][system]) for system in SYSTEMS]
+        cells = [_cell(row, results[row.sample][system]) for system in systems]
         yield _line(f"{row.sample} | {row.direction} | {row.label}", cells)
     yield ""
     found = [result for by in results.values() for many in by.values() for result in many]
@@ -147,7 +151,7 @@ def _score_lines(place: Place) -> Iterator[str]:
     )
 
 
-def _read(place: Place, sample: str) -> dict[str, list[dict[str, Any]]]:
+def _read(place: Place, sample: str) -> dict[System, list[dict[str, Any]]]:
     """Results by system, those that there are."""
     return {
         system: [
@@ -155,7 +159,7 @@ def _read(place: Place, sample: str) -> dict[str, list[dict[str, Any]]]:
             for seed in SEEDS
             if (file := place.scores(Job(sample, system, seed))).exists()
         ]
-        for system in SYSTEMS
+        for system in TASKS[place.task]
     }
 
 
@@ -186,12 +190,13 @@ def _line(head: str, cells: list[str]) -> str:
 
 
 def write_grids(place: Place) -> None:
-    """Test inputs, both systems' translations and the truth, of the first seed: one PNG a sample.
+    """Test inputs, all systems' translations and the truth, of the first seed: one PNG a sample.
 
     Samples that lack a result are left out.
     """
     for sample in SAMPLES:
-        chosen_jobs = [Job(sample, system, SEEDS[0]) for system in SYSTEMS]
+        systems = tuple(TASKS[place.task])
+        chosen_jobs = [Job(sample, system, SEEDS[0]) for system in systems]
         if not all(place.scores(job).exists() for job in chosen_jobs):
             say(f"no grid of {sample}: it lacks results of seed {SEEDS[0]}")
             continue
@@ -207,7 +212,9 @@ def write_grids(place: Place) -> None:
         for source, target in ((1, 0), (0, 1)):
             to = data.domains[target]
             columns += [pairs[source], *(t(pairs[source], to) for t in translators), pairs[target]]
-            names += [data.domains[source], *SYSTEMS, f"true {to}"]
+            names += [data.domains[source], *(NAMES[s] for s in systems), f"true {to}"]
         rows = [list(row) for row in zip(*columns, strict=True)]
-        write_grid(place.grid(sample), picture_grid(rows, names, scale=2, groups=(4, 4)))
+        write_grid(
+            place.grid(sample), picture_grid(rows, names, scale=2, groups=(len(systems) + 2,) * 2)
+        )
         say(f"wrote {place.grid(sample)}")

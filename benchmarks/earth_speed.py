@@ -6,8 +6,9 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import torch
 from benchmarks.earth_systems import (
     BLOCKS,
     IDENTITY_WEIGHT,
-    METHOD,
+    METHODS,
     SAMPLES,
     SIZE,
     SYSTEMS,
     WIDTH,
+    System,
     circumstances,
     product_options,
     say,
@@ -35,30 +37,63 @@ from diptych.training.trainer import Trainer
 
 MINUTES = 10.0
 BLOCK_STEPS, WARM_UP_STEPS = 20, 10
-OVERHEAD = {"reference": 1.0, "product": 1.03}
-"""The product is charged 3% for pictures, checkpoints and its log, as a budget in minutes is."""
+OVERHEAD: dict[System, float] = {"reference": 1.0, "product": 1.03, "unit": 1.03}
+"""Diptych is charged 3% for pictures, checkpoints and its log, as a budget in minutes is."""
 
 _BUSY = 0.7  # processes that run, on average over a minute
 _FAR = 10**9  # steps: the learning rate stays constant
 
 
-def measure(path: Path, *, rounds: int = 9) -> None:
-    """Time both systems on this machine, which should do nothing else; write `path`.
+def measure(path: Path, systems: Collection[System] = SYSTEMS, *, rounds: int = 9) -> None:
+    """Time `systems` and the reference on this machine, which should do nothing else.
 
-    Where it has been written before, the reference's time stays, and the product's
-    follows from how many times as fast it is now: what the reference has trained holds.
+    What `path` holds of others stays. So does the reference's own time where it was timed
+    before: what it has trained holds, and the others' times follow from how many times as
+    fast they are now.
     """
-    before = json.loads(path.read_text("utf-8")) if path.exists() else None
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {"systems": {}}
     load = os.getloadavg()[0]
     if load > _BUSY:
         say(f"{load:.1f} processes were running in the last minute: these times will be too long")
     data = open_data(f"sample:{SAMPLES[0]}", size=SIZE)
     precision = find_precision("auto", torch.device("cpu"))
     threads = torch.get_num_threads()
-    # The product may leave cores idle: for small images one thread can be the fastest.
-    timed = [("reference", threads), *(("product", n) for n in sorted({1, threads}))]
-    times: dict[tuple[str, int], list[float]] = {one: [] for one in timed}
-    with _steps(data, precision) as steps:
+    ours = [system for system in systems if system in METHODS]
+    # Diptych may leave cores idle: for small images one thread can be the fastest.
+    timed = [("reference", threads), *((name, n) for name in ours for n in sorted({1, threads}))]
+    times = _times(data, precision, timed, rounds)
+    torch.set_num_threads(threads)
+    facts = {"load_average_before": load} | circumstances()
+    slow = times["reference", threads]
+    kept = known["systems"].setdefault("reference", _summary("reference", slow) | facts)
+    for name in ours:
+        by_threads = {n: statistics.median(times[name, n]) for one, n in timed if one == name}
+        best = min(by_threads, key=by_threads.__getitem__)
+        fast = times[name, best]
+        speedup = statistics.median(a / b for a, b in zip(slow, fast, strict=True))
+        milliseconds = kept["ms_per_step"] / speedup
+        known["systems"][name] = (
+            _summary(name, fast)
+            | {
+                "ms_by_ratio": milliseconds,
+                "steps": int(MINUTES * 60_000 / (milliseconds * OVERHEAD[name])),
+                "speedup": speedup,
+                "precision": precision,
+                "training_threads": best,
+                "ms_by_threads": {str(n): 1e3 * seconds for n, seconds in by_threads.items()},
+            }
+            | facts
+        )
+    shape = {"minutes": MINUTES, "size": SIZE, "width": WIDTH, "blocks": BLOCKS}
+    write_json(path, shape | {"systems": known["systems"]})
+
+
+def _times(
+    data: Data, precision: Precision, timed: list[tuple[System, int]], rounds: int
+) -> dict[tuple[System, int], list[float]]:
+    """Seconds a step of each system on so many threads, a figure a round."""
+    times: dict[tuple[System, int], list[float]] = {one: [] for one in timed}
+    with _steps(data, precision, {system for system, _ in timed}) as steps:
         for system, count in timed:
             _seconds_per_step(steps[system], WARM_UP_STEPS, count)
         for number in range(rounds):
@@ -67,36 +102,7 @@ def measure(path: Path, *, rounds: int = 9) -> None:
                 times[one].append(_seconds_per_step(steps[one[0]], BLOCK_STEPS, one[1]))
             last = ", ".join(f"{s}@{n} {1e3 * t[-1]:.0f} ms" for (s, n), t in times.items())
             say(f"round {number + 1} of {rounds}, a step: {last}")
-    torch.set_num_threads(threads)
-    best = min(timed[1:], key=lambda one: statistics.median(times[one]))
-    chosen = {"reference": times[timed[0]], "product": times[best]}
-    pairs = zip(chosen["reference"], chosen["product"], strict=True)
-    speedup = statistics.median(slow / fast for slow, fast in pairs)
-    systems = {system: _summary(system, chosen[system]) for system in SYSTEMS}
-    if before is not None:
-        kept = before["systems"]["reference"]
-        milliseconds = kept["ms_per_step"] / speedup
-        number = int(MINUTES * 60_000 / (milliseconds * OVERHEAD["product"]))
-        product = systems["product"] | {"steps": number, "ms_by_ratio": milliseconds}
-        systems = {"reference": kept, "product": product}
-    write_json(
-        path,
-        {
-            "minutes": MINUTES,
-            "size": SIZE,
-            "width": WIDTH,
-            "blocks": BLOCKS,
-            "product_precision": precision,
-            "product_threads": best[1],
-            "product_ms_by_threads": {
-                str(n): 1e3 * statistics.median(times["product", n]) for _, n in timed[1:]
-            },
-            "load_average_before": load,
-            "product_speedup": speedup,
-            "systems": systems,
-        }
-        | circumstances(),
-    )
+    return times
 
 
 def read_speed(path: Path) -> dict[str, Any]:
@@ -112,13 +118,30 @@ def read_speed(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _steps(data: Data, precision: Precision) -> Iterator[dict[str, Callable[[], object]]]:
+def _steps(
+    data: Data, precision: Precision, systems: set[System]
+) -> Iterator[dict[System, Callable[[], object]]]:
     """One training step of each system, ready to be called."""
     model = reference.CycleGAN(
         width=WIDTH, blocks=BLOCKS, identity_weight=IDENTITY_WEIGHT, steps=_FAR, seed=0
     )
     x, y = (reference.read_tiles(images) for images in data.train.domains)
-    config, settings = product_options(SAMPLES[0], seed=0, steps=_FAR, precision=precision)
+
+    def reference_step() -> None:
+        losses = model.step(reference.draw(x, model.rng), reference.draw(y, model.rng))
+        torch.stack(list(losses.values())).tolist()  # Diptych looks at them every step too
+
+    with ExitStack() as stack:
+        steps: dict[System, Callable[[], object]] = {"reference": reference_step}
+        for system in systems - {"reference"}:
+            trainer = _trainer(system, data, precision)
+            stack.callback(trainer.close)
+            steps[system] = partial(_step, trainer)
+        yield steps
+
+
+def _trainer(system: System, data: Data, precision: Precision) -> Trainer:
+    config, settings = product_options(system, SAMPLES[0], seed=0, steps=_FAR, precision=precision)
     resolved = Resolved(
         threads=torch.get_num_threads(),
         domains=data.domains,
@@ -126,20 +149,12 @@ def _steps(data: Data, precision: Precision) -> Iterator[dict[str, Callable[[], 
         precision=precision,
         device="cpu",
     )
-    plan = Plan(method=METHOD, config=config, run=settings, resolved=resolved)
-    trainer = Trainer(plan, data)
+    plan = Plan(method=METHODS[system], config=config, run=settings, resolved=resolved)
+    return Trainer(plan, data)
 
-    def reference_step() -> None:
-        losses = model.step(reference.draw(x, model.rng), reference.draw(y, model.rng))
-        torch.stack(list(losses.values())).tolist()  # the product looks at them every step too
 
-    def product_step() -> None:
-        trainer.step(2 * trainer.clock.step + 2)  # as half-way through: no warm-up
-
-    try:
-        yield {"reference": reference_step, "product": product_step}
-    finally:
-        trainer.close()
+def _step(trainer: Trainer) -> None:
+    trainer.step(2 * trainer.clock.step + 2)  # as half-way through: no warm-up
 
 
 def _seconds_per_step(step: Callable[[], object], count: int, threads: int) -> float:
@@ -150,7 +165,7 @@ def _seconds_per_step(step: Callable[[], object], count: int, threads: int) -> f
     return (time.perf_counter() - began) / count
 
 
-def _summary(system: str, seconds: list[float]) -> dict[str, Any]:
+def _summary(system: System, seconds: list[float]) -> dict[str, Any]:
     median = statistics.median(seconds)
     return {
         "ms_per_step": 1e3 * median,

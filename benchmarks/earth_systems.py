@@ -1,4 +1,4 @@
-"""What is compared on the Earth samples: the two systems, trained to a number of steps."""
+"""What is compared on the Earth samples: the systems, trained to a number of steps."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ from diptych.training.run import resume, train
 from diptych.training.settings import CONFIG_FILE, Precision, Settings, read_plan
 from diptych.translator import load
 
-System = Literal["reference", "product"]
-SYSTEMS: tuple[System, ...] = ("reference", "product")
+System = Literal["reference", "product", "unit"]
+SYSTEMS: tuple[System, ...] = ("reference", "product", "unit")
+"""The plain CycleGAN, and Diptych's CycleGAN and UNIT."""
+METHODS: dict[System, str] = {"product": "cyclegan", "unit": "unit"}
+"""Of the systems that are Diptych's."""
 TASKS: dict[str, dict[System, float]] = {
-    "earth": {"reference": 10.0, "product": 10.0},
+    "earth": {"reference": 10.0, "product": 10.0, "unit": 10.0},
     "earth_quality": {"reference": 20.0, "product": 7.0},
 }
 """Minutes of each system: what equal times give, and what time an equal quality takes."""
@@ -44,7 +47,6 @@ SIZE, WIDTH, BLOCKS = 64, 32, 6
 THREADS = 2
 IDENTITY_WEIGHT = 0.0
 """On both sides, as the paper trains labels and photographs."""
-METHOD = "cyclegan"
 
 _WEIGHTS_FILE, _STATE_FILE, _CLOCK_FILE = "translator.safetensors", "state.pt", "clock.json"
 _CHECKPOINT_EVERY = 500
@@ -94,6 +96,7 @@ class Place:
 
 
 def product_options(
+    system: System,
     sample: str,
     *,
     seed: int,
@@ -103,10 +106,15 @@ def product_options(
     keep_every: int | None = None,
     out: Path | None = None,
 ) -> tuple[Any, Settings]:
-    """What `diptych train cyclegan --preset fast` takes, and the budget."""
-    config, run = chosen(METHOD, preset="fast")
-    made = make_config(METHOD, config | {"identity_weight": IDENTITY_WEIGHT})
-    if (made.size, made.width, made.residual_blocks) != (SIZE, WIDTH, BLOCKS):
+    """What `diptych train METHOD --preset fast` takes, and the budget."""
+    config, run = chosen(METHODS[system], preset="fast")
+    if system == "product":
+        config = config | {"identity_weight": IDENTITY_WEIGHT}
+    made = make_config(METHODS[system], config)
+    is_like = (made.size, made.width) == (SIZE, WIDTH)
+    if system == "product":
+        is_like = is_like and made.residual_blocks == BLOCKS
+    if not is_like:
         raise InputError("the preset fast is not what the reference is built like any more")
     given = {"data": f"sample:{sample}", "seed": seed, "steps": steps}
     given |= {"keep_every": keep_every}
@@ -125,14 +133,14 @@ def train_job(
 ) -> float:
     """Train to `steps`, from where it stands in `folder`; returns the seconds it took in all.
 
-    `precision` and `threads` are the product's. Translators are kept `keep_every` steps.
+    `precision` and `threads` are of Diptych's systems. Translators are kept `keep_every` steps.
 
     Raises:
         InputError: `folder` holds a training of another length.
         KeyboardInterrupt: it was interrupted, and can go on.
         DivergedError: a loss of the product was not finite.
     """
-    if job.system == "product":
+    if job.system in METHODS:
         return _train_product(job, folder, steps, precision, threads, keep_every)
     return _train_reference(job, folder, steps, keep_every)
 
@@ -150,6 +158,7 @@ def _train_product(
         outcome = resume(folder)
     else:
         config, settings = product_options(
+            job.system,
             job.sample,
             seed=job.seed,
             steps=steps,
@@ -158,7 +167,7 @@ def _train_product(
             keep_every=keep_every,
             out=folder,
         )
-        outcome = train(METHOD, config, settings, overwrite=True)
+        outcome = train(METHODS[job.system], config, settings, overwrite=True)
     if not outcome.is_finished:
         raise KeyboardInterrupt
     return float(read_metrics(folder / METRICS_FILE)[-1]["seconds"])
@@ -215,7 +224,7 @@ def load_job(
     job: Job, folder: Path, domains: tuple[str, ...], snapshot: Path | None = None
 ) -> Callable[[Tensor, str], Tensor]:
     """What was trained in `folder`, at its end or at a `snapshot`, as (images, to) -> images."""
-    if job.system == "product":
+    if job.system in METHODS:
         return load(snapshot or folder, device="cpu").translate_batch
     weights = load_file(snapshot or folder / _WEIGHTS_FILE)
     networks = {}

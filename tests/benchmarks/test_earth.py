@@ -17,15 +17,17 @@ from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.training.loop import DivergedError
 
-SPEED: dict[str, Any] = {
-    "minutes": 10.0,
-    "product_precision": "bf16",
-    "product_threads": 1,
-    "product_speedup": 2.5,
+OURS: dict[str, Any] = {
+    "precision": "bf16",
+    "training_threads": 1,
+    "speedup": 2.5,
     "machine": "a machine",
     "threads": 2,
     "versions": {"torch": "2.13.0"},
     "commit": "c" * 40,
+}
+SPEED: dict[str, Any] = {
+    "minutes": 10.0,
     "systems": {
         system: {
             "ms_per_step": ms,
@@ -34,7 +36,12 @@ SPEED: dict[str, Any] = {
             "blocks_timed": 9,
             "steps": steps,
         }
-        for system, ms, steps in (("reference", 100.0, 6000), ("product", 40.0, 14563))
+        | ({} if system == "reference" else OURS)
+        for system, ms, steps in (
+            ("reference", 100.0, 6000),
+            ("product", 40.0, 14563),
+            ("unit", 50.0, 11650),
+        )
     },
 }
 
@@ -69,10 +76,10 @@ def few(translate: Any, data: Data, split: str, *, size: int) -> Any:
 
 
 def test_one_seed_of_every_combination_is_trained_before_the_next_seed() -> None:
-    jobs = earth.jobs()
-    assert len(set(jobs)) == len(jobs) == 12
-    assert [job.seed for job in jobs] == [0] * 4 + [1] * 4 + [2] * 4
-    assert {(job.sample, job.system) for job in jobs[:4]} == {
+    jobs = earth.jobs("earth")
+    assert len(set(jobs)) == len(jobs) == 18
+    assert [job.seed for job in jobs] == [0] * 6 + [1] * 6 + [2] * 6
+    assert {(job.sample, job.system) for job in jobs[:6]} == {
         (sample, system) for sample in SAMPLES for system in SYSTEMS
     }
 
@@ -97,11 +104,12 @@ def test_the_table_holds_means_intervals_and_counts(place: Place, tmp_path: Path
     assert lines[:2] == ["before", BEGIN]
     assert lines[-2:] == [END, "after"]
     assert "old" not in lines
-    assert "| steps in 10 minutes | 6,000 | 14,563 |" in lines
+    assert "| steps in 10 minutes | 6,000 | 14,563 | 11,650 |" in lines
     assert (
-        "| earth-climate | aerial→climate | class IoU ↑ | 0.2500 (n=1) | 0.2333 ± 0.3795 (n=3) |"
+        "| earth-climate | aerial→climate | class IoU ↑ | 0.2500 (n=1) | 0.2333 ± 0.3795 (n=3)"
+        " | — |"
     ) in lines
-    assert "| earth-map | aerial→map | L1 ↓ | — | — |" in lines
+    assert "| earth-map | aerial→map | L1 ↓ | — | — | — |" in lines
     write_table(place, path)
     assert path.read_text().splitlines() == lines
 
@@ -124,7 +132,7 @@ def test_a_readme_without_markers_and_results_that_lack_a_score_are_refused(
 def test_what_has_scores_is_not_trained_again_and_one_failure_does_not_stop_the_rest(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = earth.jobs()[:3]
+    wanted = earth.jobs("earth")[:3]
     write_scores(place, wanted[0], 0.5)
     budgets: dict[Job, int] = {}
 
@@ -135,13 +143,13 @@ def test_what_has_scores_is_not_trained_again_and_one_failure_does_not_stop_the_
 
     monkeypatch.setattr(earth, "_run_one", run_one)
     assert earth.run(place, wanted, None) == 1
-    assert budgets == {wanted[1]: 14563, wanted[2]: 6000}
+    assert budgets == {wanted[1]: 14563, wanted[2]: 11650}
 
 
 def test_running_without_measured_speeds_says_what_to_do_first(tmp_path: Path) -> None:
     place = Place(tmp_path, tmp_path)
     with pytest.raises(InputError, match="earth measure first"):
-        earth.run(place, earth.jobs(), None)
+        earth.run(place, earth.jobs("earth"), None)
 
 
 def test_minutes_become_steps_at_the_speed_that_was_measured() -> None:
@@ -151,7 +159,7 @@ def test_minutes_become_steps_at_the_speed_that_was_measured() -> None:
 
 
 @pytest.mark.slow
-def test_both_systems_train_on_the_real_thing_score_and_draw(
+def test_all_systems_train_on_the_real_thing_score_and_draw(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything but the long wait: one step of each, on a few test images."""
@@ -165,7 +173,7 @@ def test_both_systems_train_on_the_real_thing_score_and_draw(
         assert 0 <= result["scores"]["aerial→climate"]["pixel_accuracy"] <= 1
         assert result["seconds"] > 0
     before = {file: file.stat().st_mtime_ns for file in place.runs.rglob("*.safetensors")}
-    assert len(before) == 2
+    assert len(before) == 3
     place.scores(Job("earth-climate", "reference", 0)).unlink()
     assert earth.main(command) == 0  # scores again what is trained already
     assert {file: file.stat().st_mtime_ns for file in before} == before
