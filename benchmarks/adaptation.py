@@ -26,17 +26,15 @@ from typing import Any, Literal
 import torch
 
 from benchmarks.earth_results import interval, replace_block
-from benchmarks.earth_systems import circumstances, say, write_json
+from benchmarks.running import circumstances, say, train_to_end, write_json
 from diptych.api import chosen
 from diptych.classifier import load_classifier
 from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.evaluation.adaptation import accuracies
 from diptych.registry import make_config
-from diptych.training.log import METRICS_FILE, read_metrics
 from diptych.training.loop import DivergedError
-from diptych.training.run import resume, train
-from diptych.training.settings import CONFIG_FILE, Precision, Settings, read_plan
+from diptych.training.settings import Precision, Settings, read_plan
 
 METHOD = "unit_adaptation"
 SEEDS = (0, 1, 2)
@@ -134,23 +132,15 @@ def run_job(
     say(f"{path.stem}: {steps:,} steps")
     recipe, _ = chosen(METHOD, recipe="source-only") if row == "source-only" else ({}, {})
     config = make_config(METHOD, CONFIG | {"grey": GREY[sample]} | recipe)
-    if (folder / CONFIG_FILE).exists():
-        plan = read_plan(folder)
-        if (plan.resolved.steps, plan.config) != (steps, config):
-            raise InputError(f"{folder} holds a training of other settings: remove it")
-        outcome = resume(folder)
-    else:
-        settings = Settings(
-            data=f"sample:{sample}",
-            seed=seed,
-            steps=steps,
-            precision=precision,
-            threads=torch.get_num_threads(),
-            out=str(folder),
-        )
-        outcome = train(METHOD, config, settings, overwrite=True)
-    if not outcome.is_finished:
-        raise KeyboardInterrupt
+    settings = Settings(
+        data=f"sample:{sample}",
+        seed=seed,
+        steps=steps,
+        precision=precision,
+        threads=torch.get_num_threads(),
+        out=str(folder),
+    )
+    seconds = train_to_end(METHOD, config, settings)
     data = open_data(f"sample:{sample}", size=config.size)
     assert data.test is not None
     classify = load_classifier(folder, device="cpu").classify_batch
@@ -163,7 +153,7 @@ def run_job(
             "steps": steps,
             "config": vars(config),
             "precision": read_plan(folder).resolved.precision,
-            "seconds": read_metrics(folder / METRICS_FILE)[-1]["seconds"],
+            "seconds": seconds,
             "data_fingerprint": data.fingerprint,
             "scores": accuracies(classify, data, data.test, size=config.size),
         }

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.earth_results import replace_block
-from benchmarks.earth_systems import SIZE, circumstances, say, write_json
+from benchmarks.earth_systems import SIZE
+from benchmarks.running import circumstances, say, write_json
 from diptych.api import chosen
 from diptych.data import open_data
 from diptych.evaluation import evaluate

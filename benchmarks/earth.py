@@ -38,12 +38,10 @@ from benchmarks.earth_systems import (
     Job,
     Place,
     System,
-    circumstances,
     load_job,
-    say,
     train_job,
-    write_json,
 )
+from benchmarks.running import circumstances, say, write_json
 from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.training.loop import DivergedError

@@ -7,18 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.earth_results import NAMES, ROWS, Row, score
-from benchmarks.earth_systems import (
-    SAMPLES,
-    SEEDS,
-    SIZE,
-    TASKS,
-    Job,
-    Place,
-    System,
-    load_job,
-    say,
-    write_json,
-)
+from benchmarks.earth_systems import SAMPLES, SEEDS, SIZE, TASKS, Job, Place, System, load_job
+from benchmarks.running import say, write_json
 from diptych.errors import InputError
 from diptych.evaluation import evaluate
 

@@ -23,8 +23,8 @@ from benchmarks.earth_systems import (
     Place,
     System,
     load_job,
-    say,
 )
+from benchmarks.running import say
 from diptych.data import evaluation_pairs
 from diptych.errors import InputError
 from diptych.files import atomic_write_text

@@ -23,12 +23,10 @@ from benchmarks.earth_systems import (
     SYSTEMS,
     WIDTH,
     System,
-    circumstances,
     product_options,
-    say,
-    write_json,
 )
 from benchmarks.reference import cyclegan as reference
+from benchmarks.running import circumstances, say, write_json
 from diptych.data import Data, open_data
 from diptych.errors import InputError
 from diptych.training.device import find_precision

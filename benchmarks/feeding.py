@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 
-from benchmarks.earth_systems import circumstances, peak_gib
+from benchmarks.running import circumstances, peak_gib
 from benchmarks.step import make_trainer
 from diptych.data import open_data, stream
 from diptych.training.device import find_precision

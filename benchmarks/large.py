@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 
-from benchmarks.earth_systems import circumstances, peak_gib
+from benchmarks.running import circumstances, peak_gib
 from diptych.checkpoint import TranslatorInfo, inference_weights, save_translator
 from diptych.methods.cyclegan import Config, CycleGAN
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.earth_systems import circumstances, peak_gib
+from benchmarks.running import circumstances, peak_gib
 from benchmarks.step import make_reference, make_trainer, write_images
 from diptych.data import Data, open_data
 from diptych.training.device import find_precision

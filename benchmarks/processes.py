@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.earth_systems import circumstances, say
+from benchmarks.running import circumstances, say
 from benchmarks.step import IDENTITY_WEIGHT, write_images
 from diptych.training.log import METRICS_FILE, read_metrics
 

@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.earth_systems import circumstances
 from benchmarks.reference import cyclegan as reference
+from benchmarks.running import circumstances
 from diptych.data import Data, open_data
 from diptych.registry import make_config
 from diptych.training.device import find_device, find_precision

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks import earth, earth_curves
 from benchmarks.earth_results import BEGIN, END, ROWS, interval, replace_block, score, write_table
-from benchmarks.earth_systems import SAMPLES, SEEDS, SYSTEMS, Job, Place, write_json
+from benchmarks.earth_systems import SAMPLES, SEEDS, SYSTEMS, Job, Place
+from benchmarks.running import write_json
 from diptych.data import Data, Split
 from diptych.errors import InputError
 from diptych.evaluation import evaluate

