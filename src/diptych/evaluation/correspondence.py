@@ -1,0 +1,52 @@
+"""Whether images of two domains show the same scenes, for pairs of which no truth is known.
+
+Two images of one scene differ in colours and texture; what they share is where things
+begin and end. So images are compared by where their edges are, and a pair corresponds
+as far as its two images are more alike than images of different pairs.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_BLUR = 5
+"""Pixels: edges of one scene may be that far apart and still meet."""
+
+
+def correspondence(x: Tensor, y: Tensor) -> float:
+    """Share of wrong partners that are less alike than the right one; 0.5 is chance, 1 the best.
+
+    `x` and `y` are (N, 3, H, W) in [-1, 1], and x[i] belongs to y[i]. Each image's right
+    partner is compared with every other image of that side, in both directions; a tie
+    counts half. This is the area under the ROC curve of telling right from wrong partners.
+
+    Raises:
+        ValueError: the shapes differ, or there are fewer than two pairs.
+    """
+    if x.shape != y.shape or len(x) < 2:
+        raise ValueError(f"two or more pairs of one shape, not {tuple(x.shape)}, {tuple(y.shape)}")
+    alike = edges(x) @ edges(y).T  # (N, N)
+    right = alike.diagonal()
+    wins = sum(
+        (own > alike).double() + (own == alike).double() / 2 for own in (right[:, None], right)
+    )
+    assert isinstance(wins, Tensor)
+    n = len(x)
+    wins.fill_diagonal_(0)
+    return float(wins.sum() / (2 * n * (n - 1)))
+
+
+def edges(image: Tensor) -> Tensor:
+    """(N, 3, H, W) to (N, H·W): where colours change, blurred; each of mean 0 and length 1.
+
+    An image of one colour gives zeros.
+    """
+    image = image.double()
+    down = F.pad(image.diff(dim=2), (0, 0, 0, 1))
+    right = F.pad(image.diff(dim=3), (0, 1))
+    change = (down.square() + right.square()).sum(1, keepdim=True).sqrt()  # (N, 1, H, W)
+    blurred = F.avg_pool2d(change, _BLUR, 1, _BLUR // 2, count_include_pad=False).flatten(1)
+    centred = blurred - blurred.mean(1, keepdim=True)
+    return torch.nan_to_num(centred / centred.norm(dim=1, keepdim=True))
