@@ -345,8 +345,8 @@ def _to_image(w: int) -> nn.Sequential:
 
 
 def _pooled(channels: int, k: int) -> nn.Sequential:
-    """CONV-(N`k`,K5,S1), ReLU, 2x2 max pooling."""
-    return nn.Sequential(nn.Conv2d(channels, k, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2))
+    """CONV-(N`k`,K5,S1), ReLU, 2x2 max pooling; these two commute, and this way costs less."""
+    return nn.Sequential(nn.Conv2d(channels, k, 5, padding=2), nn.MaxPool2d(2), nn.ReLU())
 
 
 def _init_xavier(network: nn.Module) -> None:
