@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import adaptation
-from benchmarks.adaptation import CONFIG, JOBS, STEPS, TASKS, Place, main, write_table
+from benchmarks.adaptation import CONFIG, JOBS, ROWS, TASKS, Place, main, write_table
 from diptych.errors import InputError
 from tests.data.test_packed import write_mnist, write_usps
 
@@ -25,7 +25,7 @@ def readme(tmp_path: Path) -> Path:
     return path
 
 
-def _write(place: Place, sample: str, row: adaptation.Row, seed: int, **accuracy: float) -> None:
+def _write(place: Place, sample: str, row: str, seed: int, **accuracy: float) -> None:
     scores = {name.replace("_", "-"): {"accuracy": value} for name, value in accuracy.items()}
     path = place.scores(sample, row, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def test_a_part_trains_scores_and_is_not_done_again(tmp_path, readme, monkeypatc
     given = ["--samples", "digits-usps", "--seeds", "0", "--steps", "2", "--threads", "1"]
     options = [*given, *where, "--readme", str(readme), "--precision", "fp32"]
     assert main(options) == 0
-    for row in STEPS:
+    for row in ROWS:
         result = json.loads((tmp_path / "r" / f"digits-usps-{row}-0.json").read_text("utf-8"))
         assert (result["steps"], result["seed"], result["precision"]) == (2, 0, "fp32")
         assert result["scores"]["usps"]["images"] == 10
@@ -81,4 +81,4 @@ def test_a_part_trains_scores_and_is_not_done_again(tmp_path, readme, monkeypatc
     (tmp_path / "r" / "digits-usps-unit-0.json").unlink()
     capsys.readouterr()
     assert main([*options, "--steps", "3"]) == 1
-    assert "holds a training of other settings: remove it" in capsys.readouterr().err
+    assert "holds a training of 2 steps, not 3: remove it" in capsys.readouterr().err
