@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diptych.data.packed import PackedImages
+from diptych.data.packed import PackedImages, read_packed
 from diptych.data.samples import SAMPLES, digits, open_sample
 from diptych.data.samples.digits import DOMAINS, ColouredDigits
 from diptych.errors import InputError
@@ -61,6 +61,14 @@ def test_usps_is_the_users_own_and_goes_either_way(place: Path, monkeypatch):
     monkeypatch.setenv("DIPTYCH_USPS", str(place / "usps"))
     there, back = open_sample("digits-usps", 32), open_sample("usps-digits", 32)
     assert (there.domains, back.domains) == (("mnist", "usps"), ("usps", "mnist"))
+    # As the authors of the figures have it: 3 pixels of background round each digit.
+    images = back.train.domains[0]
+    own = read_packed(place / "usps")
+    assert isinstance(images, PackedImages)
+    assert own is not None
+    assert np.array_equal(images.image_uint8[:, 3:-3, 3:-3], own["train"].image_uint8)
+    assert images.image_uint8.shape[1:] == (22, 22)
+    assert images.image_uint8.sum() == own["train"].image_uint8.sum()
     assert [len(images) for images in there.train.domains] == [30, 20]
     assert [len(images) for images in back.train.domains] == [20, 30]
     assert there.classes == tuple("0123456789")
@@ -81,7 +89,9 @@ def test_small_digits_are_scikit_learns_in_the_order_that_they_come_in():
         images = split.domains[0]
         assert isinstance(images, PackedImages)
         assert np.array_equal(split.labels[0], theirs.target[part])
-        assert np.allclose(images.image_uint8 * (16 / 255), theirs.images[part], atol=0.04)
+        shown = images.image_uint8[:, 2:-2, 2:-2]
+        assert np.allclose(shown * (16 / 255), theirs.images[part], atol=0.04)
+        assert images.image_uint8.sum() == shown.sum()  # what is round them is black
 
 
 @needs_extra
