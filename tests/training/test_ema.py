@@ -15,18 +15,18 @@ def test_average_follows_its_recursion():
     for step, value in ((1, 2.0), (2, 4.0), (50, 8.0), (100, 0.0)):
         live["w"].fill_(value)
         average.update(step)
-        decay = min(0.5, (1 + step) / (10 + step))
+        decay = min(0.5, (1 + step) / (5 + step))
         expected = decay * expected + (1 - decay) * value
         assert average.weights["w"].tolist() == pytest.approx(expected.tolist(), rel=1e-6)
-    # By hand: step 1 has decay 2/11, step 2 has 3/12, the others 1/2.
-    first = (1 * 2 + 2 * 9) / 11
+    # By hand: step 1 has decay 2/6, step 2 has 3/7, the others 1/2.
+    first = (1 * 2 + 2 * 4) / 6
     assert average.weights["w"][0].item() == pytest.approx(
-        ((first * 0.25 + 4 * 0.75) * 0.5 + 8 * 0.5) * 0.5
+        ((first * 3 / 7 + 4 * 4 / 7) * 0.5 + 8 * 0.5) * 0.5
     )
 
 
 @pytest.mark.parametrize(
-    ("step", "decay"), [(1, 2 / 11), (89, 90 / 99), (8990, 0.999), (10**6, 0.999)]
+    ("step", "decay"), [(1, 2 / 6), (89, 90 / 94), (3995, 0.999), (10**6, 0.999)]
 )
 def test_decay_grows_to_the_one_asked_for(step: int, decay: float):
     live = {"w": torch.ones(1)}
@@ -34,6 +34,16 @@ def test_decay_grows_to_the_one_asked_for(step: int, decay: float):
     live["w"].zero_()
     average.update(step)
     assert average.weights["w"].item() == pytest.approx(decay, rel=1e-5)
+
+
+def test_until_then_the_weights_of_step_t_count_as_t_cubed():
+    live = {"w": torch.zeros(1, dtype=torch.float64)}
+    average = Average(live, decay=0.9999)
+    for step in range(1, 2001):
+        live["w"].fill_(step / 2000)
+        average.update(step)
+    # The mean of t with the weight t³ is ∫ t⁴ / ∫ t³ = 4/5.
+    assert average.weights["w"].item() == pytest.approx(0.8, abs=1e-3)
 
 
 def test_applied_puts_the_average_in_place_and_restores_the_weights():
