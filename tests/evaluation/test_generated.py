@@ -19,6 +19,7 @@ class _Mean(nn.Module):
 
     name = "mean colour"
     num_features = 3
+    resizing = "none"
 
     def forward(self, images: Tensor) -> Tensor:
         return images.mean(dim=(2, 3))

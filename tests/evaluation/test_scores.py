@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -20,8 +21,12 @@ PALETTE = Palette(("warm", "cold"), (RED, BLUE))
 class _Mean(nn.Module):
     """Stands for a feature network: the mean colour, cheap and exact."""
 
-    name = "mean colour"
+    name = "efficientnet-lite0"  # whose layers' names perceptual distances go by
     num_features = 3
+    resizing = "none"
+
+    def maps(self, images: Tensor, layers: Sequence[str], *, is_resized: bool) -> dict[str, Tensor]:
+        return dict.fromkeys(layers, (images + 1) / 2)
 
     def forward(self, images: Tensor) -> Tensor:
         return images.mean(dim=(2, 3))
@@ -76,7 +81,8 @@ def test_kid_compares_translations_inputs_and_training_images_with_the_real_ones
     # Perfect translations are the real labels themselves, as the training images are here.
     assert kid["kid"]["mean"] == pytest.approx(kid["kid_of_real"]["mean"])
     assert kid["kid_untranslated"]["mean"] > kid["kid"]["mean"]
-    assert scores["features"] == "mean colour"
+    assert scores["features"] == "efficientnet-lite0"
+    assert scores["resizing"] == "none"
 
 
 def test_unpaired_images_get_no_paired_scores() -> None:
