@@ -1,9 +1,11 @@
 """KID, FID, precision, recall and the resize against clean-fid and torch-fidelity.
 
 Both packages depend on torchvision, which this project does without, so they are not among
-the test requirements; the tests run where they are, put there by
+the test requirements; the tests run where they are found, put there by
 
-    pip install --no-deps clean-fid==0.1.35 torch-fidelity==0.4.0
+    pip install --no-deps --target FOLDER clean-fid==0.1.35 torch-fidelity==0.4.0
+    rm -r FOLDER/tests  # torch-fidelity brings a package of this name, which hides ours
+    PYTHONPATH=FOLDER python -m pytest tests/evaluation/test_against_packages.py
 
 None of the functions used here computes with torchvision, tqdm or requests, which they
 import: stand-ins are enough.
@@ -16,7 +18,6 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -30,7 +31,7 @@ from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.precision import precision_and_recall
 from diptych.networks.features import resize
 
-_WHY = "pip install --no-deps clean-fid==0.1.35 torch-fidelity==0.4.0"
+_WHY = "clean-fid and torch-fidelity need torchvision: this file's docstring says the way"
 _IMPORTED = (
     "torchvision", "torchvision.datasets", "torchvision.transforms",
     "torchvision.transforms.functional", "tqdm", "requests",
@@ -42,8 +43,8 @@ def _stand_ins() -> Iterator[None]:
     """For what the packages import and these functions do not use, where it is not installed."""
     added = [name for name in _IMPORTED if name not in sys.modules and not _is_there(name)]
     for name in added:
-        module = MagicMock(spec=ModuleType(name))
-        module.__version__ = "0"
+        module: Any = MagicMock()
+        module.__name__, module.__version__, module.__path__, module.__spec__ = name, "0", [], None
         module.tqdm = lambda items, **options: items
         for used in ("CIFAR10", "CIFAR100", "STL10"):
             setattr(module, used, type(used, (), {}))
@@ -60,7 +61,8 @@ def _is_there(name: str) -> bool:
 
 
 def _package(name: str) -> Any:
-    pytest.importorskip(name.partition(".")[0], reason=f"not installed: {_WHY}")
+    if not _is_there(name):  # importorskip would import it without the stand-ins
+        pytest.skip(f"{name.partition('.')[0]} is not installed ({_WHY})")
     with _stand_ins():
         return importlib.import_module(name)
 
@@ -147,4 +149,6 @@ def test_images_are_resized_as_clean_fid_does(side: int) -> None:
     theirs = _package("cleanfid.resize").build_resizer("clean")(image_uint8)  # (299, 299, 3)
     image = torch.from_numpy(image_uint8.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
     ours = (resize(image, 299)[0].permute(1, 2, 0).numpy() + 1) * 127.5
-    assert np.abs(ours - theirs).max() < 1e-3  # of 255; float32's rounding
+    # Of 255. Pillow's filter weights are float64, torch's float32.
+    assert np.abs(ours - theirs).max() < 0.01
+    assert np.abs(ours - theirs).mean() < 1e-4

@@ -67,7 +67,8 @@ def test_fid_wants_twice_as_many_images_as_dimensions() -> None:
 
 def test_kid_has_the_papers_kernel_and_estimator_by_default() -> None:
     """A third degree, γ of 1/d, a constant of 1, no bias: worked out without torchmetrics."""
-    metric = KernelInceptionDistance(feature=nn.Identity(), subsets=1, subset_size=2)
+    with pytest.warns(UserWarning, match="save all extracted features"):
+        metric = KernelInceptionDistance(feature=nn.Identity(), subsets=1, subset_size=2)
     assert (metric.degree, metric.gamma, metric.coef) == (3, None, 1.0)
     # Four images of one repeated feature a set, so that every subset is the same.
     x = torch.tensor([[1.0, 0.0]]).repeat(4, 1)

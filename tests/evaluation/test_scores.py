@@ -87,7 +87,7 @@ def test_kid_compares_translations_inputs_and_training_images_with_the_real_ones
 
 def test_unpaired_images_get_no_paired_scores() -> None:
     scores = evaluate(_to_label, _data(is_paired=False), size=32, features=None).as_json()
-    assert set(scores["photo→label"]) == {"images", "cycle"}
+    assert set(scores["photo→label"]) == {"images", "cycle", "unchanged"}
     assert scores["features"] == "none"
 
 
@@ -114,8 +114,12 @@ def test_scores_are_json_and_the_table_shows_every_one_of_them() -> None:
     )
     console = Console(record=True, width=120, file=io.StringIO())
     console.print(scores_table(scores))
-    text = console.export_text()
-    for words in ("photo→label", "per-pixel accuracy", "KID", "mean class IoU", "100 subsets of 5"):
+    text = " ".join(console.export_text().split())
+    for words in (
+        "photo→label", "per-pixel accuracy", "KID", "mean class IoU", "100 subsets of 5", "recall",
+        "unchanged, features", "structure and texture", "resized by none",
+        "FID",
+    ):  # fmt: skip
         assert words in text
 
 
@@ -134,3 +138,14 @@ def test_of_a_slow_translator_some_images_are_scored_evenly_spread() -> None:
     # Of red, blue, red, ... the 2nd, 4th, 7th and 9th.
     reds = (torch.cat(seen)[-4:, 0, 0, 0] > 0).tolist()
     assert reds == [False, False, True, True]
+
+
+def test_perceptual_scores_of_the_truth_itself_are_nought_and_unchanged_is_the_truths() -> None:
+    scores = evaluate(_to_label, _data(), size=32, features=_features()).as_json()
+    right, kept = scores["photo→label"], scores["label→photo"]
+    assert right["perceptual"] == pytest.approx(0.0, abs=1e-5)
+    assert right["structure_texture"] == pytest.approx(0.0, abs=1e-4)
+    assert right["unchanged"] == pytest.approx(right["unchanged_of_truth"])
+    assert kept["unchanged"] == kept["unchanged_features"] == 1.0
+    assert kept["perceptual"] > 0
+    assert any("without learnt weights" in note for note in scores["notes"])
