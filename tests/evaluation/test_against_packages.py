@@ -9,6 +9,12 @@ the test requirements; the tests run where they are found, put there by
 
 None of the functions used here computes with torchvision, tqdm or requests, which they
 import: stand-ins are enough.
+
+Measured with torch 2.13.0 and torchmetrics 1.9.0: KID 0.0113, torch-fidelity's the same to
+the bit, clean-fid's to 7e-16; FID 3.04, torch-fidelity's to 2e-14; precision 0.560 and
+recall 0.847, the same; the resize within 0.00004, 0.0014 and 0.0030 of 255 of clean-fid's,
+from 64, 256 and 427 pixels a side. (torchmetrics imports torch-fidelity where it finds it, and
+fails where torchvision is not there: another reason for a folder of their own.)
 """
 
 from __future__ import annotations
@@ -84,25 +90,24 @@ def _whole_kid(real: Tensor, fake: Tensor, monkeypatch: pytest.MonkeyPatch) -> f
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_kid_is_theirs_on_the_same_subset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Differences measured: KID 1e-15 or less of 0.0237, in double precision all three."""
+    fidelity, clean = _package("torch_fidelity.metric_kid"), _package("cleanfid.fid")
     real, fake = _features(200, 0.0, 0).double(), _features(200, 0.1, 1).double()
     ours = _whole_kid(real, fake, monkeypatch)
-    theirs = _package("torch_fidelity.metric_kid").kid_features_to_metric(
+    theirs = fidelity.kid_features_to_metric(
         fake, real, kid_subsets=1, kid_subset_size=200, verbose=False
     )
     assert ours == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
-    cleans = _package("cleanfid.fid").kernel_distance(
-        real.numpy(), fake.numpy(), num_subsets=1, max_subset_size=200
-    )
+    cleans = clean.kernel_distance(real.numpy(), fake.numpy(), num_subsets=1, max_subset_size=200)
     assert ours == pytest.approx(cleans, rel=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_kid_over_subsets_agrees_with_theirs_within_its_spread() -> None:
     """Theirs draw other subsets of the same size."""
+    fidelity = _package("torch_fidelity.metric_kid")
     real, fake = _features(400, 0.0, 0).double(), _features(300, 0.1, 1).double()
     ours = kid(real, fake)
-    theirs = _package("torch_fidelity.metric_kid").kid_features_to_metric(
+    theirs = fidelity.kid_features_to_metric(
         fake, real, kid_subsets=100, kid_subset_size=150, rng_seed=0, verbose=False
     )
     error = ours["std"] / ours["subsets"] ** 0.5
@@ -113,12 +118,11 @@ def test_kid_over_subsets_agrees_with_theirs_within_its_spread() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_fid_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = _features(300, 0.0, 0).double(), _features(200, 0.1, 1).double()
+    fidelity, clean = _package("torch_fidelity.metric_fid"), _package("cleanfid.fid")
     ours = fid(real, fake)["value"]
-    fidelity = _package("torch_fidelity.metric_fid")
     statistics = [fidelity.fid_features_to_statistics(f) for f in (fake, real)]
     theirs = fidelity.fid_statistics_to_metric(*statistics, verbose=False)
     assert ours == pytest.approx(theirs["frechet_inception_distance"], rel=1e-6)
-    clean = _package("cleanfid.fid")
     arrays = [f.numpy() for f in (real, fake)]
     mus = [a.mean(0) for a in arrays]
     sigmas = [np.cov(a, rowvar=False) for a in arrays]

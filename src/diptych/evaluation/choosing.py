@@ -7,6 +7,7 @@ candidate is scored.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,4 +69,4 @@ def mean_kid(scores: Scores) -> float:
             f"a checkpoint is chosen by KID, and there is none: {why}; its features come by"
             " pip install 'diptych[samples]'"
         )
-    return sum(kid["mean"] for kid in kids) / len(kids)
+    return statistics.fmean(kid["mean"] for kid in kids)

@@ -72,7 +72,7 @@ def unchanged(from_input: float, of_others: float) -> float:
 
 def unchanged_features(fakes: Tensor, inputs: Tensor, others: Tensor) -> float:
     """The same of features: (N, D) and (N, D) of the same images, and (M, D) of any others."""
-    parts = inputs.double().split(_ROWS)
+    parts = torch.split(inputs.double(), _ROWS)
     of_others = sum(float(torch.cdist(part, others.double()).sum()) for part in parts)
     made = float((fakes.double() - inputs.double()).norm(dim=1).mean())
     return unchanged(made, of_others / (len(inputs) * len(others)))

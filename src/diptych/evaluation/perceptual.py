@@ -118,7 +118,7 @@ def dists(
     beta = ours[0].new_ones(sum(sizes)) if beta is None else beta.to(ours[0])
     whole = alpha.sum() + beta.sum()
     total = ours[0].new_zeros(len(ours[0]))
-    per_layer = zip(ours, theirs, alpha.split(sizes), beta.split(sizes), strict=True)
+    per_layer = zip(ours, theirs, torch.split(alpha, sizes), torch.split(beta, sizes), strict=True)
     for a, b, of_texture, of_structure in per_layer:
         mean_a, mean_b = a.mean((2, 3)), b.mean((2, 3))
         var_a, var_b = a.var((2, 3), correction=0), b.var((2, 3), correction=0)

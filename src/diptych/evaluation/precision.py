@@ -42,14 +42,16 @@ def precision_and_recall(real: Tensor, fake: Tensor, *, k: int = NEIGHBOURS) -> 
 
 def kth_nearest(features: Tensor, others: Tensor, k: int) -> Tensor:
     """(N,): the distance of each of (N, D) features to its k-th nearest of (M, D) others."""
-    rows = [torch.cdist(part, others).kthvalue(k, dim=1).values for part in features.split(_ROWS)]
+    rows = [
+        torch.cdist(part, others).kthvalue(k, dim=1).values for part in torch.split(features, _ROWS)
+    ]
     return torch.cat(rows)
 
 
 def _covered(points: Tensor, manifold: Tensor, k: int) -> float:
     """The share of `points` in a ball of `manifold`: f of Eq. (1), averaged as in Eq. (2)."""
     radii = kth_nearest(manifold, manifold, k + 1)  # the nearest is the feature itself
-    parts = [(torch.cdist(part, manifold) <= radii).any(1) for part in points.split(_ROWS)]
+    parts = [(torch.cdist(part, manifold) <= radii).any(1) for part in torch.split(points, _ROWS)]
     return float(torch.cat(parts).double().mean())
 
 
