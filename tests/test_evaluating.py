@@ -48,6 +48,7 @@ def _train(data: Path, out: Path, *more: str) -> None:
     assert main([*TRAIN, "--data", str(data), "--out", str(out), *more]) == 0
 
 
+@pytest.mark.slow
 def test_the_checkpoint_that_is_scored_is_chosen_without_the_test_images(
     data: Path, tmp_path: Path, stand_in: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,7 +60,7 @@ def scores_section(scores: Mapping[str, Any]) -> str:
     matrices = {
         name: part[_MATRIX] for name, part in scores.items() if _is_branch(part) and _MATRIX in part
     }
-    warnings = [_sentence(str(warning)) for warning in scores.get("warnings", ())]
+    warnings = [str(warning) for warning in scores.get("warnings", ())]
     scores = {name: _without_matrix(part) for name, part in scores.items() if name != "warnings"}
     columns = {name: dict(_leaves(part)) for name, part in scores.items() if _is_branch(part)}
     rows = list(dict.fromkeys(path for leaves in columns.values() for path in leaves))
