@@ -53,7 +53,7 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
         if any(value is not None for value in found):
             table.add_row(label, *map(_cell, found))
         spreads = [value.get("spreads") if isinstance(value, Mapping) else None for value in found]
-        if any(spreads):
+        if key == "kid" and any(spreads):
             table.add_row("  spread over subsets, by run", *map(_spreads, spreads))
     return table
 
