@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from PIL import Image
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from diptych.networks.features import FeatureNetwork
     from diptych.training.run import Outcome
     from diptych.translator import Translator
+
+    ScoreOne = Callable[[Path, Data, str], Scores]
 
 
 _MOST_OF_SLOW = 32
@@ -158,52 +162,141 @@ def evaluate(
     split: str = "test",
     features: str | None = None,
     weights: str | os.PathLike[str] | None = None,
+    vgg16: str | os.PathLike[str] | None = None,
+    choose: bool = False,
     device: str = "auto",
 ) -> dict[str, Any]:
     """Score a run on held-out images; write scores.json and the report anew.
 
-    The weights are those of the last step: no checkpoint is chosen. Scores of
+    The weights are those of the last step, unless `choose` asks for the best of the
+    checkpoints that were kept, by KID on the validation images. `vgg16`, torchvision's
+    weights of VGG-16, makes perceptual distances LPIPS and DISTS. Scores of
     other `data` than the run's are returned, and not written.
 
     Raises:
         InputError: no run, or nothing to score it on.
     """
-    from diptych.checkpoint import load_translator
-    from diptych.classifier import Classifier
     from diptych.files import atomic_write_text
     from diptych.networks.features import load_features
     from diptych.training.run import open_run_data
     from diptych.training.settings import read_plan
     from diptych.training.summary import SCORES_FILE, starts_note, summarise
-    from diptych.translator import Translator
-    from diptych.types import Classifies
 
     folder = Path(folder)
     plan = read_plan(folder)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
-    size = plan.config.size
-    opened = open_run_data(plan.method, settings, size)
-    method, info = load_translator(folder)
-    translator = Translator(method, info, device=device)
-    classifies = isinstance(method, Classifies) and bool(opened.classes)
-    if classifies and opened.classes != info.classes:
-        raise InputError(
-            f"{opened.source} has the classes {', '.join(opened.classes)}, and {folder} knows"
-            f" {', '.join(info.classes) or 'none'}: give data with the same class folders"
-        )
-    measured = _measure(
-        translator,
-        opened,
-        split,
-        size=size,
+    opened = open_run_data(plan.method, settings, plan.config.size)
+    score = partial(
+        _score,
+        size=plan.config.size,
         features="auto" if features is None else load_features(features, weights),
-        classify=Classifier(method, info, device=device).classify_batch if classifies else None,
+        vgg16=None if vgg16 is None else load_features("vgg16", vgg16),
+        device=device,
     )
-    scores = replace(measured, notes=(*measured.notes, *starts_note(plan))).as_json()
+    found = (_score_best if choose else _score_last)(folder, opened, split, score)
+    scores = replace(found, notes=(*found.notes, *starts_note(plan))).as_json()
     if data is None and split == "test":
         atomic_write_text(folder / SCORES_FILE, json.dumps(scores, indent=1) + "\n")
+        if scores["features"] != "none":
+            _remember(folder, opened)
         summarise(folder, notes=opened.notes, palettes=opened.palettes)
     return scores
+
+
+def evaluate_seeds(folders: Sequence[str | os.PathLike[str]], **options: Any) -> dict[str, Any]:
+    """Score several runs of the same settings but other seeds, each as `evaluate` does.
+
+    Returns their means with 95% t-intervals: see `evaluation.over_seeds`.
+
+    Raises:
+        InputError: fewer than two runs, or they differ in more than their seeds.
+    """
+    from diptych.evaluation import over_seeds
+    from diptych.training.settings import check_seeds, read_plan
+
+    paths = list(dict.fromkeys(Path(folder) for folder in folders))
+    if len(paths) < 2:
+        raise InputError(f"an interval over seeds takes two runs or more, not {len(paths)}")
+    check_seeds({str(path): read_plan(path) for path in paths})
+    return over_seeds({str(path): evaluate(path, **options) for path in paths})
+
+
+def _score(
+    path: Path,
+    data: Data,
+    split: str,
+    *,
+    size: int,
+    features: FeatureNetwork | Literal["auto"],
+    vgg16: FeatureNetwork | None,
+    device: str,
+) -> Scores:
+    """Of the translator at `path`, a run's folder or a file."""
+    from diptych.checkpoint import load_translator
+    from diptych.classifier import Classifier
+    from diptych.translator import Translator
+    from diptych.types import Classifies
+
+    method, info = load_translator(path)
+    translator = Translator(method, info, device=device)
+    classifies = isinstance(method, Classifies) and bool(data.classes)
+    if classifies and data.classes != info.classes:
+        raise InputError(
+            f"{data.source} has the classes {', '.join(data.classes)}, and {path} knows"
+            f" {', '.join(info.classes) or 'none'}: give data with the same class folders"
+        )
+    return _measure(
+        translator,
+        data,
+        split,
+        size=size,
+        features=features,
+        vgg16=vgg16,
+        classify=Classifier(method, info, device=device).classify_batch if classifies else None,
+    )
+
+
+def _score_last(folder: Path, data: Data, split: str, score: ScoreOne) -> Scores:
+    return score(folder, data, split)
+
+
+def _score_best(folder: Path, data: Data, split: str, score: ScoreOne) -> Scores:
+    """Of the checkpoint of the run that is best on validation images, and which it is."""
+    from diptych.checkpoint import read_translator
+    from diptych.evaluation.choosing import choose
+    from diptych.evaluation.scores import LAST_STEP
+    from diptych.training.sitting import SNAPSHOTS_FOLDER
+
+    if split == "validation":
+        raise InputError("--choose chooses on the validation images: score it on --split test")
+    last = read_translator(folder)[1].step
+    kept = sorted((folder / SNAPSHOTS_FOLDER).glob("*.safetensors"))
+    paths = {f"step {last:,}": folder}  # the last first: of equals, it is taken
+    paths |= {f"step {int(p.stem):,}": p for p in kept if p.stem.isdigit() and int(p.stem) != last}
+    if len(paths) == 1:
+        raise InputError(
+            f"{folder} kept no checkpoint to choose from: train with --keep-every STEPS"
+        )
+    choice = choose({name: partial(score, path) for name, path in paths.items()}, data)
+    best = paths[choice.name]
+    note = choice.note + ("" if best == folder else f": {best}")
+    measured = score(best, data, split)
+    return replace(measured, notes=tuple(note if n == LAST_STEP else n for n in measured.notes))
+
+
+def _remember(folder: Path, data: Data) -> None:
+    """Write what training images look like, for warnings about inputs that look otherwise."""
+    from diptych.evaluation import familiarity
+    from diptych.evaluation.scores import installed
+
+    path, network = folder / familiarity.FAMILIARITY_FILE, installed()
+    if network is None:
+        return
+    with contextlib.suppress(InputError):  # damaged: it is written anew
+        known = familiarity.read_familiarity(path)
+        if known is not None and known.fingerprint == data.fingerprint:
+            return
+    familiarity.save_familiarity(path, familiarity.learn_familiarity(network, data))
 
 
 def _measure(
@@ -213,6 +306,7 @@ def _measure(
     *,
     size: int,
     features: FeatureNetwork | Literal["auto"],
+    vgg16: FeatureNetwork | None,
     classify: Classify | None,
 ) -> Scores:
     """Of its translations, or of its new images where it makes those alone."""
@@ -228,6 +322,7 @@ def _measure(
         split,
         size=size,
         features=features,
+        vgg16=vgg16,
         most=_MOST_OF_SLOW if translator.is_slow else None,
         classify=classify,
     )

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -18,8 +18,12 @@ from rich.table import Table
 
 from diptych import __version__
 from diptych.cli_parse import about, complain, parse
-from diptych.cli_train import train_command
+from diptych.cli_train import show_scores, train_command
 from diptych.errors import InputError
+
+if TYPE_CHECKING:
+    from diptych.evaluation.familiarity import Watch
+    from diptych.translator import Translator
 
 _HELP = """\
 usage: diptych COMMAND ...
@@ -104,6 +108,8 @@ class Translate:
     """Translations of each image, where a method knows many: photo-1.png, photo-2.png."""
     seed: int = 0
     """Of the methods that draw when they translate; of the first of the samples."""
+    check: bool = True
+    """Name the inputs that are unlike the training images, where the run has been scored."""
 
 
 def _translate(arguments: list[str]) -> int:
@@ -130,6 +136,7 @@ def _translate(arguments: list[str]) -> int:
         raise InputError(
             f"--to which domain? {options.run} knows {' and '.join(translator.domains)}"
         )
+    watching = _watch(options.run, translator, to) if options.check else None
     result = translate_files(
         translator,
         options.inputs,
@@ -139,9 +146,26 @@ def _translate(arguments: list[str]) -> int:
         format=options.format,
         seed=options.seed,
         samples=options.samples,
+        seen=None if watching is None else watching.see,
     )
     print(f"{result}\nsee {options.out}")
+    if watching is not None and (finding := watching.finding()) is not None:
+        _log.warning("%s", finding)
     return 0
+
+
+def _watch(run: Path, translator: Translator, to: Sequence[str]) -> Watch | None:
+    """What looks at the inputs, where the run knows what those of its training were like."""
+    from diptych.evaluation.familiarity import watch
+
+    folder = run if run.is_dir() else run.parent
+    info = translator.info
+    sources = info.domains if info.has_attributes else [d for d in info.domains if d not in to]
+    try:
+        return watch(folder, sources, info.fingerprint)
+    except InputError as error:
+        _log.warning("%s", error)
+        return None
 
 
 # --- the latent space ---------------------------------------------------------
@@ -236,8 +260,8 @@ def _interpolate(arguments: list[str]) -> int:
 class Evaluate:
     """Score a run on held-out images; its report shows the scores from then on."""
 
-    run: tyro.conf.Positional[Path]
-    """The run's folder."""
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """The run's folder; several, of one training with other seeds, are scored and averaged."""
     data: str | None = None
     """Other data than the run's own."""
     split: Literal["test", "validation", "train"] = "test"
@@ -246,6 +270,10 @@ class Evaluate:
     """The network whose features KID and FID compare; by default the one that is installed."""
     weights: Path | None = None
     """Its weights, for inception."""
+    vgg16: Path | None = None
+    """torchvision's weights of VGG-16, for LPIPS and DISTS where there are true pairs."""
+    choose: bool = False
+    """Score the best of the checkpoints that --keep-every kept, by KID on validation images."""
     json: Path | None = None
     """Also write the scores to this file."""
     device: str = "auto"
@@ -254,15 +282,20 @@ class Evaluate:
 
 def _evaluate(arguments: list[str]) -> int:
     options = parse(Evaluate, arguments, "diptych evaluate", "")
-    from diptych.api import evaluate
-    from diptych.evaluation import scores_table
+    if not options.runs:
+        raise InputError("nothing to evaluate: name a run's folder")
+    from functools import partial
 
-    scores = evaluate(
-        options.run,
+    from diptych.api import evaluate, evaluate_seeds
+
+    score = partial(evaluate, options.runs[0]) if len(options.runs) == 1 else None
+    scores = (score or partial(evaluate_seeds, options.runs))(
         data=options.data,
         split=options.split,
         features=options.features,
         weights=options.weights,
+        vgg16=options.vgg16,
+        choose=options.choose,
         device=options.device,
     )
     if options.json is not None:
@@ -271,7 +304,7 @@ def _evaluate(arguments: list[str]) -> int:
         from diptych.files import atomic_write_text
 
         atomic_write_text(options.json, json.dumps(scores, indent=1) + "\n")
-    Console().print(scores_table(scores))
+    show_scores(scores)
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -116,14 +116,22 @@ def _finish(outcome: Outcome | str, evaluates: bool) -> int:
     if not outcome.is_finished:
         return 130
     if evaluates:
-        from diptych.evaluation import scores_table
-
         try:
-            Console().print(scores_table(evaluate(outcome.folder)))
+            show_scores(evaluate(outcome.folder))
         except InputError as error:  # the run itself is sound and saved
             _log.warning("not scored: %s", error)
     print(f"see {outcome.folder / 'report.html'}")
     return 0
+
+
+def show_scores(scores: Mapping[str, Any]) -> None:
+    """Print a table of `Scores.as_json()`, and below it what has failed."""
+    from diptych.evaluation import scores_table
+
+    console = Console()
+    console.print(scores_table(scores))
+    for warning in scores["warnings"]:
+        console.print(f"warning: {warning}", markup=False, highlight=False)
 
 
 def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +65,7 @@ def translate_files(
     format: str = "png",
     seed: int = 0,
     samples: int | None = None,
+    seen: Callable[[str, Image.Image], None] | None = None,
     console: Console | None = None,
 ) -> TranslatedFiles:
     """Translate files, folders with all that is in them, and patterns such as `album/**/*.jpg`.
@@ -74,7 +75,8 @@ def translate_files(
     given twice is translated once. Transparency, colour profile and EXIF data
     are kept. Broken files are passed over. Progress is drawn on `console`
     (standard error) where that is a terminal. With `samples`, each file becomes as
-    many, of `seed` and the seeds after it: photo-1.png, photo-2.png.
+    many, of `seed` and the seeds after it: photo-1.png, photo-2.png. `seen` is shown
+    each image once, by its file's name, over white where it is transparent.
 
     Raises:
         InputError: before anything is translated: nothing found, an unknown
@@ -96,7 +98,8 @@ def translate_files(
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bars:
         for number, jobs in enumerate(rounds):
             done.broken.clear()  # the same ones each time
-            _Run(translator, to, source, seed + number, bars, done).all(jobs)
+            shown = seen if number == 0 else None
+            _Run(translator, to, source, seed + number, bars, done, shown).all(jobs)
     if not done.written:
         count, first = _count(len(rounds[0]), "file"), done.broken[0][1]
         raise InputError(f"none of {count} could be translated; first: {first}")
@@ -198,6 +201,7 @@ class _Run:
     seed: int
     bars: Progress
     done: TranslatedFiles
+    seen: Callable[[str, Image.Image], None] | None = None
     writing: deque[tuple[Path, Future[None]]] = field(default_factory=deque)
 
     def all(self, jobs: Sequence[tuple[Path, Path]]) -> None:
@@ -212,6 +216,8 @@ class _Run:
                     self.done.broken.append((file, str(error)))
                     self.bars.advance(total)
                     continue
+                if self.seen is not None:
+                    self.seen(str(file), decoded.over_white())
                 if batch and not self._joins(batch, decoded):
                     self._translate(batch, writers, total)
                     batch = []

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torchmetrics.image.kid import KernelInceptionDistance
 
 from diptych.evaluation.distances import fid, kid
 
@@ -61,3 +63,15 @@ def test_fid_wants_twice_as_many_images_as_dimensions() -> None:
     assert "value" in fid(_features(16, 0.0, 0), _features(16, 0.0, 1))
     refused = fid(_features(15, 0.0, 0), _features(99, 0.0, 1))
     assert refused == {"why_not": "8 feature dimensions need 16 images a set; there are 15 and 99"}
+
+
+def test_kid_has_the_papers_kernel_and_estimator_by_default() -> None:
+    """A third degree, γ of 1/d, a constant of 1, no bias: worked out without torchmetrics."""
+    with pytest.warns(UserWarning, match="save all extracted features"):
+        metric = KernelInceptionDistance(feature=nn.Identity(), subsets=1, subset_size=2)
+    assert (metric.degree, metric.gamma, metric.coef) == (3, None, 1.0)
+    # Four images of one repeated feature a set, so that every subset is the same.
+    x = torch.tensor([[1.0, 0.0]]).repeat(4, 1)
+    y = torch.tensor([[1.0, 2.0]]).repeat(4, 1)
+    # (1/2 + 1)³ + (5/2 + 1)³ - 2 (1/2 + 1)³; the diagonal's part is left out of both sums.
+    assert kid(x, y)["mean"] == pytest.approx(1.5**3 + 3.5**3 - 2 * 1.5**3)

@@ -19,6 +19,7 @@ class _Mean(nn.Module):
 
     name = "mean colour"
     num_features = 3
+    resizing = "none"
 
     def forward(self, images: Tensor) -> Tensor:
         return images.mean(dim=(2, 3))
@@ -65,10 +66,11 @@ def test_new_images_are_scored_against_the_real_ones_of_their_domain() -> None:
     assert abs(scores["dark"]["kid_of_real"]["mean"]) < 0.02
     assert scores["grey"]["fid"]["value"] < 0.1 < scores["dark"]["fid"]["value"]
     assert scores["bright"]["images"] == 8
+    assert scores["grey"]["precision"]["value"] > 0.6 > 0 == scores["dark"]["precision"]["value"]
     assert scores["features"] == "mean colour"
     assert (scores["split"], set(scores)) == (
         "test",
-        {"split", "features", "dark", "grey", "bright", "notes"},
+        {"split", "features", "resizing", "dark", "grey", "bright", "warnings", "notes"},
     )
 
 
@@ -76,7 +78,8 @@ def test_the_table_has_a_column_a_domain() -> None:
     scores = evaluate_generated(Generator(100), _data(), size=32, features=_features())
     table = scores_table(scores.as_json())
     assert [column.header for column in table.columns] == ["score", "dark", "grey", "bright"]
-    assert list(table.columns[0].cells) == ["images", "KID ↓", "  of real training images", "FID ↓"]
+    rows = ["images", "KID ↓", "  of real training images", "FID ↓", "precision ↑", "recall ↑"]
+    assert list(table.columns[0].cells) == rows
 
 
 def test_without_features_only_the_number_is_told_and_why() -> None:

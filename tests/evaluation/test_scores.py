@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -20,8 +21,12 @@ PALETTE = Palette(("warm", "cold"), (RED, BLUE))
 class _Mean(nn.Module):
     """Stands for a feature network: the mean colour, cheap and exact."""
 
-    name = "mean colour"
+    name = "efficientnet-lite0"  # whose layers' names perceptual distances go by
     num_features = 3
+    resizing = "none"
+
+    def maps(self, images: Tensor, layers: Sequence[str], *, is_resized: bool) -> dict[str, Tensor]:
+        return dict.fromkeys(layers, (images + 1) / 2)
 
     def forward(self, images: Tensor) -> Tensor:
         return images.mean(dim=(2, 3))
@@ -76,12 +81,13 @@ def test_kid_compares_translations_inputs_and_training_images_with_the_real_ones
     # Perfect translations are the real labels themselves, as the training images are here.
     assert kid["kid"]["mean"] == pytest.approx(kid["kid_of_real"]["mean"])
     assert kid["kid_untranslated"]["mean"] > kid["kid"]["mean"]
-    assert scores["features"] == "mean colour"
+    assert scores["features"] == "efficientnet-lite0"
+    assert scores["resizing"] == "none"
 
 
 def test_unpaired_images_get_no_paired_scores() -> None:
     scores = evaluate(_to_label, _data(is_paired=False), size=32, features=None).as_json()
-    assert set(scores["photo→label"]) == {"images", "cycle"}
+    assert set(scores["photo→label"]) == {"images", "cycle", "unchanged"}
     assert scores["features"] == "none"
 
 
@@ -108,8 +114,12 @@ def test_scores_are_json_and_the_table_shows_every_one_of_them() -> None:
     )
     console = Console(record=True, width=120, file=io.StringIO())
     console.print(scores_table(scores))
-    text = console.export_text()
-    for words in ("photo→label", "per-pixel accuracy", "KID", "mean class IoU", "100 subsets of 5"):
+    text = " ".join(console.export_text().split())
+    for words in (
+        "photo→label", "per-pixel accuracy", "KID", "mean class IoU", "100 subsets of 5", "recall",
+        "unchanged, features", "structure and texture", "resized by none",
+        "FID",
+    ):  # fmt: skip
         assert words in text
 
 
@@ -128,3 +138,14 @@ def test_of_a_slow_translator_some_images_are_scored_evenly_spread() -> None:
     # Of red, blue, red, ... the 2nd, 4th, 7th and 9th.
     reds = (torch.cat(seen)[-4:, 0, 0, 0] > 0).tolist()
     assert reds == [False, False, True, True]
+
+
+def test_perceptual_scores_of_the_truth_itself_are_nought_and_unchanged_is_the_truths() -> None:
+    scores = evaluate(_to_label, _data(), size=32, features=_features()).as_json()
+    right, kept = scores["photo→label"], scores["label→photo"]
+    assert right["perceptual"] == pytest.approx(0.0, abs=1e-5)
+    assert right["structure_texture"] == pytest.approx(0.0, abs=1e-4)
+    assert right["unchanged"] == pytest.approx(right["unchanged_of_truth"])
+    assert kept["unchanged"] == kept["unchanged_features"] == 1.0
+    assert kept["perceptual"] > 0
+    assert any("without learnt weights" in note for note in scores["notes"])

@@ -357,3 +357,25 @@ def test_the_machine_is_described_with_its_cores() -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone/report.html cannot be written \(No such file"):
         write(tmp_path / "gone")
+
+
+def test_warnings_come_first_and_the_confusion_is_drawn_as_a_matrix() -> None:
+    table = {"classes": ["sea", "<land>", "ice"], "counts": [[1, 3, 0], [2, 2, 0], [0, 0, 0]]}
+    scores = {
+        "split": "test",
+        "x→y": {"images": 4, "kid": {"mean": 0.2, "interval": 0.1}, "confusion": table},
+        "warnings": ["x→y: sea and <land> are swapped"],
+    }
+    html = scores_section(scores)
+    page = Page(html)
+    assert html.index("are swapped") < html.index("Split: test")
+    assert "0.2000 ± 0.1000" in page.text
+    assert "x→y: what pixels of each class (rows) are called (columns)" in page.text
+    cells = [attributes for attributes in page.named("td") if "style" in attributes]
+    assert [cell["style"] for cell in cells[:4]] == [
+        "--share:0.250", "--share:0.750", "--share:0.000", "--share:0.500",
+    ]  # fmt: skip
+    assert [cell.get("class") for cell in cells[:2]] == [None, "strong"]
+    assert "sea 25% 75% 0%" in page.text
+    assert "ice – – –" in page.text
+    assert "<land>" not in html

@@ -2,6 +2,7 @@
 
 from diptych.evaluation.generated import evaluate_generated
 from diptych.evaluation.scores import Scores, evaluate
+from diptych.evaluation.seeds import over_seeds
 from diptych.evaluation.table import scores_table
 
-__all__ = ["Scores", "evaluate", "evaluate_generated", "scores_table"]
+__all__ = ["Scores", "evaluate", "evaluate_generated", "over_seeds", "scores_table"]

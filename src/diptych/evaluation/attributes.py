@@ -20,6 +20,7 @@ from diptych.data.collections import Attributes
 from diptych.errors import InputError
 from diptych.evaluation import paired
 from diptych.evaluation.distances import fid, kid
+from diptych.evaluation.precision import precision_and_recall
 from diptych.networks.features import FeatureNetwork
 
 _BATCH = 16
@@ -143,6 +144,7 @@ class _Change:
             of_training = training.of(self.attribute, self.is_set)
             result["kid_of_real"] = kid(theirs, of_training, seed=seed)
             result["fid"] = fid(theirs, fakes)
+            result |= precision_and_recall(theirs, fakes)
         return result | {"cycle": self.cycle / self.count}
 
 

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from diptych.data import Data
 from diptych.evaluation.distances import fid, kid
-from diptych.evaluation.scores import RealFeatures, Scores, choose_split, features_notes, installed
+from diptych.evaluation.precision import precision_and_recall
+from diptych.evaluation.scores import (
+    LAST_STEP,
+    RealFeatures,
+    Scores,
+    choose_split,
+    features_notes,
+    installed,
+)
 from diptych.networks.features import FeatureNetwork
 
 Generate = Callable[[int, str], Tensor]
@@ -34,8 +42,8 @@ def evaluate_generated(
     """Score as many new images of each domain as `split` has real ones, against these.
 
     Real ones are scaled and cropped to `size` pixels. With `features` ("auto" is
-    EfficientNet-Lite0 where it is installed): KID, and FID where there are images
-    enough; `seed` draws KID's subsets.
+    EfficientNet-Lite0 where it is installed): KID, precision and recall, and FID where
+    there are images enough; `seed` draws KID's subsets.
 
     Raises:
         InputError: there is no such split, or no usable images in it.
@@ -60,13 +68,15 @@ def evaluate_generated(
                 domains[name]["kid"] = kid(theirs, made, seed=seed)
                 domains[name]["kid_of_real"] = kid(theirs, real.of_training(index), seed=seed)
                 domains[name]["fid"] = fid(theirs, made)
+                domains[name] |= precision_and_recall(theirs, made)
             bars.advance(task, count)
     return Scores(
         split=split,
         features=None if network is None else network.name,
+        resizing=None if network is None else network.resizing,
         directions={},
         notes=(
-            "the weights of the last step were scored: no checkpoint was chosen",
+            LAST_STEP,
             "new images are compared with the real ones of their domain",
             *features_notes(network),
         ),

@@ -17,13 +17,18 @@ from diptych.evaluation import paired
 from diptych.evaluation.adaptation import Classify, accuracies
 from diptych.evaluation.attributes import attribute_scores
 from diptych.evaluation.distances import fid, kid
+from diptych.evaluation.failures import Changes, findings, gain, unchanged_features
 from diptych.evaluation.labels import Confusion, nearest_class
+from diptych.evaluation.perceptual import Perceptual
+from diptych.evaluation.precision import precision_and_recall
 from diptych.networks.features import FeatureNetwork, load_features
 
 Translate = Callable[[Tensor, Any], Tensor]
 """(B, 3, H, W) images in [-1, 1] and a domain's name to images of that domain; where domains
 are attributes, a tuple of the names of all that the result has."""
 
+LAST_STEP = "the weights of the last step were scored: no checkpoint was chosen"
+"""A note of all scores but those of a checkpoint that was chosen."""
 _BATCH = 16
 _PAIRED = {
     "l1": paired.l1,
@@ -45,12 +50,23 @@ class Scores:
     notes: tuple[str, ...]
     domains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By domain, then by score: what a classifier, or what is made from noise, is worth there."""
+    resizing: str | None = None
+    """How images were brought to the features' size."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What has failed, a sentence each."""
+        return tuple(
+            line for name, part in self.directions.items() for line in findings(name, part)
+        )
 
     def as_json(self) -> dict[str, Any]:
         """A nested mapping of plain values: directions and domains beside what holds for all."""
         facts = {"split": self.split, "features": self.features or "none"}
+        if self.resizing is not None:
+            facts["resizing"] = self.resizing
         parts = {k: dict(v) for k, v in [*self.directions.items(), *self.domains.items()]}
-        return {**facts, **parts, "notes": self.notes}
+        return {**facts, **parts, "warnings": self.warnings, "notes": self.notes}
 
 
 def evaluate(
@@ -60,6 +76,7 @@ def evaluate(
     *,
     size: int,
     features: FeatureNetwork | Literal["auto"] | None = "auto",
+    vgg16: FeatureNetwork | None = None,
     most: int | None = None,
     classify: Classify | None = None,
     seed: int = 0,
@@ -68,10 +85,11 @@ def evaluate(
     """Score translations in every direction between the data's domains.
 
     Images are of `split` (test, validation or train), scaled and cropped to
-    `size` pixels. Always: the cycle error. With `features` ("auto" is
-    EfficientNet-Lite0 where it is installed): KID, and FID where there are
-    images enough. Where true pairs exist: L1, PSNR, SSIM and the
-    share of pixels within 16; where they are of label colours, also per-pixel
+    `size` pixels. Always: the cycle error, and how much stays unchanged. With `features`
+    ("auto" is EfficientNet-Lite0 where it is installed): KID, precision and recall, and FID
+    where there are images enough. Where true pairs exist: L1, PSNR, SSIM, the
+    share of pixels within 16 and perceptual distances, LPIPS and DISTS themselves with
+    `vgg16`; where they are of label colours, also per-pixel
     and per-class accuracy and mean class IoU. Where domains are attributes, a direction
     is the change of one of them: see `attribute_scores`. With `classify`: its accuracy in each
     domain whose images are labelled. `most` limits how many images of a direction are
@@ -82,22 +100,20 @@ def evaluate(
     """
     network = installed() if features == "auto" else features
     chosen = choose_split(data, split)
-    score = _between_domains if chosen.attributes is None else attribute_scores
-    results = score(
-        translate,
-        data,
-        chosen,
-        network,
-        size=size,
-        most=most,
-        seed=seed,
-        console=console or Console(stderr=True),
-    )
+    paired_by = vgg16 or network
+    perceptual = Perceptual(paired_by) if chosen.pairs is not None and paired_by else None
+    options: Any = {"size": size, "most": most, "seed": seed}
+    options["console"] = console or Console(stderr=True)
+    if chosen.attributes is not None:
+        results = attribute_scores(translate, data, chosen, network, **options)
+    else:
+        results = _between_domains(translate, data, chosen, network, perceptual, **options)
     return Scores(
         split=split,
         features=None if network is None else network.name,
+        resizing=None if network is None else network.resizing,
         directions=results,
-        notes=_notes(chosen, network, most),
+        notes=_notes(chosen, network, perceptual, most),
         domains={} if classify is None else accuracies(classify, data, chosen, size=size),
     )
 
@@ -107,6 +123,7 @@ def _between_domains(
     data: Data,
     chosen: Split,
     network: FeatureNetwork | None,
+    perceptual: Perceptual | None,
     *,
     size: int,
     most: int | None,
@@ -127,7 +144,8 @@ def _between_domains(
     with bars, torch.no_grad():
         for source, target in directions:
             name = f"{data.domains[source]}→{data.domains[target]}"
-            one = _Direction(data, source, target, network is not None)
+            (others,) = next(_batches((images[target],), size, data.is_tiled, _BATCH))
+            one = _Direction(data, source, target, perceptual, Changes(others))
             total = min(len(images[source]), most or len(images[source]))
             sides = images if chosen.pairs is not None else (images[source],)
             batches = _batches(sides, size, data.is_tiled, most)
@@ -137,7 +155,7 @@ def _between_domains(
                 truth = batch[target] if chosen.pairs is not None else None
                 one.add(translate, network, image, truth)
                 bars.advance(task, len(image))
-            results[name] = one.scores(real, seed)
+            results[name] = one.scores(real, seed, most)
     return results
 
 
@@ -148,7 +166,8 @@ class _Direction:
     data: Data
     source: int
     target: int
-    has_features: bool
+    perceptual: Perceptual | None
+    changes: Changes
     count: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     features: list[Tensor] = field(default_factory=list)
@@ -165,28 +184,47 @@ class _Direction:
         cycled = translate(fake, self.data.domains[self.source]).cpu()
         self.count += len(image)
         self._sum("cycle", paired.l1(cycled, image))
+        self.changes.add(fake, image, truth)
         if network is not None:
             self.features.append(network(fake).cpu())
         if truth is None:
             return
         for name, measure in _PAIRED.items():
             self._sum(name, measure(fake, truth))
+        if self.perceptual is not None:
+            for name, values in self.perceptual(fake, truth).items():
+                self._sum(name, values)
         palette = self._palette
         if palette is not None:
             self.confusion = self.confusion or Confusion.zeros(len(palette.colours))
             self.confusion.add(nearest_class(fake, palette), nearest_class(truth, palette))
 
-    def scores(self, real: RealFeatures, seed: int) -> dict[str, Any]:
+    def scores(self, real: RealFeatures, seed: int, most: int | None) -> dict[str, Any]:
         result: dict[str, Any] = {"images": self.count}
-        if self.has_features:
-            theirs, fakes = real.of(self.target), torch.cat(self.features)
-            result["kid"] = kid(theirs, fakes, seed=seed)
-            result["kid_untranslated"] = kid(theirs, real.of(self.source), seed=seed)
-            result["kid_of_real"] = kid(theirs, real.of_training(self.target), seed=seed)
-            result["fid"] = fid(theirs, fakes)
+        if self.features:
+            result |= self._of_features(real, torch.cat(self.features), seed, most)
         result |= {name: total / self.count for name, total in self.sums.items()}
+        result |= self.changes.scores()
         if self.confusion is not None and self._palette is not None:
             result |= _label_scores(self.confusion, self._palette)
+        return result
+
+    def _of_features(
+        self, real: RealFeatures, fakes: Tensor, seed: int, most: int | None
+    ) -> dict[str, Any]:
+        theirs, inputs = real.of(self.target), real.of(self.source, most)
+        result: dict[str, Any] = {}
+        result["kid"] = kid(theirs, fakes, seed=seed)
+        result["kid_untranslated"] = kid(theirs, real.of(self.source), seed=seed)
+        result["kid_of_real"] = kid(theirs, real.of_training(self.target), seed=seed)
+        result["kid_gain"] = gain(*result.values())
+        result["fid"] = fid(theirs, fakes)
+        result |= precision_and_recall(theirs, fakes)
+        if len(inputs) == len(fakes):  # else an image's partner could not be read, and was left out
+            result["unchanged_features"] = unchanged_features(fakes, inputs, theirs)
+            if self.changes.has_truth and len(theirs) == len(fakes):
+                of_truth = unchanged_features(theirs, inputs, theirs)
+                result["unchanged_features_of_truth"] = of_truth
         return result
 
     @property
@@ -204,11 +242,12 @@ class RealFeatures:
         self, data: Data, images: Sequence[Images], network: FeatureNetwork | None, size: int
     ) -> None:
         self._data, self._images, self._network, self._size = data, images, network, size
-        self._known: dict[tuple[str, int], Tensor] = {}
+        self._known: dict[tuple[str, int, int], Tensor] = {}
 
-    def of(self, domain: int) -> Tensor:
-        """(N, D), of the split that is scored."""
-        return self._features("split", domain, self._images[domain], len(self._images[domain]))
+    def of(self, domain: int, most: int | None = None) -> Tensor:
+        """(N, D), of the split that is scored; at most `most` of it, evenly spread."""
+        length = len(self._images[domain])
+        return self._features("split", domain, self._images[domain], min(length, most or length))
 
     def of_training(self, domain: int) -> Tensor:
         """(N, D) of as many training images, spread evenly."""
@@ -217,12 +256,13 @@ class RealFeatures:
         )
 
     def _features(self, which: str, domain: int, images: Images, most: int) -> Tensor:
-        if (which, domain) not in self._known:
+        key = (which, domain, most)
+        if key not in self._known:
             assert self._network is not None
             batches = _batches((images,), self._size, self._data.is_tiled, most)
             parts = [self._network(batch).cpu() for (batch,) in batches]
-            self._known[which, domain] = torch.cat(parts)
-        return self._known[which, domain]
+            self._known[key] = torch.cat(parts)
+        return self._known[key]
 
 
 def _batches(
@@ -255,6 +295,7 @@ def _label_scores(confusion: Confusion, palette: Palette) -> dict[str, Any]:
         "mean_iou": confusion.mean_iou,
         "accuracy_per_class": dict(zip(palette.names, confusion.class_accuracies, strict=True)),
         "iou_per_class": dict(zip(palette.names, confusion.class_ious, strict=True)),
+        "confusion": {"classes": list(palette.names), "counts": confusion.counts.tolist()},
     }
 
 
@@ -278,8 +319,13 @@ def choose_split(data: Data, split: str) -> Split:
     return chosen
 
 
-def _notes(chosen: Split, features: FeatureNetwork | None, most: int | None) -> tuple[str, ...]:
-    notes = ["the weights of the last step were scored: no checkpoint was chosen"]
+def _notes(
+    chosen: Split,
+    features: FeatureNetwork | None,
+    perceptual: Perceptual | None,
+    most: int | None,
+) -> tuple[str, ...]:
+    notes = [LAST_STEP]
     if most is not None:
         notes.append(f"at most {most} images of a direction were translated, evenly spread")
     if chosen.attributes is not None:
@@ -294,6 +340,8 @@ def _notes(chosen: Split, features: FeatureNetwork | None, most: int | None) -> 
             "KID compares translations with real images of the same scenes; kid of real is"
             " between training images and these"
         )
+    if perceptual is not None:
+        notes.append(perceptual.note)
     return tuple(notes)
 
 

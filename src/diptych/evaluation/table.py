@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -12,12 +12,23 @@ LABELS = {
     "kid": "KID ↓",
     "kid_untranslated": "  of the inputs, untranslated",
     "kid_of_real": "  of real training images",
+    "kid_gain": "  share that translating gains ↑",
     "fid": "FID ↓",
+    "precision": "precision ↑",
+    "recall": "recall ↑",
+    "unchanged": "unchanged, pixels",
+    "unchanged_of_truth": "  of the truth",
+    "unchanged_features": "unchanged, features",
+    "unchanged_features_of_truth": "  of the truth",
     "cycle": "cycle error ↓",
     "l1": "L1 to the truth ↓",
     "psnr": "PSNR, dB ↑",
     "ssim": "SSIM ↑",
     "within_16": "pixels within 16 of 255 ↑",
+    "lpips": "LPIPS to the truth ↓",
+    "dists": "DISTS to the truth ↓",
+    "perceptual": "perceptual distance to it ↓",
+    "structure_texture": "structure and texture to it ↓",
     "accuracy": "classes named rightly ↑",
     "pixel_accuracy": "per-pixel accuracy ↑",
     "class_accuracy": "per-class accuracy ↑",
@@ -38,8 +49,12 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
     for name in directions:
         table.add_column(name, justify="right")
     for key, label in LABELS.items():
-        if any(key in part for part in directions.values()):
-            table.add_row(label, *(_cell(part.get(key)) for part in directions.values()))
+        found = [part.get(key) for part in directions.values()]
+        if any(value is not None for value in found):
+            table.add_row(label, *map(_cell, found))
+        spreads = [value.get("spreads") if isinstance(value, Mapping) else None for value in found]
+        if key == "kid" and any(spreads):
+            table.add_row("  spread over subsets, by run", *map(_spreads, spreads))
     return table
 
 
@@ -51,20 +66,28 @@ def _cell(value: Any) -> str:
     if "why_not" in value:
         return "–"
     number = value.get("mean", value.get("value"))
-    spread = f" ± {value['std']:.4f}" if "std" in value else ""
-    return f"{number:.4f}{spread}"
+    spread = value.get("interval", value.get("std"))
+    decimals = 4 if "std" in value or "spreads" in value else 3
+    return f"{number:.{decimals}f}" + ("" if spread is None else f" ± {spread:.{decimals}f}")
+
+
+def _spreads(values: Sequence[float] | None) -> str:
+    return "–" if values is None else ", ".join(f"{value:.4f}" for value in values)
 
 
 def _caption(scores: Mapping[str, Any], directions: Mapping[str, Mapping[str, Any]]) -> str:
     """Which features, how many images and why something is missing."""
     facts = [f"features: {scores['features']}"]
+    if "resizing" in scores:
+        facts.append(f"images resized by {scores['resizing']}")
     for part in directions.values():
         kid, fid = part.get("kid", {}), part.get("fid", {})
         if "subset_size" in kid:
+            over = "over" if "spreads" in kid else "± over"
             facts.append(
-                f"KID ± over {kid['subsets']} subsets of {kid['subset_size']} of"
+                f"KID {over} {kid['subsets']} subsets of {kid['subset_size']} of"
                 f" {kid['images']} images against {kid['real_images']} real ones"
             )
-        facts += [f"no {name}: {s['why_not']}" for name, s in (("KID", kid), ("FID", fid))
-                  if "why_not" in s]  # fmt: skip
+        missing = (("KID", kid), ("FID", fid), ("precision or recall", part.get("precision", {})))
+        facts += [f"no {name}: {s['why_not']}" for name, s in missing if "why_not" in s]
     return "; ".join(dict.fromkeys([*facts, *scores["notes"]]))

@@ -91,6 +91,8 @@ class FeatureNetwork(nn.Module):
         self.num_features = trunk.num_features
         self.layers = trunk.layers
         """Names of the maps, from shallow to deep."""
+        self.resizing = f"antialiased bicubic to {trunk.side}x{trunk.side}, without rounding"
+        """How images are brought to the trunk's size."""
         self.requires_grad_(False)
         self.train(False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -12,12 +12,29 @@ MEANINGS = {
     "kid": ("KID", "distance between the sets' features; 0 is no difference, lower is better"),
     "kid_untranslated": ("KID of the inputs", "untranslated: what a translation has to beat"),
     "kid_of_real": ("KID of real images", "of the training set: what a perfect one would have"),
+    "kid_gain": ("Gain", "share of the inputs' KID that translating takes away; 1 is all of it"),
     "fid": ("FID", "Fréchet distance between the features' Gaussians; lower is better"),
+    "precision": ("Precision", "share of translations among the real images' neighbours"),
+    "recall": ("Recall", "share of real images among the translations' neighbours"),
+    "unchanged": (
+        "Unchanged",
+        "1 − |translation − input| / |other domain − input| of pixels: 1 is the input itself",
+    ),
+    "unchanged_of_truth": ("Unchanged, of the truth", "what a perfect translation would have"),
+    "unchanged_features": ("Unchanged in features", "the same by what a network sees"),
+    "unchanged_features_of_truth": (
+        "Unchanged in features, of the truth",
+        "what a perfect translation would have",
+    ),
     "cycle": ("Cycle error", "mean |there and back again − original|, 0 to 1; lower is better"),
     "l1": ("L1", "mean |translation − truth|, 0 to 1; lower is better"),
     "psnr": ("PSNR", "decibels against the true pair; higher is better"),
     "ssim": ("SSIM", "structural similarity to the true pair, up to 1; higher is better"),
     "within_16": ("Within 16", "share of pixels at most 16 of 255 from the truth"),
+    "lpips": ("LPIPS", "learnt perceptual distance to the true pair; lower is better"),
+    "dists": ("DISTS", "of structure and texture, to the true pair; lower is better"),
+    "perceptual": ("Perceptual distance", "LPIPS without learnt weights; lower is better"),
+    "structure_texture": ("Structure and texture", "DISTS without learnt weights; lower is better"),
     "accuracy": ("Accuracy", "share of images whose class the classifier names rightly"),
     "pixel_accuracy": ("Pixel accuracy", "share of pixels of the right class"),
     "class_accuracy": ("Class accuracy", "the same a class, then averaged over the classes"),
@@ -25,6 +42,7 @@ MEANINGS = {
 }
 """Names and explanations of the scores that this project computes, by their key."""
 
+_MATRIX = "confusion"
 _DETAIL_KEYS = {"per_class", "accuracy_per_class", "iou_per_class"}
 _VALUE_KEYS = ("mean", "value", "why_not")
 _Row = tuple[str, ...]
@@ -36,19 +54,59 @@ def scores_section(scores: Mapping[str, Any]) -> str:
     A score is a number, a text, a list, or a mapping with a `mean` (and `std`),
     a `value` or a `why_not`; what else such a mapping holds is set below it.
     Deeper mappings become rows named by their path. Top-level values that are
-    no mappings are told in the text above.
+    no mappings are told in the text above, `warnings` before all else. A direction's
+    `confusion`, of `classes` and `counts`, is drawn as a matrix.
     """
+    matrices = {
+        name: part[_MATRIX] for name, part in scores.items() if _is_branch(part) and _MATRIX in part
+    }
+    warnings = [str(warning) for warning in scores.get("warnings", ())]
+    scores = {name: _without_matrix(part) for name, part in scores.items() if name != "warnings"}
     columns = {name: dict(_leaves(part)) for name, part in scores.items() if _is_branch(part)}
     rows = list(dict.fromkeys(path for leaves in columns.values() for path in leaves))
     main = [path for path in rows if not _is_detail(path)]
     details = [path for path in rows if _is_detail(path)]
     facts = {name: value for name, value in scores.items() if not _is_branch(value)}
-    parts = [f'<p class="quiet">{_facts(facts)}</p>'] if facts else []
+    items = "".join(f"<li>{escape(warning)}.</li>" for warning in warnings)
+    parts = [f'<ul class="notes">{items}</ul>'] if items else []
+    parts += [f'<p class="quiet">{_facts(facts)}</p>'] if facts else []
     if main:
         parts.append(_table(columns, main))
     if details:
         parts.append(f"<details><summary>In detail</summary>{_table(columns, details)}</details>")
+    parts += [confusion_matrix(name, m["classes"], m["counts"]) for name, m in matrices.items()]
     return "".join(parts)
+
+
+def confusion_matrix(
+    direction: str, classes: Sequence[str], counts: Sequence[Sequence[int]]
+) -> str:
+    """A picture of `counts`, of pixels by true class (rows) and by what they are called.
+
+    Each row's shares are of that class's pixels; the darker, the more.
+    """
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in classes)
+    lines = []
+    for true, row in zip(classes, counts, strict=True):
+        total = sum(row)
+        shares = [count / total if total else 0.0 for count in row]
+        cells = "".join(
+            f'<td style="--share:{share:.3f}"{" class=strong" if share > 0.5 else ""}>'
+            f"{f'{share:.0%}' if total else '–'}</td>"
+            for share in shares
+        )
+        lines.append(f'<tr><th scope="row">{escape(true)}</th>{cells}</tr>')
+    caption = f"{escape(direction)}: what pixels of each class (rows) are called (columns)"
+    return (
+        f'<div class="wide"><table class="matrix"><caption>{caption}</caption>'
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _without_matrix(part: Any) -> Any:
+    if not _is_branch(part):
+        return part
+    return {name: value for name, value in part.items() if name != _MATRIX}
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
@@ -125,12 +183,14 @@ def _cell(value: Any, told: set[str]) -> str:
     if value.get("why_not"):
         return f"–<small>{escape(str(value['why_not']))}</small>"
     text = _plain(value.get("mean", value.get("value")))
-    if value.get("std") is not None:
-        text += f" ± {_plain(value['std'])}"
+    spread = value.get("interval", value.get("std"))
+    if spread is not None:
+        text += f" ± {_plain(spread)}"
     rest = ", ".join(
         f"{_words(name)} {_plain(entry)}"
         for name, entry in value.items()
-        if name not in ("mean", "value", "std", "why_not") and not isinstance(entry, Mapping)
+        if name not in ("mean", "value", "std", "interval", "why_not")
+        and not isinstance(entry, Mapping)
     )
     if not rest or rest in told:
         return text

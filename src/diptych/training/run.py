@@ -22,6 +22,7 @@ from diptych.checkpoint import (
 )
 from diptych.data import Data, for_batches, open_data
 from diptych.errors import InputError
+from diptych.evaluation.familiarity import FAMILIARITY_FILE
 from diptych.files import only_one_process, remove_leftovers
 from diptych.registry import method_class
 from diptych.training.device import cpu_threads, find_device, find_precision
@@ -40,7 +41,10 @@ _log = logging.getLogger("diptych")
 
 DEFAULT_EPOCHS = 200.0
 """Zhu et al. 2017, Sec. 4: 100 at a constant rate and 100 decaying."""
-_OWN_FILES = (*STATE_FILES, CONFIG_FILE, TRANSLATOR_FILE, METRICS_FILE, REPORT_FILE, SCORES_FILE)
+_OWN_FILES = (
+    *STATE_FILES, CONFIG_FILE, TRANSLATOR_FILE, METRICS_FILE, REPORT_FILE, SCORES_FILE,
+    FAMILIARITY_FILE,
+)  # fmt: skip
 _LOCK_FILE = "run.lock"
 _OWN_FOLDERS = (SAMPLES_FOLDER, SNAPSHOTS_FOLDER, EVENTS_FOLDER)
 _WARM_UP_STEPS = 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -175,6 +176,43 @@ def read_plan(folder: Path) -> Plan:
     )
 
 
+def check_seeds(plans: Mapping[str, Plan]) -> None:
+    """Hold runs, by name, to the same settings and data and to seeds of their own.
+
+    Where a run lies, on which device it was trained and how often it saved makes no
+    difference to what is compared.
+
+    Raises:
+        InputError: they differ in something else, or two have one seed.
+    """
+    (first, one), *others = plans.items()
+    seeds = {one.run.seed: first}
+    for name, other in others:
+        for what, a, b in (
+            ("the method", one.method, other.method),
+            *_differing(one.config, other.config),
+            *_differing(one.run, other.run),
+            ("the data", one.resolved.fingerprint, other.resolved.fingerprint),
+        ):
+            if a != b:
+                raise InputError(
+                    f"{first} and {name} differ in {what} ({a} and {b}): an interval over seeds is"
+                    " of runs that differ in their seeds alone"
+                )
+        if other.run.seed in seeds:
+            raise InputError(
+                f"{seeds[other.run.seed]} and {name} have the same seed, {other.run.seed}:"
+                " train one with another --seed"
+            )
+        seeds[other.run.seed] = name
+
+
+def _differing(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
+    """Options that matter, with both values."""
+    shared = [f.name for f in fields(one) if f.name not in _OWN]
+    return [(_flag(name), vars(one)[name], vars(other)[name]) for name in shared]
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file as nested dicts.
 
@@ -207,4 +245,8 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+_OWN = (
+    "seed", "out", "device", "threads", "workers", "compile", "recompute",
+    "checkpoint_every", "keep_every", "sample_every",
+)  # fmt: skip
 SETTING_NAMES = tuple(f.name for f in fields(Settings))

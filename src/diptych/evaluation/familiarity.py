@@ -1,0 +1,227 @@
+"""Whether an image is like those that a translator was trained on.
+
+Zhu et al. 2017, Sec. 6: a horse with a rider becomes a zebra with a striped rider, as no
+training image showed one. A translator takes any image and says nothing. Here an image's
+distance to a domain is that of its features to the k-th nearest of the domain's training
+images (Sun et al. 2022, arXiv:2204.06507): unit-length features of a pretrained network,
+Euclidean distance. It is *unlike* the domain beyond a threshold that at most about one in a
+hundred held-out images exceed: the ⌈0.99 (n + 1)⌉-th smallest of n distances of validation
+images, the largest where n is below 99. Without a validation split the training images
+themselves are held out, each from all the others.
+
+Deviations: k is 5 of at most 512 images, evenly spread (the paper: 50 to 1,000 of
+thousands); images are seen as squares of 112 pixels, not 224, for a quarter of the time;
+the threshold's quantile is 99%, not 95%, as it is a person who reads the warnings.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
+
+from diptych.data import Data, Images
+from diptych.errors import InputError
+from diptych.evaluation.precision import kth_nearest
+from diptych.files import atomic_write
+from diptych.images import to_tensor
+from diptych.networks.features import FeatureNetwork, load_features
+
+FAMILIARITY_FILE = "familiarity.safetensors"
+"""Beside a run's translator; who passes the translator on alone has no warnings."""
+NEIGHBOURS = 5
+MOST = 512
+"""Training images of a domain that are kept, as features of half precision: 1.3 MB."""
+QUANTILE = 0.99
+_SIDE = 112
+_BATCH = 16
+_NAMED = 5  # of unlike inputs
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """What the training images of each domain look like to a feature network."""
+
+    features: Mapping[str, Tensor]
+    """By domain, (N, D) of unit length."""
+    thresholds: Mapping[str, float]
+    """By domain: distances above it are unlike."""
+    network: str
+    fingerprint: str
+    """Of the data."""
+
+    def distances(self, features: Tensor, domain: str) -> Tensor:
+        """(B,), of (B, D) features of unit length, to the domain's training images."""
+        known = self.features[domain]
+        return kth_nearest(features.double(), known.double(), min(NEIGHBOURS, len(known)))
+
+    def is_unlike(self, features: Tensor, domains: Sequence[str]) -> Tensor:
+        """(B,) bool: whether images of (B, D) features are unlike every one of `domains`."""
+        found = [self.distances(features, name) > self.thresholds[name] for name in domains]
+        return torch.stack(found).all(0)
+
+
+def square(image: Image.Image) -> Tensor:
+    """The middle of an RGB image as (3, 112, 112) in [-1, 1]."""
+    return to_tensor(ImageOps.fit(image, (_SIDE, _SIDE), Image.Resampling.BICUBIC))
+
+
+def look(network: FeatureNetwork, squares: Sequence[Tensor]) -> Tensor:
+    """(B, D) features of unit length, of (3, 112, 112) images: the deepest map's mean."""
+    deepest = network.layers[-1]
+    with torch.no_grad():
+        maps = network.maps(torch.stack(list(squares)), [deepest], is_resized=False)
+    return torch.nn.functional.normalize(maps[deepest].mean((2, 3)))
+
+
+def learn_familiarity(network: FeatureNetwork, data: Data) -> Familiarity:
+    """From the training images of each domain, and thresholds from held-out ones.
+
+    Raises:
+        InputError: none of a domain's images can be used.
+    """
+    features, thresholds = {}, {}
+    for index, name in enumerate(data.domains):
+        known = torch.cat(list(_looks(network, data.train.domains[index])))
+        features[name] = known.half().float()  # as it is saved
+        held_out = None if data.validation is None else data.validation.domains[index]
+        if held_out is not None and len(held_out):
+            others = torch.cat(list(_looks(network, held_out))).double()
+            distances = kth_nearest(others, known.double(), min(NEIGHBOURS, len(known)))
+        else:  # the nearest of each is itself
+            k = min(NEIGHBOURS + 1, len(known))
+            distances = kth_nearest(known.double(), known.double(), k)
+        thresholds[name] = threshold(distances)
+    return Familiarity(features, thresholds, network.name, data.fingerprint)
+
+
+def threshold(distances: Tensor) -> float:
+    """What about one in a hundred further distances exceed, of (N,) held-out ones."""
+    place = min(math.ceil(QUANTILE * (len(distances) + 1)), len(distances))
+    return float(distances.sort().values[place - 1])
+
+
+def save_familiarity(path: Path, known: Familiarity) -> None:
+    """One safetensors file, whole or not at all. Raises InputError where it cannot be written."""
+    facts = {
+        "format": _FORMAT,
+        "thresholds": dict(known.thresholds),
+        "network": known.network,
+        "fingerprint": known.fingerprint,
+    }
+    tensors = {name: value.half().contiguous() for name, value in known.features.items()}
+    data = safetensors_bytes(tensors, metadata={"familiarity": json.dumps(facts)})
+    try:
+        with atomic_write(path) as file:
+            file.write(data)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+
+
+def read_familiarity(path: Path) -> Familiarity | None:
+    """What `save_familiarity` wrote; None where there is none.
+
+    Raises:
+        InputError: the file is damaged, or of another version.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as tensors:
+            facts = json.loads((tensors.metadata() or {}).get("familiarity", "null"))
+            features = {name: tensors.get_tensor(name).float() for name in tensors.keys()}  # noqa: SIM118
+        if facts["format"] != _FORMAT:
+            raise InputError(
+                f"{path} has format {facts['format']}: this version of Diptych reads {_FORMAT};"
+                " remove it, and diptych evaluate writes it anew"
+            )
+        return Familiarity(features, facts["thresholds"], facts["network"], facts["fingerprint"])
+    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}): remove it, and diptych evaluate writes it anew"
+        ) from error
+
+
+class Watch:
+    """Looks at images on their way into a translator, and remembers those that are unlike."""
+
+    def __init__(self, known: Familiarity, network: FeatureNetwork, domains: Sequence[str]) -> None:
+        """`domains`: those that inputs may be of."""
+        self._known, self._network, self._domains = known, network, tuple(domains)
+        self._waiting: list[tuple[str, Tensor]] = []
+        self.seen = 0
+        self.unlike: list[str] = []
+        """Names, in the order in which they came."""
+
+    def see(self, name: str, image: Image.Image) -> None:
+        """Note an image; several are looked at together."""
+        self._waiting.append((name, square(image)))
+        if len(self._waiting) == _BATCH:
+            self._look()
+
+    def finding(self) -> str | None:
+        """One line on the images that are unlike the training's; None where all are like them."""
+        if self._waiting:
+            self._look()
+        if not self.unlike:
+            return None
+        shown = ", ".join(self.unlike[:_NAMED])
+        more = f" and {len(self.unlike) - _NAMED} more" if len(self.unlike) > _NAMED else ""
+        are = "is" if len(self.unlike) == 1 else "are"
+        return (
+            f"{len(self.unlike)} of {self.seen} inputs {are} unlike the training images of"
+            f" {' or '.join(self._domains)}, so expect little: {shown}{more}"
+        )
+
+    def _look(self) -> None:
+        features = look(self._network, [pixels for _, pixels in self._waiting])
+        is_unlike = self._known.is_unlike(features, self._domains).tolist()
+        self.unlike += [n for (n, _), odd in zip(self._waiting, is_unlike, strict=True) if odd]
+        self.seen += len(self._waiting)
+        self._waiting.clear()
+
+
+def watch(folder: Path, domains: Sequence[str], fingerprint: str) -> Watch | None:
+    """For inputs of a translator in `folder`, trained on the data of `fingerprint`.
+
+    None where there is nothing to go by: no scores were made since training, or the
+    feature network is not installed.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    known = read_familiarity(folder / FAMILIARITY_FILE)
+    if known is None or known.fingerprint != fingerprint or not domains:
+        return None
+    try:
+        return Watch(known, load_features(known.network), domains)
+    except InputError:  # not installed here
+        return None
+
+
+def _looks(network: FeatureNetwork, images: Images) -> Iterator[Tensor]:
+    """Features of at most `MOST` images, evenly spread; unusable ones are left out."""
+    count = min(len(images), MOST)
+    batch: list[Tensor] = []
+    problem: InputError | None = None
+    is_empty = True
+    for i in range(count):
+        try:
+            batch.append(square(images.read((2 * i + 1) * len(images) // (2 * count))))
+        except InputError as error:
+            problem = problem or error
+        if batch and (len(batch) == _BATCH or i == count - 1):
+            is_empty = False
+            yield look(network, batch)
+            batch = []
+    if is_empty:
+        raise problem or InputError("there are no images to learn from")

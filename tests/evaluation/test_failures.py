@@ -1,0 +1,161 @@
+"""Failures made on purpose: translations that change nothing, classes that swap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from diptych.data import Data, Palette, Split
+from diptych.data.collections import ArrayImages
+from diptych.evaluation import evaluate
+from diptych.evaluation.failures import gain, swaps, unchanged, unchanged_features
+from diptych.evaluation.labels import Confusion
+from diptych.networks.features import FeatureNetwork
+
+SEA, LAND, ICE = (0, 0, 255), (0, 255, 0), (255, 255, 255)
+NAMES = ("sea", "land", "ice")
+Translate = Callable[[Tensor, str], Tensor]
+
+
+class _Shape(nn.Module):
+    """Stands for a feature network: how much the image's columns differ, and its rows."""
+
+    name = "columns and rows"
+    num_features = 2
+    resizing = "none"
+
+    def forward(self, images: Tensor) -> Tensor:
+        grey = images.mean(1)
+        return torch.stack([grey.mean(1).std(1), grey.mean(2).std(1)], 1)
+
+
+def _features() -> FeatureNetwork:
+    return _Shape()  # type: ignore[return-value]
+
+
+def _bars(count: int, *, is_upright: bool) -> ArrayImages:
+    """White bars on black, 8 pixels a side: what has to change is their shape."""
+    pixels = np.zeros((count, 8, 8, 3), np.uint8)
+    for i in range(count):
+        if is_upright:
+            pixels[i, :, i % 8] = 255
+        else:
+            pixels[i, i % 8] = 255
+    return ArrayImages(pixels)
+
+
+def _shapes() -> Data:
+    part = Split((_bars(16, is_upright=True), _bars(16, is_upright=False)))
+    return Data("test", ("upright", "lying"), part, test=part, is_tiled=True)
+
+
+def _score(translate: Translate, data: Data) -> dict[str, object]:
+    return evaluate(translate, data, size=8, features=_features()).as_json()
+
+
+def test_unchanged_is_one_for_the_identity_and_nought_for_another_domains_images() -> None:
+    # G(x) is 1 from x where images of the other domain are 4 from it.
+    assert unchanged(1.0, 4.0) == 0.75
+    assert unchanged(0.0, 4.0) == 1.0
+    assert unchanged(6.0, 4.0) == 0.0
+    assert (unchanged(0.0, 0.0), unchanged(1.0, 0.0)) == (1.0, 0.0)
+
+
+def test_unchanged_features_compare_with_every_pair_of_an_input_and_another() -> None:
+    inputs, others = torch.tensor([[0.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0]])
+    fakes = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    # (1 + 1) / 2 over (3 + √13) / 2.
+    assert unchanged_features(fakes, inputs, others) == pytest.approx(1 - 2 / (3 + 13**0.5))
+
+
+def test_gain_is_the_share_of_the_inputs_distance_that_is_made_up_for() -> None:
+    assert gain({"mean": 0.05}, {"mean": 0.2}, {"mean": 0.0}) == {"value": 0.75}
+    assert gain({"mean": 0.3}, {"mean": 0.2}, {"mean": 0.0})["value"] == pytest.approx(-0.5)
+    assert "as near" in gain({"mean": 0.05}, {"mean": 0.01}, {"mean": 0.02})["why_not"]
+    assert gain({"why_not": "3 images"}, {"mean": 0.2}, {}) == {"why_not": "there is no KID"}
+
+
+def test_a_translator_that_leaves_shapes_as_they_are_is_called_out() -> None:
+    scores = _score(lambda image, to: 0.9 * image, _shapes())
+    part = scores["upright→lying"]
+    assert isinstance(part, dict)
+    assert part["unchanged"] > 0.7
+    assert part["unchanged_features"] > 0.8
+    assert part["kid_gain"]["value"] < 0.25
+    warnings = scores["warnings"]
+    assert isinstance(warnings, tuple)
+    assert [line.split(" hardly")[0] for line in warnings] == ["upright→lying", "lying→upright"]
+    assert "KID is" in warnings[0]
+
+
+def test_a_translator_that_changes_shapes_is_not() -> None:
+    scores = _score(lambda image, to: image.transpose(2, 3), _shapes())
+    part = scores["upright→lying"]
+    assert isinstance(part, dict)
+    assert part["unchanged_features"] < 0.1
+    assert part["kid_gain"]["value"] > 0.9
+    assert scores["warnings"] == ()
+
+
+def test_domains_that_are_alike_from_the_start_are_no_failure_of_the_identity() -> None:
+    part = Split((_bars(16, is_upright=True), _bars(16, is_upright=True)))
+    data = Data("test", ("a", "b"), part, test=part, is_tiled=True)
+    assert _score(lambda image, to: image, data)["warnings"] == ()
+
+
+def _maps() -> Data:
+    """Three classes in bands of their own sizes, and photos that are darker."""
+    rows = np.array([SEA] * 4 + [LAND] * 3 + [ICE], np.uint8)
+    labels = np.broadcast_to(rows[None, :, None], (8, 8, 8, 3)).copy()
+    images = ArrayImages(labels), ArrayImages(labels // 2)
+    split = Split(images, images)
+    palette = Palette(NAMES, (SEA, LAND, ICE))
+    names = ("map", "photo")
+    return Data("test", names, split, test=split, palettes={"map": palette}, is_tiled=True)
+
+
+def _permuting(order: tuple[int, int, int]) -> Translate:
+    """Right but for which class is which: class k of the photo is called order[k]."""
+    colours = torch.tensor([SEA, LAND, ICE]) / 127.5 - 1
+
+    def translate(image: Tensor, to: str) -> Tensor:
+        if to == "photo":
+            return (image + 1) / 2 - 1
+        bright = (image + 1) * 2 - 1  # as the map's, (B, 3, H, W)
+        true = (bright.movedim(1, -1).unsqueeze(-2) - colours).square().sum(-1).argmin(-1)
+        return colours[torch.tensor(order)][true].movedim(-1, 1)
+
+    return translate
+
+
+def test_swapped_classes_are_named_with_their_shares_and_counted_in_the_matrix() -> None:
+    scores = evaluate(_permuting((1, 0, 2)), _maps(), size=8, features=None).as_json()
+    assert scores["photo→map"]["confusion"] == {
+        "classes": ["sea", "land", "ice"],
+        "counts": [[0, 256, 0], [192, 0, 0], [0, 0, 64]],  # 8 images of 4, 3 and 1 rows of 8
+    }
+    assert scores["warnings"] == (
+        "photo→map: sea and land are swapped (100% of sea is land, 100% of land is sea)",
+    )
+    right = evaluate(_permuting((0, 1, 2)), _maps(), size=8, features=None).as_json()
+    assert right["warnings"] == ()
+
+
+def test_one_class_swallowing_another_or_a_ring_of_three_is_no_swap() -> None:
+    for order in ((1, 1, 2), (1, 2, 0)):
+        scores = evaluate(_permuting(order), _maps(), size=8, features=None).as_json()
+        assert scores["warnings"] == ()
+
+
+def test_swaps_say_the_shares_of_a_matrix_worked_out_by_hand() -> None:
+    counts = torch.tensor([[25, 71, 4], [64, 30, 6], [0, 0, 0]])
+    assert swaps(Confusion(counts), ("sea", "arid", "polar")) == [
+        "sea and arid are swapped (71% of sea is arid, 64% of arid is sea)"
+    ]
+    assert swaps(Confusion(counts.clamp_max(50)), ("sea", "arid", "polar")) != []
+    half = torch.tensor([[50, 50], [60, 40]])
+    assert swaps(Confusion(half), ("a", "b")) == []

@@ -1,0 +1,126 @@
+"""Inputs unlike the training images: by hand, on sample data, and as a user sees it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diptych.data import Data, Split
+from diptych.data.collections import ArrayImages
+from diptych.errors import InputError
+from diptych.evaluation.familiarity import (
+    FAMILIARITY_FILE,
+    Familiarity,
+    Watch,
+    learn_familiarity,
+    look,
+    read_familiarity,
+    save_familiarity,
+    square,
+    threshold,
+    watch,
+)
+from diptych.networks.features import FeatureNetwork, load_features
+
+
+@pytest.fixture(scope="module")
+def lite() -> FeatureNetwork:
+    return load_features()
+
+
+def _blobs(count: int, seed: int, colour: tuple[int, int, int]) -> ArrayImages:
+    """Soft spots of about one colour on white, in places of their own."""
+    draws = np.random.default_rng(seed)
+    y, x = np.mgrid[0:32, 0:32]
+    pixels = np.empty((count, 32, 32, 3))
+    for i in range(count):
+        at_y, at_x, radius = draws.uniform(10, 22), draws.uniform(10, 22), draws.uniform(5, 8)
+        inside = ((y - at_y) ** 2 + (x - at_x) ** 2 < radius**2)[..., None]
+        pixels[i] = np.where(inside, np.array(colour) + draws.normal(0, 10, 3), 250)
+    return ArrayImages(pixels.clip(0, 255).astype(np.uint8))
+
+
+RED, BLUE = (200, 40, 40), (40, 40, 200)
+
+
+def _data(*, has_validation: bool = True) -> Data:
+    train = Split((_blobs(40, 0, RED), _blobs(40, 1, BLUE)))
+    held_out = Split((_blobs(20, 2, RED), _blobs(20, 3, BLUE)))
+    validation = held_out if has_validation else None
+    return Data("test", ("red", "blue"), train, validation, fingerprint="f", is_tiled=True)
+
+
+def _noise(count: int) -> list[Image.Image]:
+    draws = np.random.default_rng(9)
+    return [Image.fromarray(draws.integers(0, 256, (40, 60, 3), np.uint8)) for _ in range(count)]
+
+
+def test_distances_are_to_the_fifth_nearest_and_thresholds_the_hundredth_part() -> None:
+    angles = torch.tensor([0.0, 0.1, 0.2, 0.3, 0.4, 3.0])
+    known = torch.stack([angles.cos(), angles.sin()], 1)
+    one = Familiarity({"a": known, "b": known[:2]}, {"a": 0.3, "b": 0.05}, "n", "f")
+    at = torch.tensor([[1.0, 0.0]])
+    assert one.distances(at, "a").item() == pytest.approx(2 * np.sin(0.2))  # a chord
+    assert one.distances(at, "b").item() == pytest.approx(2 * np.sin(0.05))  # of two, the second
+    assert one.is_unlike(at, ["a"]).tolist() == [True]  # 0.397 is above 0.3
+    assert replace(one, thresholds={"a": 0.4, "b": 0}).is_unlike(at, ["a", "b"]).tolist() == [False]
+    assert threshold(torch.arange(200.0)) == 198.0  # the ⌈0.99 · 201⌉ = 199th smallest
+    assert threshold(torch.arange(20.0)) == 19.0  # the largest of few
+
+
+@pytest.mark.parametrize("has_validation", [True, False])
+def test_images_from_outside_are_unlike_and_new_ones_from_within_are_not(
+    lite: FeatureNetwork, has_validation: bool
+) -> None:
+    known = learn_familiarity(lite, _data(has_validation=has_validation))
+    new, other = _blobs(20, 5, RED), _noise(4)
+    inside = look(lite, [square(new.read(i)) for i in range(20)])
+    assert int(known.is_unlike(inside, ["red"]).sum()) <= 2
+    assert known.is_unlike(look(lite, [square(image) for image in other]), ["red"]).all()
+    # Red ones are unlike blue, and like one of the two.
+    assert known.is_unlike(inside, ["blue"]).float().mean() > 0.8
+    assert int(known.is_unlike(inside, ["blue", "red"]).sum()) <= 2
+
+
+def test_a_file_brings_back_what_was_learnt_and_a_damaged_one_is_named(
+    lite: FeatureNetwork, tmp_path: Path
+) -> None:
+    known = learn_familiarity(lite, _data())
+    path = tmp_path / FAMILIARITY_FILE
+    assert read_familiarity(path) is None
+    save_familiarity(path, known)
+    back = read_familiarity(path)
+    assert back is not None
+    assert torch.equal(back.features["red"], known.features["red"])
+    assert (back.thresholds, back.network, back.fingerprint) == (known.thresholds, lite.name, "f")
+    assert watch(tmp_path, ["red"], "f") is not None
+    assert watch(tmp_path, ["red"], "other data") is None
+    assert watch(tmp_path / "elsewhere", ["red"], "f") is None
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"is damaged .*: remove it, and diptych evaluate"):
+        read_familiarity(path)
+
+
+def test_one_line_names_how_many_and_which(lite: FeatureNetwork) -> None:
+    known = learn_familiarity(lite, _data())
+    quiet = Watch(known, lite, ["red"])
+    quiet.see("in.png", known_image := _blobs(1, 0, RED).read(0))
+    assert quiet.finding() is None
+    one = Watch(known, lite, ["red"])
+    one.see("in.png", known_image)
+    one.see("odd.png", _noise(1)[0])
+    assert one.finding() == (
+        "1 of 2 inputs is unlike the training images of red, so expect little: odd.png"
+    )
+    many = Watch(known, lite, ["red"])
+    for i, image in enumerate(_noise(20)):  # more than are looked at together
+        many.see(f"{i}.png", image)
+    line = many.finding()
+    assert line is not None
+    assert line.startswith("20 of 20 inputs are unlike")
+    assert line.endswith("0.png, 1.png, 2.png, 3.png, 4.png and 15 more")
