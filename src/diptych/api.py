@@ -158,12 +158,19 @@ def evaluate(
     split: str = "test",
     features: str | None = None,
     weights: str | os.PathLike[str] | None = None,
+    palette: Sequence[str] = (),
+    fcn: bool = False,
+    adaptation: bool = False,
     device: str = "auto",
 ) -> dict[str, Any]:
     """Score a run on held-out images; write scores.json and the report anew.
 
     The weights are those of the last step: no checkpoint is chosen. Scores of
-    other `data` than the run's are returned, and not written.
+    other `data` than the run's are returned, and not written. `palette` says what the colours
+    of label domains mean, as for training. With `fcn`, also the FCN score of labels → photos;
+    with `adaptation`, how well segmenters of the target do that were trained on source
+    images as they are, on translated ones, and on the target's own. Both train networks, in
+    minutes, and keep them.
 
     Raises:
         InputError: no run, or nothing to score it on.
@@ -181,6 +188,7 @@ def evaluate(
     folder = Path(folder)
     plan = read_plan(folder)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
+    settings = replace(settings, palette=tuple(palette) or settings.palette)
     size = plan.config.size
     opened = open_run_data(plan.method, settings, size)
     method, info = load_translator(folder)
@@ -198,6 +206,8 @@ def evaluate(
         size=size,
         features="auto" if features is None else load_features(features, weights),
         classify=Classifier(method, info, device=device).classify_batch if classifies else None,
+        fcn=fcn,
+        adaptation=adaptation,
     )
     scores = replace(measured, notes=(*measured.notes, *starts_note(plan))).as_json()
     if data is None and split == "test":
@@ -214,15 +224,31 @@ def _measure(
     size: int,
     features: FeatureNetwork | Literal["auto"],
     classify: Classify | None,
+    fcn: bool,
+    adaptation: bool,
 ) -> Scores:
     """Of its translations, or of its new images where it makes those alone."""
     from diptych.evaluation import evaluate as score
     from diptych.evaluation import evaluate_generated
+    from diptych.evaluation.scores import choose_split
+    from diptych.evaluation.segmentation import check_segmentation, segmenter_for
+    from diptych.evaluation.segmentation_adaptation import (
+        ADAPTATION_NOTE,
+        adaptation_scores,
+        check_adaptation,
+    )
 
+    if fcn or adaptation:
+        translator.require_translation()
     if not translator.translates:
         make = translator.generate_batch
         return evaluate_generated(make, data, split, size=size, features=features)
-    return score(
+    held_out, device = choose_split(data, split), str(translator.device)
+    if fcn:
+        check_segmentation(data, held_out)
+    if adaptation:
+        check_adaptation(data, held_out)
+    scores = score(
         translator.translate_batch,
         data,
         split,
@@ -230,6 +256,16 @@ def _measure(
         features=features,
         most=_MOST_OF_SLOW if translator.is_slow else None,
         classify=classify,
+        segmenter=segmenter_for(data, size=size, device=device) if fcn else None,
+    )
+    if not adaptation:
+        return scores
+    translate = translator.translate_batch
+    adapted = adaptation_scores(translate, data, held_out, size=size, device=device)
+    return replace(
+        scores,
+        domains={**scores.domains, **adapted},
+        notes=(*scores.notes, ADAPTATION_NOTE),
     )
 
 

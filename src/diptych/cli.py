@@ -246,6 +246,15 @@ class Evaluate:
     """The network whose features KID and FID compare; by default the one that is installed."""
     weights: Path | None = None
     """Its weights, for inception."""
+    palette: tuple[str, ...] = ()
+    """What a domain's colours mean: DOMAIN=FILE.csv, with lines of name,r,g,b, or
+    DOMAIN=cityscapes; by default as the run was told, or palette.csv in the domain's folder."""
+    fcn: bool = False
+    """Also the FCN score of labels → photos: trains a segmentation network on the real
+    training pairs, in minutes, and keeps it for the next time."""
+    adaptation: bool = False
+    """Also how well segmentation networks of the second domain do, trained on images of the
+    first as they are, translated, and on the second's own."""
     json: Path | None = None
     """Also write the scores to this file."""
     device: str = "auto"
@@ -263,6 +272,9 @@ def _evaluate(arguments: list[str]) -> int:
         split=options.split,
         features=options.features,
         weights=options.weights,
+        palette=options.palette,
+        fcn=options.fcn,
+        adaptation=options.adaptation,
         device=options.device,
     )
     if options.json is not None:

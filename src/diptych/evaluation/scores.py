@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,12 +13,14 @@ from rich.progress import Progress
 from torch import Tensor
 
 from diptych.data import Data, Images, Palette, Split, evaluation_pairs
+from diptych.data.label_maps import LabelSquares
 from diptych.errors import InputError
 from diptych.evaluation import paired
 from diptych.evaluation.adaptation import Classify, accuracies
 from diptych.evaluation.attributes import attribute_scores
 from diptych.evaluation.distances import fid, kid
-from diptych.evaluation.labels import Confusion, nearest_class
+from diptych.evaluation.labels import Confusion, nearest_class, true_class
+from diptych.evaluation.segmentation import FCNScore, Segmenter
 from diptych.networks.features import FeatureNetwork, load_features
 
 Translate = Callable[[Tensor, Any], Tensor]
@@ -62,6 +65,7 @@ def evaluate(
     features: FeatureNetwork | Literal["auto"] | None = "auto",
     most: int | None = None,
     classify: Classify | None = None,
+    segmenter: Segmenter | None = None,
     seed: int = 0,
     console: Console | None = None,
 ) -> Scores:
@@ -74,15 +78,23 @@ def evaluate(
     share of pixels within 16; where they are of label colours, also per-pixel
     and per-class accuracy and mean class IoU. Where domains are attributes, a direction
     is the change of one of them: see `attribute_scores`. With `classify`: its accuracy in each
-    domain whose images are labelled. `most` limits how many images of a direction are
-    translated, evenly spread; `seed` draws KID's subsets.
+    domain whose images are labelled. With `segmenter`: the FCN score of each direction from
+    labels to photos that has true pairs, and of the real photos. `most` limits how many
+    images of a direction are translated, evenly spread; `seed` draws KID's subsets.
 
     Raises:
         InputError: there is no such split, or no usable images in it.
+        ValueError: `segmenter` was trained at another size.
     """
+    if segmenter is not None and segmenter.size != size:
+        raise ValueError(f"images of {size} pixels for a segmenter of {segmenter.size}")
     network = installed() if features == "auto" else features
     chosen = choose_split(data, split)
-    score = _between_domains if chosen.attributes is None else attribute_scores
+    score = (
+        partial(_between_domains, segmenter=segmenter)
+        if chosen.attributes is None
+        else attribute_scores
+    )
     results = score(
         translate,
         data,
@@ -97,7 +109,7 @@ def evaluate(
         split=split,
         features=None if network is None else network.name,
         directions=results,
-        notes=_notes(chosen, network, most),
+        notes=(*_notes(chosen, network, most), *([segmenter.note] if segmenter else [])),
         domains={} if classify is None else accuracies(classify, data, chosen, size=size),
     )
 
@@ -112,6 +124,7 @@ def _between_domains(
     most: int | None,
     seed: int,
     console: Console,
+    segmenter: Segmenter | None,
 ) -> dict[str, dict[str, Any]]:
     """Scores by direction, from each domain to each other one."""
     images = chosen.pairs if chosen.pairs is not None else chosen.domains
@@ -126,16 +139,15 @@ def _between_domains(
     bars = Progress(console=console, transient=True, disable=not console.is_terminal)
     with bars, torch.no_grad():
         for source, target in directions:
-            name = f"{data.domains[source]}→{data.domains[target]}"
-            one = _Direction(data, source, target, network is not None)
+            names = data.domains[source], data.domains[target]
+            name = "→".join(names)
+            fcn = None if segmenter is None else segmenter.score(*names)
+            one = _Direction(data, source, target, network is not None, fcn)
             total = min(len(images[source]), most or len(images[source]))
-            sides = images if chosen.pairs is not None else (images[source],)
-            batches = _batches(sides, size, data.is_tiled, most)
+            shown = one.sides(images, size) if chosen.pairs is not None else (images[source],)
             task = bars.add_task(name, total=total)
-            for batch in batches:
-                image = batch[source] if chosen.pairs is not None else batch[0]
-                truth = batch[target] if chosen.pairs is not None else None
-                one.add(translate, network, image, truth)
+            for image, *truth in _batches(shown, size, data.is_tiled, most):
+                one.add(translate, network, image, *truth)
                 bars.advance(task, len(image))
             results[name] = one.scores(real, seed)
     return results
@@ -149,18 +161,29 @@ class _Direction:
     source: int
     target: int
     has_features: bool
+    fcn: FCNScore | None
     count: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     features: list[Tensor] = field(default_factory=list)
     confusion: Confusion | None = None
+
+    def sides(self, pairs: Sequence[Images], size: int) -> tuple[Images, ...]:
+        """Source and target, and where one is of labels that are scored, these unmixed."""
+        if self._palette is None and self.fcn is None:
+            return pairs[self.source], pairs[self.target]
+        labels = self.target if self._palette is not None else self.source
+        unmixed = LabelSquares(pairs[labels], size=size, is_tiled=self.data.is_tiled)
+        return pairs[self.source], pairs[self.target], unmixed
 
     def add(
         self,
         translate: Translate,
         network: FeatureNetwork | None,
         image: Tensor,
-        truth: Tensor | None,
+        truth: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> None:
+        """Images, and where true pairs exist their truth and the unmixed labels of `sides`."""
         fake = translate(image, self.data.domains[self.target]).cpu()
         cycled = translate(fake, self.data.domains[self.source]).cpu()
         self.count += len(image)
@@ -172,9 +195,11 @@ class _Direction:
         for name, measure in _PAIRED.items():
             self._sum(name, measure(fake, truth))
         palette = self._palette
-        if palette is not None:
+        if palette is not None and labels is not None:
             self.confusion = self.confusion or Confusion.zeros(len(palette.colours))
-            self.confusion.add(nearest_class(fake, palette), nearest_class(truth, palette))
+            self.confusion.add(nearest_class(fake, palette), true_class(labels, palette))
+        if self.fcn is not None and labels is not None:
+            self.fcn.add(fake, truth, labels)
 
     def scores(self, real: RealFeatures, seed: int) -> dict[str, Any]:
         result: dict[str, Any] = {"images": self.count}
@@ -186,7 +211,9 @@ class _Direction:
             result["fid"] = fid(theirs, fakes)
         result |= {name: total / self.count for name, total in self.sums.items()}
         if self.confusion is not None and self._palette is not None:
-            result |= _label_scores(self.confusion, self._palette)
+            result |= self.confusion.scores(self._palette)
+        if self.fcn is not None:
+            result |= self.fcn.scores()
         return result
 
     @property
@@ -246,16 +273,6 @@ def _batches(
         yield batch
     if is_empty and problem is not None:
         raise problem
-
-
-def _label_scores(confusion: Confusion, palette: Palette) -> dict[str, Any]:
-    return {
-        "pixel_accuracy": confusion.pixel_accuracy,
-        "class_accuracy": confusion.class_accuracy,
-        "mean_iou": confusion.mean_iou,
-        "accuracy_per_class": dict(zip(palette.names, confusion.class_accuracies, strict=True)),
-        "iou_per_class": dict(zip(palette.names, confusion.class_ious, strict=True)),
-    }
 
 
 def installed() -> FeatureNetwork | None:

@@ -22,13 +22,20 @@ LABELS = {
     "pixel_accuracy": "per-pixel accuracy ↑",
     "class_accuracy": "per-class accuracy ↑",
     "mean_iou": "mean class IoU ↑",
+    "fcn.pixel_accuracy": "FCN score, per pixel ↑",
+    "fcn_of_real.pixel_accuracy": "  of real photos",
+    "fcn.class_accuracy": "FCN score, per class ↑",
+    "fcn_of_real.class_accuracy": "  of real photos",
+    "fcn.mean_iou": "FCN score, class IoU ↑",
+    "fcn_of_real.mean_iou": "  of real photos",
 }
-"""Rows, in the order in which they are shown; arrows say which way is better."""
+"""Rows, in the order in which they are shown; arrows say which way is better. A key with a
+dot is of a score within a score."""
 
 
 def scores_table(scores: Mapping[str, Any]) -> Table:
     """A column for each direction of `Scores.as_json()`, a row for each score."""
-    directions = {name: part for name, part in scores.items() if isinstance(part, Mapping)}
+    directions = {name: _flat(part) for name, part in scores.items() if isinstance(part, Mapping)}
     table = Table(
         title=f"{scores['split']} images",
         caption=_caption(scores, directions),
@@ -41,6 +48,12 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
         if any(key in part for part in directions.values()):
             table.add_row(label, *(_cell(part.get(key)) for part in directions.values()))
     return table
+
+
+def _flat(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Also the FCN score's own figures, by keys with a dot."""
+    groups = {name: part[name] for name in ("fcn", "fcn_of_real") if name in part}
+    return dict(part) | {f"{g}.{key}": v for g, own in groups.items() for key, v in own.items()}
 
 
 def _cell(value: Any) -> str:
