@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from diptych.cli import main
-from diptych.evaluation import segmentation_training
-from tests.evaluation.made_labels import TABLE, scenes, skip_without_weights, write, write_labelled
+from tests.evaluation.made_labels import TABLE, scenes, train_little, write, write_labelled
 
 SMALL = ["--width", "4", "--size", "32", "--blocks", "1", "--device", "cpu", "--workers", "0"]
 SMALL += ["--precision", "fp32", "--threads", "1", "--no-evaluate", "--steps", "1"]
@@ -18,8 +17,7 @@ SMALL += ["--precision", "fp32", "--threads", "1", "--no-evaluate", "--steps", "
 @pytest.fixture(autouse=True)
 def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIPTYCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(segmentation_training, "STEPS", 2)
-    monkeypatch.setattr(segmentation_training, "BATCH", 2)
+    train_little(monkeypatch, 2, 2, side=32)
 
 
 def _run(data: Path, out: Path, *options: str) -> Path:
@@ -30,7 +28,6 @@ def _run(data: Path, out: Path, *options: str) -> Path:
 
 @pytest.mark.slow
 def test_the_fcn_score_is_in_the_scores_the_table_and_the_report(tmp_path, capsys):
-    skip_without_weights()
     data = write_labelled(tmp_path / "data", 4, 4)
     run = _run(data, tmp_path / "run")
     assert main(["evaluate", str(run), "--device", "cpu"]) == 0
@@ -72,7 +69,6 @@ def test_a_palette_named_when_scoring_makes_a_domain_one_of_labels(tmp_path, cap
 
 @pytest.mark.slow
 def test_adaptation_of_a_folder_adds_its_three_networks(tmp_path, capsys):
-    skip_without_weights()
     data = tmp_path / "data"
     for seed, place in enumerate(("trainA", "trainB", "testA", "testB")):
         labels, images = scenes(4, seed)

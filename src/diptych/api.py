@@ -170,7 +170,7 @@ def evaluate(
     of label domains mean, as for training. With `fcn`, also the FCN score of labels → photos;
     with `adaptation`, how well segmenters of the target do that were trained on source
     images as they are, on translated ones, and on the target's own. Both train networks, in
-    minutes, and keep them.
+    minutes, and keep those that know no translation.
 
     Raises:
         InputError: no run, or nothing to score it on.

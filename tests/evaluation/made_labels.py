@@ -11,6 +11,8 @@ from PIL import Image
 
 from diptych.data import Palette
 from diptych.errors import InputError
+from diptych.evaluation import segmentation_training
+from diptych.networks import fcn
 from diptych.networks.features import load_features
 
 SIZE = 32
@@ -54,8 +56,12 @@ def write_labelled(root: Path, train: int = 24, test: int = 8) -> Path:
     return root
 
 
-def skip_without_weights() -> None:
+def train_little(monkeypatch: pytest.MonkeyPatch, steps: int, batch: int, side: int = 64) -> None:
+    """Small networks' worth of work: fewer and smaller batches of images enlarged less."""
     try:
         load_features()
-    except InputError as error:
+    except InputError as error:  # the samples extra is not installed
         pytest.skip(str(error))
+    monkeypatch.setattr(segmentation_training, "STEPS", steps)
+    monkeypatch.setattr(segmentation_training, "BATCH", batch)
+    monkeypatch.setattr(fcn, "SMALLEST_SIDE", side)

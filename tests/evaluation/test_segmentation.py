@@ -21,7 +21,7 @@ from diptych.evaluation.labels import IGNORED, Confusion, true_class
 from diptych.evaluation.segmentation import FCNScore, Segmenter, segmenter_for
 from diptych.evaluation.segmentation_training import Labelled, pixel_loss, train_fcn
 from diptych.images import from_uint8
-from tests.evaluation.made_labels import PALETTE, SIZE, scenes, skip_without_weights, write_labelled
+from tests.evaluation.made_labels import PALETTE, SIZE, scenes, train_little, write_labelled
 
 
 def _colours(*classes: int) -> Tensor:
@@ -77,12 +77,10 @@ def test_generated_and_real_photos_are_counted_against_the_same_labels():
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Data, Segmenter, Path]]:
     """A folder of made pairs, a network trained on it for a few steps, and where it is kept."""
-    skip_without_weights()
     root = tmp_path_factory.mktemp("made")
     data = open_data(write_labelled(root / "data"), size=SIZE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segmentation_training, "STEPS", 40)
-        patch.setattr(segmentation_training, "BATCH", 8)
+        train_little(patch, 40, 8)
         yield data, segmenter_for(data, size=SIZE, folder=root / "kept"), root / "kept"
 
 
@@ -160,15 +158,15 @@ def test_what_was_trained_is_read_again_to_the_same_bits_and_trained_anew_if_dam
 
 
 @pytest.mark.slow
-def test_the_same_seed_trains_the_same_network_and_draws_nothing_else():
-    skip_without_weights()
+def test_the_same_seed_trains_the_same_network_and_draws_nothing_else(monkeypatch):
+    train_little(monkeypatch, 2, 4)
     labels, photos = (ArrayImages(images) for images in scenes(10, 0))
     labelled = Labelled(photos, labels, PALETTE, is_tiled=True, may_mirror=True)
     state = torch.get_rng_state()
-    first, again = (train_fcn(labelled, size=SIZE, steps=2, seed=3) for _ in range(2))
+    first, again = (train_fcn(labelled, size=SIZE, seed=3) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(first.score8.weight, again.score8.weight)
-    other = train_fcn(labelled, size=SIZE, steps=2, seed=4)
+    other = train_fcn(labelled, size=SIZE, seed=4)
     assert not torch.equal(first.score8.weight, other.score8.weight)
 
 

@@ -20,7 +20,7 @@ from diptych.evaluation.segmentation_adaptation import (
     segmentation_scores,
 )
 from diptych.evaluation.segmentation_training import Labelled
-from tests.evaluation.made_labels import PALETTE, SIZE, scenes, skip_without_weights
+from tests.evaluation.made_labels import PALETTE, SIZE, scenes, train_little
 
 
 class Forbidden:
@@ -73,9 +73,7 @@ def _develop(images: Tensor, to: str) -> Tensor:
 
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    skip_without_weights()
-    monkeypatch.setattr(segmentation_training, "STEPS", 40)
-    monkeypatch.setattr(segmentation_training, "BATCH", 8)
+    train_little(monkeypatch, 40, 8)
 
 
 @pytest.mark.slow

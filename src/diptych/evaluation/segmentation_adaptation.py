@@ -50,7 +50,7 @@ def adaptation_scores(
     """Per-pixel and per-class accuracy and IoU on the second domain's images of `split`.
 
     The first domain is the source. `translate` turns (B, 3, H, W) images in [-1, 1] into
-    those of a domain by its name. Each network takes `steps` batches, 300 by default; those
+    those of a domain by its name. Each network takes `steps` batches, 100 by default; those
     that know no translation are kept in `folder`, by default one in the user's cache folder,
     and read the next time.
 

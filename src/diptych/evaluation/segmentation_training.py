@@ -28,7 +28,7 @@ from diptych.files import atomic_write, cache_folder
 from diptych.networks.fcn import FCN8s
 from diptych.networks.features import load_features
 
-STEPS = 300
+STEPS = 100
 BATCH = 16
 LR = 3e-3
 """At first; it falls to 0 on a line."""
@@ -109,7 +109,7 @@ def train_fcn(
     what: str = "FCN",
     change: Callable[[Tensor], Tensor] | None = None,
 ) -> FCN8s:
-    """An FCN-8s after `steps` batches (300) of these images, scaled and cropped to `size` pixels.
+    """An FCN-8s after `steps` batches (100) of these images, scaled and cropped to `size` pixels.
 
     With `change`, of what it makes of (B, 3, size, size) images in [-1, 1]: a translation of
     the same shape, which keeps the labels. The seed draws the order and the mirroring; no
