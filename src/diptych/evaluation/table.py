@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.console import Group, RenderableType
 from rich.table import Table
+
+from diptych.evaluation.segmentation_adaptation import ROWS
 
 LABELS = {
     "images": "images",
@@ -20,6 +23,7 @@ LABELS = {
     "within_16": "pixels within 16 of 255 ↑",
     "accuracy": "classes named rightly ↑",
     "pixel_accuracy": "per-pixel accuracy ↑",
+    "majority_share": "  of naming one class everywhere",
     "class_accuracy": "per-class accuracy ↑",
     "mean_iou": "mean class IoU ↑",
     "fcn.pixel_accuracy": "FCN score, per pixel ↑",
@@ -33,20 +37,28 @@ LABELS = {
 dot is of a score within a score."""
 
 
-def scores_table(scores: Mapping[str, Any]) -> Table:
-    """A column for each direction of `Scores.as_json()`, a row for each score."""
-    directions = {name: _flat(part) for name, part in scores.items() if isinstance(part, Mapping)}
-    table = Table(
-        title=f"{scores['split']} images",
-        caption=_caption(scores, directions),
-        title_justify="left",
-    )
+def scores_table(scores: Mapping[str, Any]) -> RenderableType:
+    """A column for each direction of `Scores.as_json()`, a row for each score.
+
+    What adaptation found has a table of its own below: the networks are no directions.
+    """
+    parts = {name: _flat(part) for name, part in scores.items() if isinstance(part, Mapping)}
+    adapted = {str(name): parts.pop(name) for name in ROWS if name in parts}
+    table = _table(f"{scores['split']} images", parts)
+    table.caption = _caption(scores, parts)
+    if not adapted:
+        return table
+    return Group(table, "", _table("segmentation of the target, by what was trained on", adapted))
+
+
+def _table(title: str, parts: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(title=title, title_justify="left")
     table.add_column("score")
-    for name in directions:
+    for name in parts:
         table.add_column(name, justify="right")
     for key, label in LABELS.items():
-        if any(key in part for part in directions.values()):
-            table.add_row(label, *(_cell(part.get(key)) for part in directions.values()))
+        if any(key in part for part in parts.values()):
+            table.add_row(label, *(_cell(part.get(key)) for part in parts.values()))
     return table
 
 
