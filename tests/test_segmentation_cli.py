@@ -81,7 +81,9 @@ def test_adaptation_of_a_folder_adds_its_three_networks(tmp_path, capsys):
     for row in ("source only", "translated", "target (oracle)"):
         assert scores[row]["images"] == 4
         assert 0 <= scores[row]["mean_iou"] <= 1
-    assert "(oracle)" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "(oracle)" in shown
+    assert "of naming one class everywhere" in shown
     assert "Share of the most frequent class" in (run / "report.html").read_text("utf-8")
     (data / "pixel_labels").rename(tmp_path / "elsewhere")
     assert main(["evaluate", str(run), "--adaptation", "--device", "cpu"]) == 2
