@@ -83,7 +83,7 @@ def test_adaptation_of_a_folder_adds_its_three_networks(tmp_path, capsys):
         assert 0 <= scores[row]["mean_iou"] <= 1
     shown = capsys.readouterr().out
     assert "(oracle)" in shown
-    assert "of naming one class everywhere" in shown
+    assert "of one class everywhere" in shown
     assert "Share of the most frequent class" in (run / "report.html").read_text("utf-8")
     (data / "pixel_labels").rename(tmp_path / "elsewhere")
     assert main(["evaluate", str(run), "--adaptation", "--device", "cpu"]) == 2

@@ -23,7 +23,7 @@ LABELS = {
     "within_16": "pixels within 16 of 255 ↑",
     "accuracy": "classes named rightly ↑",
     "pixel_accuracy": "per-pixel accuracy ↑",
-    "majority_share": "  of naming one class everywhere",
+    "majority_share": "  of one class everywhere",
     "class_accuracy": "per-class accuracy ↑",
     "mean_iou": "mean class IoU ↑",
     "fcn.pixel_accuracy": "FCN score, per pixel ↑",
