@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from diptych.training.run import Outcome
     from diptych.translator import Translator
 
-    ScoreOne = Callable[[Path, Data, str], Scores]
+    ScoreOne = Callable[..., Scores]
 
 
 _MOST_OF_SLOW = 32
@@ -164,6 +164,9 @@ def evaluate(
     weights: str | os.PathLike[str] | None = None,
     vgg16: str | os.PathLike[str] | None = None,
     choose: bool = False,
+    palette: Sequence[str] = (),
+    fcn: bool = False,
+    adaptation: bool = False,
     device: str = "auto",
 ) -> dict[str, Any]:
     """Score a run on held-out images; write scores.json and the report anew.
@@ -171,7 +174,11 @@ def evaluate(
     The weights are those of the last step, unless `choose` asks for the best of the
     checkpoints that were kept, by KID on the validation images. `vgg16`, torchvision's
     weights of VGG-16, makes perceptual distances LPIPS and DISTS. Scores of
-    other `data` than the run's are returned, and not written.
+    other `data` than the run's are returned, and not written. `palette` says what the colours
+    of label domains mean, as for training. With `fcn`, also the FCN score of labels → photos;
+    with `adaptation`, how well segmenters of the target do that were trained on source
+    images as they are, on translated ones, and on the target's own. Both train networks, in
+    minutes, and keep those that know no translation.
 
     Raises:
         InputError: no run, or nothing to score it on.
@@ -185,12 +192,15 @@ def evaluate(
     folder = Path(folder)
     plan = read_plan(folder)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
+    settings = replace(settings, palette=tuple(palette) or settings.palette)
     opened = open_run_data(plan.method, settings, plan.config.size)
     score = partial(
         _score,
         size=plan.config.size,
         features="auto" if features is None else load_features(features, weights),
         vgg16=None if vgg16 is None else load_features("vgg16", vgg16),
+        fcn=fcn,
+        adaptation=adaptation,
         device=device,
     )
     found = (_score_best if choose else _score_last)(folder, opened, split, score)
@@ -229,6 +239,8 @@ def _score(
     size: int,
     features: FeatureNetwork | Literal["auto"],
     vgg16: FeatureNetwork | None,
+    fcn: bool,
+    adaptation: bool,
     device: str,
 ) -> Scores:
     """Of the translator at `path`, a run's folder or a file."""
@@ -253,6 +265,8 @@ def _score(
         features=features,
         vgg16=vgg16,
         classify=Classifier(method, info, device=device).classify_batch if classifies else None,
+        fcn=fcn,
+        adaptation=adaptation,
     )
 
 
@@ -277,7 +291,8 @@ def _score_best(folder: Path, data: Data, split: str, score: ScoreOne) -> Scores
         raise InputError(
             f"{folder} kept no checkpoint to choose from: train with --keep-every STEPS"
         )
-    choice = choose({name: partial(score, path) for name, path in paths.items()}, data)
+    plainly = partial(score, fcn=False, adaptation=False)  # KID chooses
+    choice = choose({name: partial(plainly, path) for name, path in paths.items()}, data)
     best = paths[choice.name]
     note = choice.note + ("" if best == folder else f": {best}")
     measured = score(best, data, split)
@@ -308,15 +323,31 @@ def _measure(
     features: FeatureNetwork | Literal["auto"],
     vgg16: FeatureNetwork | None,
     classify: Classify | None,
+    fcn: bool,
+    adaptation: bool,
 ) -> Scores:
     """Of its translations, or of its new images where it makes those alone."""
     from diptych.evaluation import evaluate as score
     from diptych.evaluation import evaluate_generated
+    from diptych.evaluation.scores import choose_split
+    from diptych.evaluation.segmentation import check_segmentation, segmenter_for
+    from diptych.evaluation.segmentation_adaptation import (
+        ADAPTATION_NOTE,
+        adaptation_scores,
+        check_adaptation,
+    )
 
+    if fcn or adaptation:
+        translator.require_translation()
     if not translator.translates:
         make = translator.generate_batch
         return evaluate_generated(make, data, split, size=size, features=features)
-    return score(
+    held_out, device = choose_split(data, split), str(translator.device)
+    if fcn:
+        check_segmentation(data, held_out)
+    if adaptation:
+        check_adaptation(data, held_out)
+    scores = score(
         translator.translate_batch,
         data,
         split,
@@ -325,6 +356,16 @@ def _measure(
         vgg16=vgg16,
         most=_MOST_OF_SLOW if translator.is_slow else None,
         classify=classify,
+        segmenter=segmenter_for(data, size=size, device=device) if fcn else None,
+    )
+    if not adaptation:
+        return scores
+    translate = translator.translate_batch
+    adapted = adaptation_scores(translate, data, held_out, size=size, device=device)
+    return replace(
+        scores,
+        domains={**scores.domains, **adapted},
+        notes=(*scores.notes, ADAPTATION_NOTE),
     )
 
 

@@ -274,6 +274,15 @@ class Evaluate:
     """torchvision's weights of VGG-16, for LPIPS and DISTS where there are true pairs."""
     choose: bool = False
     """Score the best of the checkpoints that --keep-every kept, by KID on validation images."""
+    palette: tuple[str, ...] = ()
+    """What a domain's colours mean: DOMAIN=FILE.csv, with lines of name,r,g,b, or
+    DOMAIN=cityscapes; by default as the run was told, or palette.csv in the domain's folder."""
+    fcn: bool = False
+    """Also the FCN score of labels → photos: trains a segmentation network on the real
+    training pairs, in minutes, and keeps it for the next time."""
+    adaptation: bool = False
+    """Also how well segmentation networks of the second domain do, trained on images of the
+    first as they are, translated, and on the second's own."""
     json: Path | None = None
     """Also write the scores to this file."""
     device: str = "auto"
@@ -296,6 +305,9 @@ def _evaluate(arguments: list[str]) -> int:
         weights=options.weights,
         vgg16=options.vgg16,
         choose=options.choose,
+        palette=options.palette,
+        fcn=options.fcn,
+        adaptation=options.adaptation,
         device=options.device,
     )
     if options.json is not None:

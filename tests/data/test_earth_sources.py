@@ -115,6 +115,25 @@ def test_the_data_path_opens_samples_by_name() -> None:
     assert open_data("sample:earth-climate", size=SIZE).palettes == {"climate": CLIMATE}
 
 
+def test_earth_adaptation_has_the_climate_of_each_pixel_beside_the_tiles_of_earth_map() -> None:
+    data, plain = open_sample("earth-adaptation", SIZE), open_sample("earth-map", SIZE)
+    assert data.label_palette == CLIMATE
+    assert (data.palettes, plain.label_palette, plain.train.label_maps) == ({}, None, ())
+    raster = np.load(_tiles(open_sample("earth-climate", SIZE).train.domains[0]).raster)
+    for part in ("train", "validation", "test"):
+        split, same = getattr(data, part), getattr(plain, part)
+        assert len(split.label_maps) == 2
+        for images, maps, others in zip(split.domains, split.label_maps, same.domains, strict=True):
+            names = [images.name(i) for i in range(len(images))]
+            assert names == [maps.name(i) for i in range(len(maps))]
+            assert names == [others.name(i) for i in range(len(others))]
+            last = len(images) - 1
+            assert images.read(last).tobytes() == others.read(last).tobytes()
+            row, column = _tiles(maps).corners[last]
+            there = raster[row : row + SIZE, column : column + SIZE]
+            assert np.array_equal(np.asarray(maps.read(last)), np.array(CLIMATE.colours)[there])
+
+
 def test_the_cache_is_the_users_folder_unless_diptych_cache_names_another(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

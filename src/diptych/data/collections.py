@@ -49,6 +49,8 @@ class Palette:
     names: tuple[str, ...]
     colours: tuple[tuple[int, int, int], ...]
     """RGB in [0, 255], one a name."""
+    ignored: tuple[tuple[int, int, int], ...] = ()
+    """Colours of no class: pixels that truly have them are not scored, and nothing learns them."""
 
 
 Labels = NDArray[np.int64]
@@ -76,6 +78,9 @@ class Split:
     """One a domain, the class of each of its images; None where they are not known."""
     attributes: Attributes | None = None
     """Where a table says what images have: all of them. A domain has those with its attribute."""
+    label_maps: tuple[Images | None, ...] = ()
+    """One a domain: item i has the class of each pixel of image i, in colours of
+    `Data.label_palette`; None where they are not known. No method sees them."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ class Data:
     """By domain name, for domains of labels."""
     classes: tuple[str, ...] = ()
     """Names of what the images are labelled with, if they are."""
+    label_palette: Palette | None = None
+    """What the colours of `Split.label_maps` mean."""
     is_tiled: bool = False
     """The images already have the size: no resizing, no cropping."""
     may_mirror: bool = True

@@ -14,12 +14,14 @@ from pathlib import Path
 
 from diptych.data.attributes import attribute_data, find_table
 from diptych.data.collections import Data
+from diptych.data.label_maps import LABELS_FOLDER, with_label_maps
 from diptych.data.packed import packed_domain
+from diptych.data.palettes import with_palettes
 from diptych.data.splits import Found, Listing, join, make_data, spread
 from diptych.errors import InputError
 from diptych.images import IMAGE_SUFFIXES, image_size
 
-_IGNORED_FOLDERS = ("__MACOSX", "@eaDir")
+_IGNORED_FOLDERS = ("__MACOSX", "@eaDir", LABELS_FOLDER)
 _PART_FOLDERS = {
     "train": "train",
     "val": "validation",
@@ -40,21 +42,35 @@ def open_data(
     y: str | os.PathLike[str] | None = None,
     names: Sequence[str] | None = None,
     attributes: str | os.PathLike[str] | None = None,
+    palettes: Sequence[str] = (),
     size: int,
 ) -> Data:
     """The data set in a folder, in two folders `x` and `y`, or of a sample (`sample:NAME`).
 
     `names` are the domains' names, instead of those that the folders suggest. With
     `attributes`, a table of what each image of the folder has, they are the table's
-    columns to take, all by default.
+    columns to take, all by default. `palettes` say what the colours of label domains mean, each
+    as NAME=FILE.csv or NAME=cityscapes; a palette.csv in a domain's folder does so too.
     `size` is the side of the square images to train on, in pixels; samples and
     files of many images are made for it, folders do not depend on it.
 
     Raises:
         InputError: the folders are not there, hold no images or too few, or
             are laid out in no known way; `names` do not fit; the table is damaged,
-            or says nothing of an image.
+            or says nothing of an image; a palette or label images are not as they must be.
     """
+    return with_palettes(_open(data, x, y, names, attributes, size), palettes)
+
+
+def _open(
+    data: str | os.PathLike[str] | None,
+    x: str | os.PathLike[str] | None,
+    y: str | os.PathLike[str] | None,
+    names: Sequence[str] | None,
+    attributes: str | os.PathLike[str] | None,
+    size: int,
+) -> Data:
+    """As `open_data`, without palettes of folders and of the caller's."""
     if size < 1:
         raise InputError(f"size is {size}: expected at least 1 pixel")
     if data is not None and (x is not None or y is not None):
@@ -86,7 +102,8 @@ def open_data(
         )
     if names is not None:
         found = dataclasses.replace(found, domains=_checked_names(names, found.domains))
-    return make_data(found, source)
+    made = make_data(found, source)
+    return made if data is None else with_label_maps(made, _folder(source))
 
 
 def list_images(folder: Path) -> list[str]:

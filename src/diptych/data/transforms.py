@@ -30,6 +30,8 @@ LOAD_SHARE = 286 / 256
 
 _ASPECT_TOLERANCE = 0.02
 _MARGIN = 4
+_FILTER = Image.Resampling.BICUBIC
+"""Antialiased where it shrinks."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +99,21 @@ def training_images(
     return list(images)
 
 
-def evaluation_image(image: Image.Image, name: str, *, size: int, is_tiled: bool) -> Image.Image:
-    """The middle of the image as a `size` x `size` square. Raises InputError as for training."""
+def evaluation_image(
+    image: Image.Image, name: str, *, size: int, is_tiled: bool, has_labels: bool = False
+) -> Image.Image:
+    """The middle of the image as a `size` x `size` square. Raises InputError as for training.
+
+    Where it `has_labels`, each pixel takes its colour from one place: mixed, colours of two
+    classes can be that of a third.
+    """
     _check_size(image, name, size, is_tiled)
     if is_tiled:
         return image
     width, height = _scaled_size(image, size)
     left, top = (width - size) // 2, (height - size) // 2
-    return _resized(image, (width, height)).crop((left, top, left + size, top + size))
+    filter_ = Image.Resampling.NEAREST if has_labels else _FILTER
+    return _resized(image, (width, height), filter_).crop((left, top, left + size, top + size))
 
 
 def evaluation_images(
@@ -183,10 +192,10 @@ def _scaled_size(image: Image.Image, shorter: int) -> tuple[int, int]:
     return max(shorter, round(width * shorter / height)), shorter
 
 
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    if image.size == size:
-        return image
-    return image.resize(size, Image.Resampling.BICUBIC)  # antialiased where it shrinks
+def _resized(
+    image: Image.Image, size: tuple[int, int], filter_: Image.Resampling = _FILTER
+) -> Image.Image:
+    return image if image.size == size else image.resize(size, filter_)
 
 
 def _resized_part(
@@ -204,7 +213,7 @@ def _resized_part(
     x_scale, y_scale = image.width / size[0], image.height / size[1]
     part = image.resize(
         (right - left, bottom - top),
-        Image.Resampling.BICUBIC,
+        _FILTER,
         box=(
             left * x_scale,
             top * y_scale,

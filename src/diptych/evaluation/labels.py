@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from diptych.data import Palette
+
+IGNORED = -1
+"""The class of pixels that are not scored."""
 
 
 def nearest_class(images: Tensor, palette: Palette) -> Tensor:
@@ -19,6 +23,13 @@ def nearest_class(images: Tensor, palette: Palette) -> Tensor:
     pixels = (images.float().movedim(1, -1) + 1) * 127.5  # (B, H, W, 3) in [0, 255]
     distances = (pixels.unsqueeze(-2) - colours).square().sum(-1)  # (B, H, W, K)
     return distances.argmin(-1)
+
+
+def true_class(images: Tensor, palette: Palette) -> Tensor:
+    """As `nearest_class`, but `IGNORED` where the nearest colour is one that is not scored."""
+    everything = Palette((), (*palette.colours, *palette.ignored))
+    classes = nearest_class(images, everything)
+    return classes.masked_fill(classes >= len(palette.colours), IGNORED)
 
 
 @dataclass
@@ -33,15 +44,15 @@ class Confusion:
         return Confusion(torch.zeros(classes, classes, dtype=torch.int64))
 
     def add(self, predicted: Tensor, true: Tensor) -> None:
-        """Count class maps of equal shape."""
+        """Count class maps of equal shape, without the pixels whose truth is `IGNORED`."""
         k = len(self.counts)
-        cells = true.flatten() * k + predicted.flatten()
+        cells = (true * k + predicted)[true != IGNORED]
         self.counts += torch.bincount(cells.cpu(), minlength=k * k).reshape(k, k)
 
     @property
-    def pixel_accuracy(self) -> float:
-        """Σ_i n_ii / Σ_i t_i."""
-        return float(self.counts.trace() / self.counts.sum())
+    def pixel_accuracy(self) -> float | None:
+        """Σ_i n_ii / Σ_i t_i; None, as the means below, if no pixel was counted."""
+        return _ratio(int(self.counts.trace()), int(self.counts.sum()))
 
     @property
     def class_accuracies(self) -> list[float | None]:
@@ -59,14 +70,26 @@ class Confusion:
         ]
 
     @property
-    def class_accuracy(self) -> float:
+    def class_accuracy(self) -> float | None:
         """The mean of the classes' accuracies, over the classes that occur in the truth."""
         return _mean(self.class_accuracies)
 
     @property
-    def mean_iou(self) -> float:
+    def mean_iou(self) -> float | None:
         """The mean of the classes' IoUs, over the classes that occur in the truth."""
         return _mean(self.class_ious)
+
+    def scores(self, palette: Palette) -> dict[str, Any]:
+        """The three figures of all classes, those of each by its name, and the whole matrix."""
+        accuracies = zip(palette.names, self.class_accuracies, strict=True)
+        return {
+            "pixel_accuracy": self.pixel_accuracy,
+            "class_accuracy": self.class_accuracy,
+            "mean_iou": self.mean_iou,
+            "accuracy_per_class": dict(accuracies),
+            "iou_per_class": dict(zip(palette.names, self.class_ious, strict=True)),
+            "confusion": {"classes": list(palette.names), "counts": self.counts.tolist()},
+        }
 
     def _hits(self) -> tuple[list[int], list[int]]:
         return self.counts.diagonal().tolist(), self.counts.sum(1).tolist()
@@ -76,6 +99,6 @@ def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _mean(values: list[float | None]) -> float:
+def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return sum(known) / len(known)
+    return sum(known) / len(known) if known else None

@@ -12,15 +12,17 @@ from rich.progress import Progress
 from torch import Tensor
 
 from diptych.data import Data, Images, Palette, Split, evaluation_pairs
+from diptych.data.label_maps import LabelSquares
 from diptych.errors import InputError
 from diptych.evaluation import paired
 from diptych.evaluation.adaptation import Classify, accuracies
 from diptych.evaluation.attributes import attribute_scores
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.failures import Changes, findings, gain, unchanged_features
-from diptych.evaluation.labels import Confusion, nearest_class
+from diptych.evaluation.labels import Confusion, nearest_class, true_class
 from diptych.evaluation.perceptual import Perceptual
 from diptych.evaluation.precision import precision_and_recall
+from diptych.evaluation.segmentation import FCNScore, Segmenter
 from diptych.networks.features import FeatureNetwork, load_features
 
 Translate = Callable[[Tensor, Any], Tensor]
@@ -79,6 +81,7 @@ def evaluate(
     vgg16: FeatureNetwork | None = None,
     most: int | None = None,
     classify: Classify | None = None,
+    segmenter: Segmenter | None = None,
     seed: int = 0,
     console: Console | None = None,
 ) -> Scores:
@@ -92,12 +95,16 @@ def evaluate(
     `vgg16`; where they are of label colours, also per-pixel
     and per-class accuracy and mean class IoU. Where domains are attributes, a direction
     is the change of one of them: see `attribute_scores`. With `classify`: its accuracy in each
-    domain whose images are labelled. `most` limits how many images of a direction are
-    translated, evenly spread; `seed` draws KID's subsets.
+    domain whose images are labelled. With `segmenter`: the FCN score of each direction from
+    labels to photos that has true pairs, and of the real photos. `most` limits how many
+    images of a direction are translated, evenly spread; `seed` draws KID's subsets.
 
     Raises:
         InputError: there is no such split, or no usable images in it.
+        ValueError: `segmenter` was trained at another size.
     """
+    if segmenter is not None and segmenter.size != size:
+        raise ValueError(f"images of {size} pixels for a segmenter of {segmenter.size}")
     network = installed() if features == "auto" else features
     chosen = choose_split(data, split)
     paired_by = vgg16 or network
@@ -107,13 +114,17 @@ def evaluate(
     if chosen.attributes is not None:
         results = attribute_scores(translate, data, chosen, network, **options)
     else:
+        options["segmenter"] = segmenter
         results = _between_domains(translate, data, chosen, network, perceptual, **options)
     return Scores(
         split=split,
         features=None if network is None else network.name,
         resizing=None if network is None else network.resizing,
         directions=results,
-        notes=_notes(chosen, network, perceptual, most),
+        notes=(
+            *_notes(chosen, network, perceptual, most),
+            *([segmenter.note] if segmenter else []),
+        ),
         domains={} if classify is None else accuracies(classify, data, chosen, size=size),
     )
 
@@ -129,6 +140,7 @@ def _between_domains(
     most: int | None,
     seed: int,
     console: Console,
+    segmenter: Segmenter | None,
 ) -> dict[str, dict[str, Any]]:
     """Scores by direction, from each domain to each other one."""
     images = chosen.pairs if chosen.pairs is not None else chosen.domains
@@ -143,17 +155,16 @@ def _between_domains(
     bars = Progress(console=console, transient=True, disable=not console.is_terminal)
     with bars, torch.no_grad():
         for source, target in directions:
-            name = f"{data.domains[source]}→{data.domains[target]}"
+            names = data.domains[source], data.domains[target]
+            name = "→".join(names)
+            fcn = None if segmenter is None else segmenter.score(*names)
             (others,) = next(_batches((images[target],), size, data.is_tiled, _BATCH))
-            one = _Direction(data, source, target, perceptual, Changes(others))
+            one = _Direction(data, source, target, perceptual, Changes(others), fcn)
             total = min(len(images[source]), most or len(images[source]))
-            sides = images if chosen.pairs is not None else (images[source],)
-            batches = _batches(sides, size, data.is_tiled, most)
+            shown = one.sides(images, size) if chosen.pairs is not None else (images[source],)
             task = bars.add_task(name, total=total)
-            for batch in batches:
-                image = batch[source] if chosen.pairs is not None else batch[0]
-                truth = batch[target] if chosen.pairs is not None else None
-                one.add(translate, network, image, truth)
+            for image, *truth in _batches(shown, size, data.is_tiled, most):
+                one.add(translate, network, image, *truth)
                 bars.advance(task, len(image))
             results[name] = one.scores(real, seed, most)
     return results
@@ -168,18 +179,29 @@ class _Direction:
     target: int
     perceptual: Perceptual | None
     changes: Changes
+    fcn: FCNScore | None
     count: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     features: list[Tensor] = field(default_factory=list)
     confusion: Confusion | None = None
+
+    def sides(self, pairs: Sequence[Images], size: int) -> tuple[Images, ...]:
+        """Source and target, and where one is of labels that are scored, these unmixed."""
+        if self._palette is None and self.fcn is None:
+            return pairs[self.source], pairs[self.target]
+        labels = self.target if self._palette is not None else self.source
+        unmixed = LabelSquares(pairs[labels], size=size, is_tiled=self.data.is_tiled)
+        return pairs[self.source], pairs[self.target], unmixed
 
     def add(
         self,
         translate: Translate,
         network: FeatureNetwork | None,
         image: Tensor,
-        truth: Tensor | None,
+        truth: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> None:
+        """Images, and where true pairs exist their truth and the unmixed labels of `sides`."""
         fake = translate(image, self.data.domains[self.target]).cpu()
         cycled = translate(fake, self.data.domains[self.source]).cpu()
         self.count += len(image)
@@ -195,9 +217,11 @@ class _Direction:
             for name, values in self.perceptual(fake, truth).items():
                 self._sum(name, values)
         palette = self._palette
-        if palette is not None:
+        if palette is not None and labels is not None:
             self.confusion = self.confusion or Confusion.zeros(len(palette.colours))
-            self.confusion.add(nearest_class(fake, palette), nearest_class(truth, palette))
+            self.confusion.add(nearest_class(fake, palette), true_class(labels, palette))
+        if self.fcn is not None and labels is not None:
+            self.fcn.add(fake, truth, labels)
 
     def scores(self, real: RealFeatures, seed: int, most: int | None) -> dict[str, Any]:
         result: dict[str, Any] = {"images": self.count}
@@ -206,7 +230,9 @@ class _Direction:
         result |= {name: total / self.count for name, total in self.sums.items()}
         result |= self.changes.scores()
         if self.confusion is not None and self._palette is not None:
-            result |= _label_scores(self.confusion, self._palette)
+            result |= self.confusion.scores(self._palette)
+        if self.fcn is not None:
+            result |= self.fcn.scores()
         return result
 
     def _of_features(
@@ -286,17 +312,6 @@ def _batches(
         yield batch
     if is_empty and problem is not None:
         raise problem
-
-
-def _label_scores(confusion: Confusion, palette: Palette) -> dict[str, Any]:
-    return {
-        "pixel_accuracy": confusion.pixel_accuracy,
-        "class_accuracy": confusion.class_accuracy,
-        "mean_iou": confusion.mean_iou,
-        "accuracy_per_class": dict(zip(palette.names, confusion.class_accuracies, strict=True)),
-        "iou_per_class": dict(zip(palette.names, confusion.class_ious, strict=True)),
-        "confusion": {"classes": list(palette.names), "counts": confusion.counts.tolist()},
-    }
 
 
 def installed() -> FeatureNetwork | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Group, RenderableType
 from rich.table import Table
+
+from diptych.evaluation.segmentation_adaptation import ROWS
 
 LABELS = {
     "images": "images",
@@ -31,31 +34,53 @@ LABELS = {
     "structure_texture": "structure and texture to it ↓",
     "accuracy": "classes named rightly ↑",
     "pixel_accuracy": "per-pixel accuracy ↑",
+    "majority_share": "  of one class everywhere",
     "class_accuracy": "per-class accuracy ↑",
     "mean_iou": "mean class IoU ↑",
+    "fcn.pixel_accuracy": "FCN score, per pixel ↑",
+    "fcn_of_real.pixel_accuracy": "  of real photos",
+    "fcn.class_accuracy": "FCN score, per class ↑",
+    "fcn_of_real.class_accuracy": "  of real photos",
+    "fcn.mean_iou": "FCN score, class IoU ↑",
+    "fcn_of_real.mean_iou": "  of real photos",
 }
-"""Rows, in the order in which they are shown; arrows say which way is better."""
+"""Rows, in the order in which they are shown; arrows say which way is better. A key with a
+dot is of a score within a score."""
 
 
-def scores_table(scores: Mapping[str, Any]) -> Table:
-    """A column for each direction of `Scores.as_json()`, a row for each score."""
-    directions = {name: part for name, part in scores.items() if isinstance(part, Mapping)}
-    table = Table(
-        title=f"{scores['split']} images",
-        caption=_caption(scores, directions),
-        title_justify="left",
-    )
+def scores_table(scores: Mapping[str, Any]) -> RenderableType:
+    """A column for each direction of `Scores.as_json()`, a row for each score.
+
+    What adaptation found has a table of its own below: the networks are no directions.
+    """
+    parts = {name: _flat(part) for name, part in scores.items() if isinstance(part, Mapping)}
+    adapted = {str(name): parts.pop(name) for name in ROWS if name in parts}
+    table = _table(f"{scores['split']} images", parts)
+    table.caption = _caption(scores, parts)
+    if not adapted:
+        return table
+    return Group(table, "", _table("segmentation of the target, by what was trained on", adapted))
+
+
+def _table(title: str, parts: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(title=title, title_justify="left")
     table.add_column("score")
-    for name in directions:
+    for name in parts:
         table.add_column(name, justify="right")
     for key, label in LABELS.items():
-        found = [part.get(key) for part in directions.values()]
+        found = [part.get(key) for part in parts.values()]
         if any(value is not None for value in found):
             table.add_row(label, *map(_cell, found))
         spreads = [value.get("spreads") if isinstance(value, Mapping) else None for value in found]
         if key == "kid" and any(spreads):
             table.add_row("  spread over subsets, by run", *map(_spreads, spreads))
     return table
+
+
+def _flat(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Also the FCN score's own figures, by keys with a dot."""
+    groups = {name: part[name] for name in ("fcn", "fcn_of_real") if name in part}
+    return dict(part) | {f"{g}.{key}": v for g, own in groups.items() for key, v in own.items()}
 
 
 def _cell(value: Any) -> str:

@@ -39,10 +39,16 @@ MEANINGS = {
     "pixel_accuracy": ("Pixel accuracy", "share of pixels of the right class"),
     "class_accuracy": ("Class accuracy", "the same a class, then averaged over the classes"),
     "mean_iou": ("Mean class IoU", "overlap over union a class, then averaged over the classes"),
+    "majority_share": ("Share of the most frequent class", "what naming it always would score"),
 }
 """Names and explanations of the scores that this project computes, by their key."""
 
 _MATRIX = "confusion"
+_GROUPS = {
+    "fcn": ("FCN score", "of photos made from labels, by a segmentation network"),
+    "fcn_of_real": ("FCN of real photos", "the same of real ones: the ceiling"),
+}
+"""Of scores that hold several."""
 _DETAIL_KEYS = {"per_class", "accuracy_per_class", "iou_per_class"}
 _VALUE_KEYS = ("mean", "value", "why_not")
 _Row = tuple[str, ...]
@@ -171,9 +177,10 @@ def _table(columns: Mapping[str, Mapping[_Row, Any]], rows: list[_Row]) -> str:
 
 def _heading(path: _Row) -> str:
     name, meaning = MEANINGS.get(path[-1], (None, ""))
-    before = [_words(part) for part in path[:-1]]
-    title = _sentence(" · ".join([*before, escape(name) if name else _words(path[-1])]))
-    return title + (f"<small>{escape(meaning)}</small>" if meaning and not before else "")
+    before = [_GROUPS.get(part, (part.replace("_", " "), "")) for part in path[:-1]]
+    titles = [*(escape(group) for group, _ in before), escape(name) if name else _words(path[-1])]
+    shown = before[0][1] if before else meaning
+    return _sentence(" · ".join(titles)) + (f"<small>{escape(shown)}</small>" if shown else "")
 
 
 def _cell(value: Any, told: set[str]) -> str:

@@ -284,7 +284,15 @@ def open_run_data(method: str, settings: Settings, size: int) -> Data:
         InputError: they are not there, or cannot be used.
     """
     s = settings
-    data = open_data(s.data, x=s.x, y=s.y, names=s.names, attributes=s.attributes, size=size)
+    data = open_data(
+        s.data,
+        x=s.x,
+        y=s.y,
+        names=s.names,
+        attributes=s.attributes,
+        palettes=s.palette,
+        size=size,
+    )
     kind = cast(type[Method], method_class(method))
     return for_batches(data, kind.batch_type)
 

@@ -35,6 +35,9 @@ class Settings:
     """Names of the domains, by default taken from the folders; with --attributes, the columns."""
     attributes: str | None = None
     """Table of what each image of --data has (CSV, or CelebA's list): a domain each."""
+    palette: tuple[str, ...] = ()
+    """What a domain's colours mean: DOMAIN=FILE.csv, with lines of name,r,g,b, or
+    DOMAIN=cityscapes. Nothing is trained by it; scores and the report use it."""
     out: str | None = None
     """The run's folder; runs/METHOD-DATA by default."""
     steps: int | None = None

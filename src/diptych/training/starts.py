@@ -123,7 +123,8 @@ def judge(trainer: Trainer, data: Data, size: int) -> tuple[str, float]:
 
 def _figure(scores: Scores) -> tuple[str, float]:
     """Per-pixel accuracy where a domain is of label colours, else one minus L1."""
-    accuracies = [d["pixel_accuracy"] for d in scores.directions.values() if "pixel_accuracy" in d]
+    found = (d.get("pixel_accuracy") for d in scores.directions.values())
+    accuracies = [accuracy for accuracy in found if accuracy is not None]
     if accuracies:
         return "per-pixel accuracy", sum(accuracies) / len(accuracies)
     errors = [d["l1"] for d in scores.directions.values()]

@@ -17,6 +17,7 @@ SAMPLES: Mapping[str, str] = MappingProxyType(
         "earth-climate": "climate zones (six colours) <-> NASA Blue Marble; pairs and labels score",
         "earth-map": "relief map of land and sea floor <-> NASA Blue Marble; pairs score",
         "earth-styles": "three domains: NASA Blue Marble, relief map, shaded relief; triples score",
+        "earth-adaptation": "the same two, each with the climate of its pixels: a segmenter adapts",
         "digits-usps": "MNIST, labelled, <-> your USPS files (DIPTYCH_USPS); usps-digits the other"
         " way",
         "usps-digits": "your USPS files, labelled, <-> MNIST",

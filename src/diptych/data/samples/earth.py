@@ -13,17 +13,19 @@ cut into one strip a domain (15 degrees each for two), so that no true pair is
 ever seen unpaired, while all sides hold the same mix of land; the training
 pairs are those of the first strip. Tiles with too little land are left out, and
 where climate is a domain also those without two classes: a tile of one colour
-says nothing, and instance norm erases it.
+says nothing, and instance norm erases it. `earth-adaptation` has the tiles of `earth-map`
+and, beside each image of both domains, its climate as labels of pixels.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +41,7 @@ DOMAINS: Mapping[str, tuple[str, ...]] = {
     "earth-climate": ("climate", "aerial"),
     "earth-map": ("map", "aerial"),
     "earth-styles": ("aerial", "map", "relief"),
+    "earth-adaptation": ("map", "aerial"),
 }
 CLIMATE = Palette(
     names=("sea", "tropical", "arid", "temperate", "cold", "polar"),
@@ -89,12 +92,21 @@ def open_earth(name: str, size: int) -> Data:
     rasters = _rasters(source, size, {"climate", *domains})
     labels = _open_raster(rasters["climate"])
     is_labelled = "climate" in domains
+    has_label_maps = name == "earth-adaptation"
 
-    def tiles(longitudes: list[tuple[float, float]], step: int) -> tuple[Images, ...]:
+    def tiles(longitudes: list[tuple[float, float]], step: int) -> _Places:
         corners = np.concatenate(
             [_corners(labels, size, step, span, is_labelled) for span in longitudes]
         )
-        return tuple(_tiles(rasters[domain], corners, size, domain) for domain in domains)
+        images = tuple(_tiles(rasters[domain], corners, size, domain) for domain in domains)
+        return _Places(images, _tiles(rasters["climate"], corners, size, "climate"))
+
+    def split(places: Sequence[_Places], pairs: tuple[Images, ...]) -> Split:
+        return Split(
+            tuple(place.images[k] for k, place in enumerate(places)),
+            pairs=pairs,
+            label_maps=tuple(place.labels for place in places) if has_label_maps else (),
+        )
 
     strips = [tiles(_strips(k, len(domains)), size // 8) for k in range(len(domains))]
     validation = tiles(_bands(VALIDATION_BANDS), size // 2)
@@ -102,10 +114,11 @@ def open_earth(name: str, size: int) -> Data:
     return Data(
         source=source,
         domains=domains,
-        train=Split(tuple(strip[k] for k, strip in enumerate(strips)), pairs=strips[0]),
-        validation=Split(validation, pairs=validation),
-        test=Split(test, pairs=test),
+        train=split(strips, strips[0].images),
+        validation=split([validation] * len(domains), validation.images),
+        test=split([test] * len(domains), test.images),
         palettes={"climate": CLIMATE} if is_labelled else {},
+        label_palette=CLIMATE if has_label_maps else None,
         is_tiled=True,
         fingerprint=_fingerprint(source, size),
     )
@@ -141,6 +154,15 @@ class Tiles:
         if self.palette is not None:
             tile = np.asarray(self.palette.colours, np.uint8)[tile]
         return Image.fromarray(np.ascontiguousarray(tile))
+
+
+class _Places(NamedTuple):
+    """The tiles of some places."""
+
+    images: tuple[Images, ...]
+    """One collection a domain."""
+    labels: Images
+    """Their climate."""
 
 
 def _tiles(raster: Path, corners: NDArray[np.int32], size: int, domain: str) -> Tiles:

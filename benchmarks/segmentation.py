@@ -1,0 +1,237 @@
+"""Whether CycleGAN's translations teach a segmenter the target: GTA5 → Cityscapes, in small.
+
+    python -m benchmarks.segmentation
+    python -m benchmarks.segmentation --seeds 0                 a part of it
+    python -m benchmarks.segmentation --seeds 0 --run runs/x    with a run that is there
+    python -m benchmarks.segmentation --only table              the table anew
+
+The relief maps of `sample:earth-adaptation` are the simulation, the aerial pictures the real
+thing, and the climate of each pixel its label. Trains CycleGAN on the two without pairs
+(`--preset fast`), then an FCN-8s on labelled maps, on the same maps translated, and, as the
+oracle, on labelled aerial pictures; scores all three on the aerial test pictures, from three
+seeds. What is done is not done again. The table goes into benchmarks/README.md.
+
+The numbers of steps were fixed before any target was scored. Labels of the target score, and
+train the oracle; nothing else reads one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.earth_results import interval, replace_block
+from benchmarks.earth_systems import METHODS, SIZE, product_options
+from benchmarks.running import circumstances, say, train_to_end, write_json
+from diptych.data import open_data
+from diptych.errors import InputError
+from diptych.evaluation.segmentation_adaptation import ROWS, Row, adaptation_scores
+from diptych.evaluation.segmentation_training import STEPS as FCN_STEPS
+from diptych.training.loop import DivergedError
+from diptych.training.settings import Precision, read_plan
+from diptych.translator import load
+
+SAMPLE = "earth-adaptation"
+SEEDS = (0, 1, 2)
+STEPS = 1500
+"""Of CycleGAN: what ten minutes of two cores are worth."""
+LABELS: dict[Row, str] = {
+    "source only": "source only (maps as they are)",
+    "translated": "CycleGAN (maps translated)",
+    "target (oracle)": "oracle (aerial pictures)",
+}
+CITED = (
+    ("oracle, by the authors", "60.3", "93.1"),
+    ("source only, by the authors", "17.9", "54.0"),
+    ("FCN in the wild (Hoffman et al. 2016), by the authors", "27.1", "—"),
+    ("CycleGAN, by the authors", "34.8", "82.8"),
+)
+"""Per-class and per-pixel accuracy in percent, GTA5 → Cityscapes: CycleGAN's project page."""
+FIGURES = ("class_accuracy", "pixel_accuracy", "mean_iou")
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where results and runs go."""
+
+    results: Path
+    runs: Path
+
+    def scores(self, seed: int) -> Path:
+        return self.results / f"{SAMPLE}-{seed}.json"
+
+    def folder(self, seed: int) -> Path:
+        return self.runs / f"{SAMPLE}-{seed}"
+
+
+def run_job(
+    place: Place, seed: int, *, run: Path | None, steps: int, fcn_steps: int, precision: Precision
+) -> None:
+    """Translate with `run`, or with one trained here, and score; nothing if that is done.
+
+    Raises:
+        InputError: the samples extra is missing, or the run's folder holds another training.
+        KeyboardInterrupt: it was interrupted, and can go on.
+        DivergedError: a loss was not finite.
+    """
+    path = place.scores(seed)
+    if path.exists():
+        return
+    known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
+    folder = run or _trained(place.folder(seed), seed, steps, precision)
+    plan = read_plan(folder)
+    data = open_data(f"sample:{SAMPLE}", size=SIZE)
+    assert data.test is not None
+    if (plan.config.size, plan.resolved.domains) != (SIZE, data.domains):
+        domains = " and ".join(plan.resolved.domains)
+        raise InputError(
+            f"{folder} translates {domains} at {plan.config.size} pixels: expected"
+            f" {' and '.join(data.domains)} at {SIZE}"
+        )
+    translate = load(folder, device="cpu").translate_batch
+    say(f"{path.stem}: FCNs of {fcn_steps:,} steps")
+    scores = adaptation_scores(
+        translate, data, data.test, size=SIZE, seed=seed, steps=fcn_steps, folder=place.runs
+    )
+    facts = {
+        "sample": SAMPLE,
+        "seed": seed,
+        "method": plan.method,
+        "steps": plan.resolved.steps,
+        "fcn_steps": fcn_steps,
+        "config": vars(plan.config),
+        "precision": plan.resolved.precision,
+        "data_fingerprint": data.fingerprint,
+        "scores": scores,
+    }
+    write_json(path, facts | known)
+    say(f"{path.stem}: scored, {path}")
+
+
+def _trained(folder: Path, seed: int, steps: int, precision: Precision) -> Path:
+    config, settings = product_options(
+        "product",
+        SAMPLE,
+        seed=seed,
+        steps=steps,
+        precision=precision,
+        threads=torch.get_num_threads(),
+        out=folder,
+    )
+    say(f"{folder.name}: CycleGAN, {steps:,} steps")
+    train_to_end(METHODS["product"], config, settings)
+    return folder
+
+
+def write_table(place: Place, readme: Path) -> None:
+    """Put the tables between their markers in `readme`.
+
+    Raises:
+        InputError: no results yet, or no markers.
+    """
+    files = [path for seed in SEEDS if (path := place.scores(seed)).exists()]
+    if not files:
+        raise InputError(f"no results in {place.results}: run python -m benchmarks.segmentation")
+    found = [json.loads(path.read_text("utf-8")) for path in files]
+    replace_block(readme, "segmentation", "\n".join(_lines(found)))
+
+
+def _lines(found: list[dict[str, Any]]) -> Iterator[str]:
+    yield "| trained on | per-class accuracy, % | per-pixel accuracy, % | class IoU, % |"
+    yield "|---|---:|---:|---:|"
+    for row in ROWS:
+        cells = [_cell([result["scores"][row][key] for result in found]) for key in FIGURES]
+        yield f"| {LABELS[row]} | {' | '.join(cells)} |"
+    for label, per_class, per_pixel in CITED:
+        yield f"| {label} | {per_class} | {per_pixel} | — |"
+    first = found[0]["scores"][ROWS[0]]
+    yield ""
+    yield f"| accuracy of a class, % | {' | '.join(first['accuracy_per_class'])} |"
+    yield "|---" + "|---:" * len(first["accuracy_per_class"]) + "|"
+    for row in ROWS:
+        parts = [result["scores"][row]["accuracy_per_class"] for result in found]
+        yield f"| {LABELS[row]} | {' | '.join(_cell([p[k] for p in parts]) for k in parts[0])} |"
+    yield ""
+    commits = sorted({result["commit"][:10] for result in found})
+    yield (
+        "Mean over n seeds ± half of the 95% t-interval; a single seed has none. The authors'"
+        " rows are of GTA5 → Cityscapes, 19 classes."
+        f" {first['images']} test pictures; naming the most frequent class everywhere would get"
+        f" {100 * first['majority_share']:.1f}% of the pixels. CycleGAN: {found[0]['steps']:,}"
+        f" steps; FCNs: {found[0]['fcn_steps']:,}. Commits of the runs: {', '.join(commits)}."
+    )
+
+
+def _cell(values: list[float | None]) -> str:
+    known = [100 * value for value in values if value is not None]
+    if not known:
+        return "—"
+    mean, half = interval(known)
+    shown = f"{mean:.1f}" if half is None else f"{mean:.1f} ± {half:.1f}"
+    return f"{shown} (n={len(known)})"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.segmentation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
+    parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
+    parser.add_argument("--run", type=Path, help="a run to translate with, for one seed")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of CycleGAN, for a trial")
+    parser.add_argument("--fcn-steps", type=int, default=FCN_STEPS, help="the same of the FCNs")
+    parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    parser.add_argument("--results", type=Path, default=_HERE / "results" / "segmentation")
+    parser.add_argument(
+        "--runs", type=Path, default=_HERE.parent / "runs" / "benchmark" / "segmentation"
+    )
+    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    try:
+        return _do(options)
+    except InputError as error:
+        print(f"benchmarks.segmentation: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("benchmarks.segmentation: stopped; the same command goes on", file=sys.stderr)
+        return 130
+
+
+def _do(options: argparse.Namespace) -> int:
+    place, failures = Place(options.results, options.runs), 0
+    if options.run is not None and len(options.seeds) > 1:
+        raise InputError(f"--run {options.run} is one translation: give one of --seeds with it")
+    for seed in options.seeds if options.only != "table" else ():
+        try:
+            run_job(
+                place,
+                seed,
+                run=options.run,
+                steps=options.steps,
+                fcn_steps=options.fcn_steps,
+                precision=options.precision,
+            )
+        except (InputError, DivergedError) as error:
+            say(f"{SAMPLE}-{seed} failed: {error}")
+            failures += 1
+    if options.only != "run":
+        write_table(place, options.readme)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Label images: of which no colours are mixed, and those that lie beside the images of a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from PIL import Image
+
+from diptych.data.collections import Data, FileImages, Images, Split
+from diptych.data.palettes import PALETTE_FILE, read_palette
+from diptych.data.splits import spread
+from diptych.data.transforms import evaluation_image
+from diptych.errors import InputError
+
+LABELS_FOLDER = "pixel_labels"
+"""In a data set's folder: palette.csv, and for each image a PNG file of its name, in folders of
+the names that the images' have."""
+
+_PROBED = 256
+
+
+class LabelSquares:
+    """Label images as `size` x `size` squares whose pixels each have the colour of one place.
+
+    An `Images`: the same squares as `evaluation_image` cuts of photographs.
+    """
+
+    def __init__(self, images: Images, *, size: int, is_tiled: bool) -> None:
+        self.images, self.size, self.is_tiled = images, size, is_tiled
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def name(self, index: int) -> str:
+        return self.images.name(index)
+
+    def read(self, index: int) -> Image.Image:
+        return evaluation_image(
+            self.images.read(index),
+            self.name(index),
+            size=self.size,
+            is_tiled=self.is_tiled,
+            has_labels=True,
+        )
+
+
+def with_label_maps(data: Data, root: Path) -> Data:
+    """`data`, found in the folder `root`, with the label images in its `pixel_labels`, if any.
+
+    Raises:
+        InputError: there is no palette, no domain has any, or some of a domain's are missing.
+    """
+    folder = root / LABELS_FOLDER
+    if not folder.is_dir():
+        return data
+    palette = read_palette(folder / PALETTE_FILE)
+
+    def labelled(split: Split | None) -> Split | None:
+        if split is None:
+            return None
+        maps = tuple(_beside(images, root) for images in split.domains)
+        return dataclasses.replace(split, label_maps=maps)
+
+    train = labelled(data.train)
+    assert train is not None
+    if all(maps is None for maps in train.label_maps):
+        wanted = _place(data.train.domains[0], root)
+        raise InputError(f"{folder} has no labels of training images: expected some in {wanted}")
+    return dataclasses.replace(
+        data,
+        train=train,
+        validation=labelled(data.validation),
+        test=labelled(data.test),
+        label_palette=palette,
+    )
+
+
+def _place(images: Images, root: Path) -> Path | None:
+    """Where the labels of a collection would lie; None if it is no folder below `root`."""
+    if not isinstance(images, FileImages) or not Path(images.folder).is_relative_to(root):
+        return None
+    return root / LABELS_FOLDER / Path(images.folder).relative_to(root)
+
+
+def _beside(images: Images, root: Path) -> FileImages | None:
+    place = _place(images, root)
+    if place is None or not place.is_dir():
+        return None
+    assert isinstance(images, FileImages)
+    found = FileImages(place, (f"{name.rpartition('.')[0]}.png" for name in images.names))
+    for index in spread(len(found), _PROBED):
+        if not Path(found.path(index)).is_file():
+            raise InputError(
+                f"no labels of {images.path(index)}: expected them in {found.path(index)}"
+            )
+    return found

@@ -1,0 +1,138 @@
+"""What the colours of label images mean: tables of the user's, and those that are built in.
+
+Cityscapes: the 19 classes that its benchmark scores, with their colours, from labels.py of
+cityscapesScripts (Cordts et al. 2016, arXiv:1604.01685). The colours of its other labels,
+such as unlabeled, ego vehicle, parking or caravan, are ignored, as there. By colour alone,
+polegroup cannot be told from pole nor license plate from car, which the benchmark ignores.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from diptych.data.collections import Data, FileImages, Palette
+from diptych.errors import InputError
+
+PALETTE_FILE = "palette.csv"
+IGNORED_NAME = "ignored"
+_PART_FOLDERS = ("train", "val", "valid", "validation", "test")
+_FORM = "expected lines of a class's name and its colour, such as road,128,64,128"
+
+CITYSCAPES = Palette(
+    names=(
+        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light",
+        "traffic sign", "vegetation", "terrain", "sky", "person", "rider", "car", "truck",
+        "bus", "train", "motorcycle", "bicycle",
+    ),
+    colours=(
+        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153),
+        (153, 153, 153), (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152),
+        (70, 130, 180), (220, 20, 60), (255, 0, 0), (0, 0, 142), (0, 0, 70), (0, 60, 100),
+        (0, 80, 100), (0, 0, 230), (119, 11, 32),
+    ),
+    ignored=(
+        (0, 0, 0),  # unlabeled, ego vehicle, rectification border, out of roi, static
+        (111, 74, 0),  # dynamic
+        (81, 0, 81),  # ground
+        (250, 170, 160),  # parking
+        (230, 150, 140),  # rail track
+        (180, 165, 180),  # guard rail
+        (150, 100, 100),  # bridge
+        (150, 120, 90),  # tunnel
+        (0, 0, 90),  # caravan
+        (0, 0, 110),  # trailer
+    ),
+)  # fmt: skip
+PALETTES: Mapping[str, Palette] = MappingProxyType({"cityscapes": CITYSCAPES})
+"""Those that are built in, by name."""
+
+
+def read_palette(path: str | os.PathLike[str]) -> Palette:
+    """A table of classes: each line a name and red, green and blue in 0 to 255.
+
+    A first line without numbers is a heading. Lines named `ignored` are colours of no class.
+
+    Raises:
+        InputError: the file cannot be read, or a line is none of these; there are fewer than
+            two classes, or two that share a name or a colour.
+    """
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            rows = [
+                (n, [cell.strip() for cell in row]) for n, row in enumerate(csv.reader(file), 1)
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read the palette {path}: {error}") from error
+    rows = [(number, row) for number, row in rows if any(row)]
+    if rows and not any(cell.isdecimal() for cell in rows[0][1]):
+        del rows[0]
+    names: list[str] = []
+    colours: list[tuple[int, int, int]] = []
+    ignored: list[tuple[int, int, int]] = []
+    for number, row in rows:
+        colour = _colour(row)
+        if colour is None:
+            raise InputError(f"{path}, line {number}: {','.join(row)!r} is no class: {_FORM}")
+        if colour in colours or colour in ignored or row[0] in names:
+            raise InputError(f"{path}, line {number}: its name or colour is taken by another line")
+        if row[0].lower() == IGNORED_NAME:
+            ignored.append(colour)
+        else:
+            names.append(row[0])
+            colours.append(colour)
+    if len(names) < 2:
+        raise InputError(f"{path} has {len(names)} classes: two or more are needed; {_FORM}")
+    return Palette(tuple(names), tuple(colours), tuple(ignored))
+
+
+def with_palettes(data: Data, given: Sequence[str] = ()) -> Data:
+    """`data` with the palettes that lie in its domains' folders, and those `given` in their place.
+
+    Each of `given` is NAME=FILE or NAME=cityscapes, NAME being a domain's. A `palette.csv` in
+    a domain's folder of training images, or beside its train folder, is that domain's.
+
+    Raises:
+        InputError: a palette is none, or for no domain of the data.
+    """
+    found = _found(data)
+    if not found and not given:
+        return data
+    palettes = dict(data.palettes) | found
+    for text in given:
+        name, _, table = text.partition("=")
+        if name not in data.domains or not table:
+            raise InputError(
+                f"--palette {text}: expected DOMAIN=FILE.csv or DOMAIN={'|'.join(PALETTES)}, the"
+                f" domain being one of {', '.join(data.domains)}"
+            )
+        palettes[name] = PALETTES[table] if table in PALETTES else read_palette(table)
+    return dataclasses.replace(data, palettes=palettes)
+
+
+def _found(data: Data) -> dict[str, Palette]:
+    """Of domains in folders of their own."""
+    found = {}
+    for name, images in zip(data.domains, data.train.domains, strict=True):
+        if isinstance(images, FileImages):
+            folder = Path(images.folder)
+            is_part = folder.name.lower() in _PART_FOLDERS
+            for place in (folder, folder.parent) if is_part else (folder,):
+                if (place / PALETTE_FILE).is_file():
+                    found[name] = read_palette(place / PALETTE_FILE)
+                    break
+    return found
+
+
+def _colour(row: Sequence[str]) -> tuple[int, int, int] | None:
+    """Of a line with a name before it; None if it is no such line."""
+    if len(row) != 4 or not row[0]:
+        return None
+    if not all(cell.isdecimal() and int(cell) <= 255 for cell in row[1:]):
+        return None
+    red, green, blue = map(int, row[1:])
+    return red, green, blue

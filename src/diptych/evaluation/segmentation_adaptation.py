@@ -1,0 +1,156 @@
+"""Whether translated images teach a segmenter what the target's own labels would.
+
+As CycleGAN's authors show it for GTA5 → Cityscapes: an FCN is trained on labelled source
+images as they are, on the same translated to the target, and, as the oracle, on labelled
+target images; all three are scored on the target's held-out images. The networks and their
+training are the FCN score's (segmentation.py), with the same deviations.
+
+Labels of the target score, and train the oracle: the other two never read one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from diptych.data import Data, Split, evaluation_pairs
+from diptych.data.label_maps import LabelSquares
+from diptych.errors import InputError
+from diptych.evaluation.labels import Confusion, true_class
+from diptych.evaluation.segmentation_training import Labelled, on_its_device, train_fcn, trained_fcn
+
+Row = Literal["source only", "translated", "target (oracle)"]
+ROWS: tuple[Row, ...] = ("source only", "translated", "target (oracle)")
+ADAPTATION_NOTE = (
+    "adaptation: an FCN-8s trained on labelled source images, on the same translated, and on"
+    " labelled images of the target, scored on the target's held-out images"
+)
+
+_BATCH = 16
+
+
+def adaptation_scores(
+    translate: Callable[[Tensor, str], Tensor],
+    data: Data,
+    split: Split,
+    *,
+    size: int,
+    rows: Sequence[Row] = ROWS,
+    seed: int = 0,
+    steps: int | None = None,
+    device: str = "cpu",
+    folder: Path | None = None,
+    console: Console | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Per-pixel and per-class accuracy and IoU on the second domain's images of `split`.
+
+    The first domain is the source. `translate` turns (B, 3, H, W) images in [-1, 1] into
+    those of a domain by its name. Each network takes `steps` batches, 100 by default; those
+    that know no translation are kept in `folder`, by default one in the user's cache folder,
+    and read the next time.
+
+    Raises:
+        InputError: there are not two domains, or no labels of the source's training images or
+            of the target's (those to train on for the oracle alone); the `samples` extra is not
+            installed; `folder` cannot be written.
+    """
+    check_adaptation(data, split, rows)
+    target = data.domains[1]
+    scores: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row == "translated":
+            network = train_fcn(
+                _labelled(data, data.train, 0),
+                size=size,
+                seed=seed,
+                steps=steps,
+                device=device,
+                console=console,
+                what=f"FCN, {row}",
+                change=lambda images: translate(images, target),
+            )
+        else:
+            index = 0 if row == "source only" else 1
+            network = trained_fcn(
+                _labelled(data, data.train, index),
+                key=f"{data.fingerprint} {data.domains[index]}",
+                what=f"FCN, {row}",
+                size=size,
+                folder=folder,
+                seed=seed,
+                steps=steps,
+                device=device,
+                console=console,
+            )
+        scores[row] = segmentation_scores(
+            on_its_device(network), _labelled(data, split, 1), size=size
+        )
+    return scores
+
+
+def check_adaptation(data: Data, split: Split, rows: Sequence[Row] = ROWS) -> None:
+    """Raises InputError where `adaptation_scores` would, before anything is trained."""
+    if len(data.domains) != 2:
+        raise InputError(
+            f"{data.source} has {len(data.domains)} domains: adaptation needs two, the first"
+            " being the labelled source"
+        )
+    needed = [(data.train, 0, "training"), (split, 1, "held-out")]
+    needed += [(data.train, 1, "training")] * ("target (oracle)" in rows)
+    for part, index, images in needed:
+        if data.label_palette is None or not part.label_maps or part.label_maps[index] is None:
+            raise InputError(
+                f"{data.source} has no labels of the pixels of {data.domains[index]}'s {images}"
+                " images: put them into its folder pixel_labels, or take sample:earth-adaptation"
+            )
+
+
+def segmentation_scores(
+    network: Callable[[Tensor], Tensor], labelled: Labelled, *, size: int
+) -> dict[str, Any]:
+    """`images`, their number, and the figures of `Confusion.scores`; unusable ones are left out.
+
+    `majority_share` is of the most frequent class among the pixels: what naming it always gets.
+
+    Raises:
+        InputError: no image can be used.
+    """
+    labels = LabelSquares(labelled.labels, size=size, is_tiled=labelled.is_tiled)
+    counts = Confusion.zeros(len(labelled.palette.names))
+    problem: InputError | None = None
+    found = 0
+    for start in range(0, len(labels), _BATCH):
+        indices = range(start, min(start + _BATCH, len(labels)))
+        try:
+            images, truth = evaluation_pairs(
+                (labelled.images, labels), indices, size=size, is_tiled=labelled.is_tiled
+            )
+        except InputError as error:
+            problem = problem or error
+            continue
+        found += len(images)
+        with torch.no_grad():
+            predicted = network(images).argmax(1).cpu()
+        counts.add(predicted, true_class(truth, labelled.palette))
+    if not found:
+        raise problem or InputError("there are no images to score")
+    most = float(counts.counts.sum(1).max() / counts.counts.sum().clamp(min=1))
+    return {"images": found} | counts.scores(labelled.palette) | {"majority_share": most}
+
+
+def _labelled(data: Data, split: Split, index: int) -> Labelled:
+    labels = split.label_maps[index]
+    assert labels is not None
+    assert data.label_palette is not None
+    return Labelled(
+        split.domains[index],
+        labels,
+        data.label_palette,
+        is_tiled=data.is_tiled,
+        may_mirror=data.may_mirror,
+    )

@@ -1,0 +1,97 @@
+"""FCN-8s (Long, Shelhamer and Darrell 2015, arXiv:1411.4038): a class for each pixel.
+
+1x1 convolutions score the maps of strides 32, 16 and 8; deeper scores are enlarged twice by
+transposed convolutions, which begin as bilinear interpolation and are learned, and added
+to the shallower ones; the last one, by 8, stays bilinear (Sec. 4.2, 4.3).
+
+Deviations: EfficientNet-Lite0's ImageNet weights, which a pip package brings, in place of
+VGG-16's: its maps of strides 8 and 16 for pool3 and pool4, its head for fc7, without
+dropout. Batch norm is folded into the convolutions. All three skips are trained at
+once, as the authors' later code offers, not one after the other. Small images are enlarged,
+so that stride 32 leaves them a few places, and scores are brought back to their size.
+The paper pads images by 100 pixels and crops; here sides are multiples of 32, and all maps
+fit.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from diptych.networks.features import FeatureNetwork, map_channels, resize
+
+SKIPS = ("stage3", "stage5", "head")
+"""The trunk's maps of strides 8, 16 and 32, each the deepest of its stride."""
+STRIDE = 32
+SMALLEST_SIDE = 128
+"""Smaller images are enlarged to it: 4 places of stride 32 a side."""
+
+
+class FCN8s(nn.Module):
+    """(B, 3, S, S) images in [-1, 1] to (B, `classes`, S, S) scores, for any side S.
+
+    `trunk` is EfficientNet-Lite0, as `load_features` gives it, frozen. Scoring layers begin at
+    zero (Sec. 4.1), so that all classes score alike at first; no random number is drawn.
+    """
+
+    def __init__(self, trunk: FeatureNetwork, classes: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        channels = [map_channels(trunk.name)[layer] for layer in SKIPS]
+        self.score8, self.score16, self.score32 = (_scoring(c, classes) for c in channels)
+        self.up32, self.up16 = (_upsampling(classes, 2) for _ in range(2))
+        self.up8 = _upsampling(classes, 8).requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        size = images.shape[-1]
+        maps = self.trunk.maps(resize(images, input_side(size)), SKIPS, is_resized=False)
+        shallow, middle, deep = (maps[layer] for layer in SKIPS)
+        h: Tensor = self.up32(self.score32(deep)) + self.score16(middle)
+        h = self.up16(h) + self.score8(shallow)
+        h = self.up8(h)
+        if h.shape[-1] == size:
+            return h
+        return F.interpolate(h, (size, size), mode="bilinear", antialias=True)
+
+
+def input_side(size: int) -> int:
+    """The side, a multiple of 32 and 128 or more, at which images of `size` pixels are seen."""
+    return max(SMALLEST_SIDE, math.ceil(size / STRIDE) * STRIDE)
+
+
+def bilinear_kernel(factor: int) -> Tensor:
+    """(2f, 2f) weights with which a transposed convolution of stride f interpolates linearly.
+
+    f is even. In one direction, the place at distance d of the kernel's middle has 1 - |d| / f.
+    """
+    places = torch.arange(2 * factor) - (2 * factor - 1) / 2
+    line = 1 - places.abs() / factor
+    return line[:, None] * line[None, :]
+
+
+def _upsampling(classes: int, factor: int) -> nn.ConvTranspose2d:
+    layer = nn.ConvTranspose2d(
+        classes,
+        classes,
+        2 * factor,
+        stride=factor,
+        padding=factor // 2,
+        bias=False,
+        device="meta",
+    ).to_empty(device="cpu")
+    with torch.no_grad():
+        layer.weight.zero_()
+        for k in range(classes):
+            layer.weight[k, k] = bilinear_kernel(factor)
+    return layer
+
+
+def _scoring(channels: int, classes: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, classes, 1, device="meta").to_empty(device="cpu")
+    assert layer.bias is not None
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

