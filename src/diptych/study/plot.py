@@ -41,7 +41,7 @@ def write_plot(reports: Sequence[StudyReport], path: Path) -> None:
                 continue
             low, high = (100 * end for end in cell.interval)
             axes.plot([low, high], [place, place], color=_POINT, linewidth=2.5, alpha=0.45)
-            axes.plot([100 * cell.share], [place], "o", color=_POINT, markersize=7)
+            axes.plot([100 * cell.share], [place], "o", color=_POINT, markersize=7, clip_on=False)
         axes.set_title(report.direction, fontsize=11, color=_INK, loc="left")
         axes.set_xlim(0, max(60.0, min(100.0, 100 * highest + 5)))
         axes.set_ylim(len(methods) - 0.5, -0.5)

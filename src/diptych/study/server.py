@@ -7,6 +7,7 @@ is real is in no address, name or header, and in no answer before the participan
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -56,6 +57,7 @@ class StudyServer(ThreadingHTTPServer):
     """Serves one study until it is stopped; nothing is lost when it is, however that happens."""
 
     daemon_threads = True
+    allow_reuse_address = os.name != "nt"  # where it would let two servers share a port
 
     def __init__(self, study: Study, host: str, port: int) -> None:
         """Listen at `host` and `port`; port 0 takes a free one.

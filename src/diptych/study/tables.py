@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from diptych.study.report import Fooled, StudyReport
@@ -64,10 +65,10 @@ def terminal_table(reports: Sequence[StudyReport]) -> Table:
     )
     table.add_column("")
     for report in reports:
-        table.add_column(report.direction)
+        table.add_column(escape(report.direction))
     for method in _methods(reports):
         cells = [report.methods.get(method) for report in reports]
-        table.add_row(f"[bold]{method}[/]", *(f"{_share(c)}{_detail(c)}" for c in cells))
+        table.add_row(f"[bold]{escape(method)}[/]", *(f"{_share(c)}{_detail(c)}" for c in cells))
     return table
 
 
@@ -114,7 +115,7 @@ def _detail(cell: Fooled | None) -> str:
         return ""
     low, high = cell.interval
     people = "person" if cell.participants == 1 else "people"
-    interval = rf"\[{100 * low:.1f}, {100 * high:.1f}]"  # rich reads [ as the start of a style
+    interval = escape(f"[{100 * low:.1f}, {100 * high:.1f}]")
     return f"  {interval}\n[dim]{cell.participants} {people}, {cell.trials:,} trials[/]"
 
 
@@ -129,7 +130,7 @@ def _markdown_table(directions: Sequence[str], body: Sequence[Sequence[str]]) ->
 def _latex_table(directions: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     columns = "l" + "c" * len(directions)
     head = " & ".join(["", *(f"\\textbf{{{_tex(direction)}}}" for direction in directions)])
-    below = " & ".join(["\\textbf{Loss}", *([_tex(HEADING)] * len(directions))])
+    below = " & ".join(["\\textbf{Method}", *([_tex(HEADING)] * len(directions))])
     lines = [" & ".join(_tex(cell) for cell in line) for line in body]
     content = " \\\\\n".join(lines)
     return (
