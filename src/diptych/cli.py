@@ -18,6 +18,7 @@ from rich.table import Table
 
 from diptych import __version__
 from diptych.cli_parse import about, complain, parse
+from diptych.cli_study import study_command
 from diptych.cli_train import show_scores, train_command
 from diptych.errors import InputError
 
@@ -36,6 +37,7 @@ Translate images between domains that nobody has paired.
   interpolate RUN A B    draw what lies between two images
   evaluate RUN    score a run on held-out images
   report RUN      write the page of a run anew
+  study           let people tell real images from generated ones
   methods         what there is to train
   samples         data to try it on, with no files of your own
 
@@ -369,6 +371,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "interpolate": _interpolate,
     "evaluate": _evaluate,
     "report": _report,
+    "study": study_command,
     "methods": _methods,
     "samples": _samples,
 }

@@ -1,0 +1,104 @@
+"""A new study's folder: every image under a random name and in one format.
+
+Real and generated images are written by the same encoder, without any metadata, and their
+names and order in the folder say nothing of which is which.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from diptych.errors import InputError
+from diptych.images import save_image
+from diptych.study.draws import Candidate, possible_trials
+from diptych.study.settings import StudySettings
+from diptych.study.store import IMAGES, StoredImage, create_study
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a study."""
+
+    scene: str
+    """What it shows; the real image and each method's translation of one scene share it."""
+    image: Image.Image
+    """RGB."""
+
+
+def make_study(
+    out: Path,
+    real: Iterable[Item],
+    fakes: Mapping[str, Iterable[Item]],
+    settings: StudySettings,
+) -> None:
+    """Write a study to the folder `out`, whole or not at all.
+
+    `fakes` are the images of each of the settings' methods.
+
+    Raises:
+        InputError: `out` is there already, images differ in size or are too few for a
+            session, or the folder cannot be written.
+    """
+    if out.exists():
+        raise InputError(f"{out} is there already: give another --out, or remove it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    except OSError as error:
+        raise InputError(f"cannot make a folder in {out.parent}: {error.strerror}") from error
+    try:
+        unfinished.chmod(0o755)  # a temporary folder is its owner's alone
+        (unfinished / IMAGES).mkdir()
+        stored: list[StoredImage] = []
+        sizes: dict[tuple[int, int], str] = {}
+        for method, items in [(None, real), *((m, fakes[m]) for m in settings.methods)]:
+            for item in items:
+                _check_size(sizes, item, method)
+                file = f"{secrets.token_hex(12)}.png"
+                save_image(item.image, unfinished / IMAGES / file)
+                stored.append(StoredImage(file, method, item.scene))
+        _check_enough(settings, stored)
+        create_study(unfinished, settings, stored)
+        unfinished.rename(out)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _check_size(sizes: dict[tuple[int, int], str], item: Item, method: str | None) -> None:
+    """A size of its own would give a method away."""
+    name = f"{item.scene} of {method or 'the real images'}"
+    sizes.setdefault(item.image.size, name)
+    if len(sizes) > 1:
+        (first, one), (second, other) = sizes.items()
+        raise InputError(
+            f"{one} is {first[0]}x{first[1]} and {other} {second[0]}x{second[1]}: all must have"
+            " one size; give --size to scale and crop them, or runs of one size"
+        )
+
+
+def _check_enough(settings: StudySettings, stored: Iterable[StoredImage]) -> None:
+    candidates: dict[str | None, list[Candidate]] = {}
+    for i, image in enumerate(stored):
+        known = candidates.setdefault(image.method, [])
+        known.append(Candidate(i, image.scene))
+    for method, images in candidates.items():
+        if len({c.scene for c in images}) < len(images):
+            raise InputError(f"two images of {method or 'the real ones'} have one name: rename one")
+    for method in settings.methods:
+        real, fake = candidates.get(None, []), candidates.get(method, [])
+        possible = possible_trials(settings.pairing, real, fake)
+        if possible < settings.total:
+            scenes = " of the same scenes" if settings.pairing == "same" else ""
+            raise InputError(
+                f"{len(real)} real images and {len(fake)} of {method} give {possible}"
+                f" pairs{scenes}, and a session of {settings.practice} + {settings.counted} trials"
+                f" needs {settings.total}: give more images, or fewer --practice and --trials"
+            )

@@ -1,0 +1,269 @@
+"""The study as a web page: a few fixed addresses, JSON in and out, nothing from elsewhere.
+
+The server logs no requests: an address or a browser's name would be personal data. Which image
+is real is in no address, name or header, and in no answer before the participant's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from diptych.errors import InputError
+from diptych.study.store import Answer, NotInvitedError, Study
+
+_PAGES = {
+    "/": ("page.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_COOKIE = "participant"
+_COOKIE_SECONDS = 180 * 24 * 3600
+_MOST_BYTES = 4096
+_WORD = re.compile(r"[\w-]{1,64}", re.ASCII)
+_LONGEST_MS = 1e8  # a day and a bit: whoever leaves the page open over night
+
+
+class _BadRequestError(Exception):
+    """Nothing that the page sends."""
+
+    def __init__(self, status: HTTPStatus, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class StudyServer(ThreadingHTTPServer):
+    """Serves one study until it is stopped; nothing is lost when it is, however that happens."""
+
+    daemon_threads = True
+    allow_reuse_address = os.name != "nt"  # where it would let two servers share a port
+
+    def __init__(self, study: Study, host: str, port: int) -> None:
+        """Listen at `host` and `port`; port 0 takes a free one.
+
+        Raises:
+            InputError: it cannot listen there.
+        """
+        self.study = study
+        folder = resources.files("diptych.study") / "page"
+        self.pages = {
+            address: ((folder / name).read_bytes(), kind)
+            for address, (name, kind) in _PAGES.items()
+        }
+        try:
+            super().__init__((host, port), _Handler)
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                f"cannot listen at {host}, port {port} ({error}): give another --port or --host"
+            ) from error
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that broke is no news; anything else keeps its traceback."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, "a participant")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "diptych"
+    sys_version = ""
+    timeout = 30  # seconds that a silent connection is kept
+
+    @property
+    def _study(self) -> Study:
+        return cast(StudyServer, self.server).study
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: each line would hold an address."""
+
+    def do_GET(self) -> None:  # the base class's name
+        path = urlsplit(self.path).path
+        pages = cast(StudyServer, self.server).pages
+        if path in pages:
+            self._send(HTTPStatus.OK, *pages[path])
+        elif path == "/api/state":
+            self._send_json(self._facts() | self._state())
+        elif path.startswith("/image/"):
+            self._send_image(path.removeprefix("/image/"))
+        else:
+            self._fail(HTTPStatus.NOT_FOUND, "no such page")
+
+    def do_POST(self) -> None:
+        routes = {"/api/join": self._join, "/api/show": self._show, "/api/answer": self._answer}
+        try:
+            body = self._body()
+            route = routes.get(urlsplit(self.path).path)
+            if route is None:
+                raise _BadRequestError(HTTPStatus.NOT_FOUND, "no such page")
+            route(body)
+        except _BadRequestError as error:
+            self._fail(error.status, str(error))
+
+    # --- what a page asks for ------------------------------------------------
+
+    def _facts(self) -> dict[str, Any]:
+        """What every page may know of the study: none of it is about methods or images."""
+        settings = self._study.settings
+        return {
+            "title": settings.title,
+            "contact": settings.contact,
+            "practice": settings.practice,
+            "counted": settings.counted,
+            "exposure_ms": 1000 * settings.exposure_seconds,
+            "presentation": settings.presentation,
+        }
+
+    def _state(self) -> dict[str, Any]:
+        state = self._study.state(self._token())
+        if state is not None:
+            return state
+        return {"stage": "welcome", "is_by_invitation": self._study.is_by_invitation()}
+
+    def _send_image(self, image_token: str) -> None:
+        path = self._study.image(self._token(), image_token)
+        if path is None:
+            self._fail(HTTPStatus.NOT_FOUND, "no such image")
+        else:
+            self._send(HTTPStatus.OK, path.read_bytes(), "image/png")
+
+    def _join(self, body: Mapping[str, Any]) -> None:
+        request, code = body.get("request"), body.get("code", "")
+        if body.get("agrees") is not True:
+            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "agrees must be true")
+        if not (isinstance(request, str) and _WORD.fullmatch(request)):
+            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "request must be one word")
+        if not (isinstance(code, str) and (code == "" or _WORD.fullmatch(code))):
+            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "code must be one word")
+        state = self._study.state(self._token())  # who has begun goes on, and does not join anew
+        if state is not None:
+            self._send_json(state)
+            return
+        try:
+            token = self._study.join(request, code)
+        except NotInvitedError:
+            raise _BadRequestError(HTTPStatus.FORBIDDEN, "not invited") from None
+        cookie = f"{_COOKIE}={token}; Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
+        self._send_json(self._study.state(token), {"Set-Cookie": cookie})
+
+    def _show(self, body: Mapping[str, Any]) -> None:
+        if self._study.show(self._token(), _trial(body)):
+            self._send_json({"is_shown": True})
+        else:
+            self._send_json(self._state(), status=HTTPStatus.CONFLICT)
+
+    def _answer(self, body: Mapping[str, Any]) -> None:
+        choice, was_hidden = body.get("choice"), body.get("was_hidden", False)
+        if choice not in ("left", "right"):
+            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "choice must be left or right")
+        if not isinstance(was_hidden, bool):
+            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "was_hidden must be true or false")
+        answer = Answer(choice, _ms(body, "response_ms"), _ms(body, "exposure_ms"), was_hidden)
+        result = self._study.answer(self._token(), _trial(body), answer)
+        if result is None:
+            raise _BadRequestError(HTTPStatus.FORBIDDEN, "nobody takes part from this browser")
+        self._send_json(result)
+
+    # --- reading and writing -------------------------------------------------
+
+    def _token(self) -> str:
+        """The participant's cookie; empty where there is none."""
+        try:
+            cookie = SimpleCookie(self.headers.get("Cookie", ""))
+        except CookieError:
+            return ""
+        return cookie[_COOKIE].value if _COOKIE in cookie else ""
+
+    def _body(self) -> Mapping[str, Any]:
+        """The request's JSON object, from this very site and of a small size."""
+        self.close_connection = True  # until the body has been read, what follows is unknown
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()) or "Transfer-Encoding" in self.headers:
+            raise _BadRequestError(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
+        if len(length) > 9 or int(length) > _MOST_BYTES:
+            raise _BadRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long")
+        text = self.rfile.read(int(length))
+        self.close_connection = self.headers.get("Connection", "").lower() == "close"
+        origin, host = self.headers.get("Origin"), self.headers.get("Host")
+        if origin is not None and urlsplit(origin).netloc != host:
+            raise _BadRequestError(HTTPStatus.FORBIDDEN, "sent by another site")
+        # Another site's form cannot send this type; its scripts would have to ask, in vain.
+        if self.headers.get_content_type() != "application/json":
+            raise _BadRequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "application/json expected")
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError):
+            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "no JSON") from None
+        if not isinstance(body, dict):
+            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "a JSON object expected")
+        return body
+
+    def _send_json(
+        self,
+        value: object,
+        headers: Mapping[str, str] | None = None,
+        status: HTTPStatus = HTTPStatus.OK,
+    ) -> None:
+        self._send(status, json.dumps(value).encode(), "application/json", headers or {})
+
+    def _fail(self, status: HTTPStatus, why: str) -> None:
+        self._send_json({"error": why}, status=status)
+
+    def _send(
+        self,
+        status: HTTPStatus,
+        body: bytes,
+        kind: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.send_response_only(status)  # no Server and no Date
+        for name, value in {**_HEADERS, **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Of requests that are no HTTP, or of another kind than GET and POST."""
+        self.close_connection = True
+        self._fail(HTTPStatus(code), message or HTTPStatus(code).phrase)
+
+
+def _trial(body: Mapping[str, Any]) -> int:
+    trial = body.get("trial")
+    if not isinstance(trial, int) or isinstance(trial, bool) or not 1 <= trial <= 10**6:
+        raise _BadRequestError(HTTPStatus.BAD_REQUEST, "trial must be a trial's number")
+    return trial
+
+
+def _ms(body: Mapping[str, Any], name: str) -> float | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= _LONGEST_MS:  # which no NaN is
+        raise _BadRequestError(HTTPStatus.BAD_REQUEST, f"{name} must be milliseconds")
+    return float(value)

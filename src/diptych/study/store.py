@@ -1,0 +1,348 @@
+"""A study's folder: images under names that say nothing, and one SQLite file for the rest.
+
+Every change is one transaction that is on the disk before anyone is told of it, so a killed
+server loses no answer, and what a participant does next never depends on a server's memory.
+Of a participant the file holds a number, a method, random tokens and the trials: no name, no
+address, no time of day.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from diptych.errors import InputError
+from diptych.study.draws import Candidate, Side, draw_method, draw_trials
+from diptych.study.settings import StudySettings
+
+DATABASE = "study.sqlite"
+IMAGES = "images"
+
+_FORMAT = 1
+_PATIENCE_SECONDS = 30.0  # for another transaction to end
+_SCHEMA = """
+CREATE TABLE study (format INTEGER NOT NULL, settings TEXT NOT NULL);
+CREATE TABLE images (
+  id INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE, method TEXT, scene TEXT NOT NULL,
+  UNIQUE (method, scene)
+);
+CREATE TABLE participants (
+  id INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE, request TEXT NOT NULL UNIQUE,
+  method TEXT NOT NULL
+);
+CREATE TABLE invitations (
+  code TEXT PRIMARY KEY, participant INTEGER UNIQUE REFERENCES participants
+);
+CREATE TABLE trials (
+  participant INTEGER NOT NULL REFERENCES participants, number INTEGER NOT NULL,
+  real INTEGER NOT NULL REFERENCES images, fake INTEGER NOT NULL REFERENCES images,
+  real_side TEXT NOT NULL CHECK (real_side IN ('left', 'right')),
+  left_token TEXT NOT NULL UNIQUE, right_token TEXT NOT NULL UNIQUE,
+  views INTEGER NOT NULL DEFAULT 0,
+  choice TEXT CHECK (choice IN ('left', 'right')),
+  response_ms REAL, exposure_ms REAL, was_hidden INTEGER,
+  PRIMARY KEY (participant, number)
+);
+"""
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """One file of a study."""
+
+    file: str
+    """Its name in the folder of images."""
+    method: str | None
+    """What made it; None: it is real."""
+    scene: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a participant did in one trial."""
+
+    choice: Side
+    """The side taken for real."""
+    response_ms: float | None = None
+    """From when the images were hidden until the choice."""
+    exposure_ms: float | None = None
+    """How long they were visible, as measured between drawn frames."""
+    was_hidden: bool = False
+    """The page was out of sight while it should have shown them."""
+
+
+class NotInvitedError(Exception):
+    """The study takes part by invitation, and the code is none of its own."""
+
+
+def create_study(folder: Path, settings: StudySettings, images: Iterable[StoredImage]) -> None:
+    """Write the database of a new study into `folder`, beside its images."""
+    with _connected(folder / DATABASE, may_create=True) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        with _transaction(connection):
+            row = (_FORMAT, json.dumps(asdict(settings)))
+            connection.execute("INSERT INTO study VALUES (?, ?)", row)
+            connection.executemany(
+                "INSERT INTO images (file, method, scene) VALUES (?, ?, ?)",
+                [(image.file, image.method, image.scene) for image in images],
+            )
+
+
+class Study:
+    """A study that people take part in. May be used by several threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the study in `folder`.
+
+        Raises:
+            InputError: there is none, or it cannot be read.
+        """
+        self.folder = folder
+        if not (folder / DATABASE).is_file():
+            raise InputError(f"no study in {folder}: make one with diptych study make")
+        try:
+            with self._open() as connection:
+                version, text = connection.execute("SELECT * FROM study").fetchone()
+        except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+            raise InputError(f"{folder / DATABASE} cannot be read as a study: {error}") from error
+        if version != _FORMAT:
+            raise InputError(f"{folder} has format {version}, this version reads {_FORMAT}")
+        values = json.loads(text)
+        self.settings = StudySettings(**values | {"methods": tuple(values["methods"])})
+
+    def join(self, request: str, code: str = "") -> str:
+        """A participant's token, for a new one unless `request` or `code` was used before.
+
+        `request` is the joining page's own random word: sent twice, it is one participant.
+
+        Raises:
+            NotInvitedError: there are invitations, and `code` is none of them.
+        """
+        with self._open() as connection, _transaction(connection):
+            known = connection.execute(
+                "SELECT token FROM participants WHERE request = ?", (request,)
+            ).fetchone()
+            if known is not None:
+                return str(known[0])
+            if connection.execute("SELECT 1 FROM invitations LIMIT 1").fetchone() is not None:
+                invited = connection.execute(
+                    "SELECT token FROM invitations LEFT JOIN participants"
+                    " ON participants.id = participant WHERE code = ?",
+                    (code,),
+                ).fetchone()
+                if invited is None:
+                    raise NotInvitedError
+                if invited[0] is not None:
+                    return str(invited[0])
+            participant, token = self._add(connection, request)
+            connection.execute(
+                "UPDATE invitations SET participant = ? WHERE code = ?", (participant, code)
+            )
+            return token
+
+    def state(self, token: str) -> dict[str, Any] | None:
+        """What a participant's page shows next; None: there is no such participant."""
+        with self._open() as connection:
+            participant = _participant(connection, token)
+            return None if participant is None else self._state(connection, participant)
+
+    def show(self, token: str, number: int) -> bool:
+        """Note that the images of trial `number` are about to be shown; False: not its turn."""
+        with self._open() as connection, _transaction(connection):
+            participant = _participant(connection, token)
+            if participant is None or number != _current(connection, participant):
+                return False
+            connection.execute(
+                "UPDATE trials SET views = views + 1 WHERE participant = ? AND number = ?",
+                (participant, number),
+            )
+            return True
+
+    def answer(self, token: str, number: int, answer: Answer) -> dict[str, Any] | None:
+        """Take the answer to trial `number`, if it is the one to be answered.
+
+        Of trials answered before, and of those to come, nothing changes. Either way the
+        result is what the page shows next: `state`, and for a practice trial that has an
+        answer `feedback`. None: there is no such participant.
+        """
+        with self._open() as connection, _transaction(connection):
+            participant = _participant(connection, token)
+            if participant is None:
+                return None
+            if number == _current(connection, participant):
+                connection.execute(
+                    "UPDATE trials SET choice = ?, response_ms = ?, exposure_ms = ?,"
+                    " was_hidden = ? WHERE participant = ? AND number = ?",
+                    (
+                        answer.choice,
+                        answer.response_ms,
+                        answer.exposure_ms,
+                        answer.was_hidden,
+                        participant,
+                        number,
+                    ),
+                )
+            feedback = self._feedback(connection, participant, number)
+            return {"feedback": feedback, "state": self._state(connection, participant)}
+
+    def image(self, token: str, image_token: str) -> Path | None:
+        """The file behind one of the two links of a participant's current trial."""
+        with self._open() as connection:
+            participant = _participant(connection, token)
+            if participant is None:
+                return None
+            number = _current(connection, participant)
+            row = connection.execute(
+                "SELECT left_token = ?, real_side, r.file, f.file FROM trials"
+                " JOIN images r ON r.id = real JOIN images f ON f.id = fake"
+                " WHERE participant = ? AND number = ? AND ? IN (left_token, right_token)",
+                (image_token, participant, number, image_token),
+            ).fetchone()
+        if row is None:
+            return None
+        is_left, real_side, real, fake = row
+        file: str = real if bool(is_left) == (real_side == "left") else fake
+        return self.folder / IMAGES / file
+
+    def invite(self, count: int) -> list[str]:
+        """New codes, each for one participant; from the first on, only the invited take part."""
+        if count < 1:
+            raise InputError(f"{count} invitations: ask for at least 1")
+        codes = [secrets.token_urlsafe(12) for _ in range(count)]
+        with self._open() as connection, _transaction(connection):
+            rows = [(code,) for code in codes]
+            connection.executemany("INSERT INTO invitations (code) VALUES (?)", rows)
+        return codes
+
+    def is_by_invitation(self) -> bool:
+        """Whether only the invited take part."""
+        with self._open() as connection:
+            row = connection.execute("SELECT 1 FROM invitations LIMIT 1").fetchone()
+        return row is not None
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every trial that anyone was given, answered or not: a mapping of its columns."""
+        with self._open() as connection:
+            cursor = connection.execute(
+                "SELECT participant, p.method, number, f.scene AS fake_scene,"
+                " r.scene AS real_scene, real_side, choice, response_ms, exposure_ms,"
+                " was_hidden, views FROM trials JOIN participants p ON p.id = participant"
+                " JOIN images r ON r.id = real JOIN images f ON f.id = fake"
+                " ORDER BY participant, number"
+            )
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with _connected(self.folder / DATABASE) as connection:
+            yield connection
+
+    def _add(self, connection: sqlite3.Connection, request: str) -> tuple[int, str]:
+        """A new participant with all of the trials."""
+        last = connection.execute("SELECT MAX(id) FROM participants").fetchone()[0]
+        number = 1 + (last or 0)
+        counts = dict(connection.execute("SELECT method, COUNT(*) FROM participants GROUP BY 1"))
+        method = draw_method(self.settings, counts, number)
+        trials = draw_trials(
+            self.settings, _candidates(connection, None), _candidates(connection, method), number
+        )
+        token = secrets.token_urlsafe(24)
+        row = (number, token, request, method)
+        connection.execute("INSERT INTO participants VALUES (?, ?, ?, ?)", row)
+        connection.executemany(
+            "INSERT INTO trials (participant, number, real, fake, real_side, left_token,"
+            " right_token) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (number, i, t.real, t.fake, t.real_side, *_two_tokens())
+                for i, t in enumerate(trials, start=1)
+            ],
+        )
+        return number, token
+
+    def _state(self, connection: sqlite3.Connection, participant: int) -> dict[str, Any]:
+        number = _current(connection, participant)
+        if number is None:
+            right = connection.execute(
+                "SELECT COUNT(*) FROM trials WHERE participant = ? AND number > ?"
+                " AND choice = real_side",
+                (participant, self.settings.practice),
+            ).fetchone()[0]
+            return {"stage": "done", "correct": right}
+        left, right = connection.execute(
+            "SELECT left_token, right_token FROM trials WHERE participant = ? AND number = ?",
+            (participant, number),
+        ).fetchone()
+        return {"stage": "trial", "number": number, "left": left, "right": right}
+
+    def _feedback(
+        self, connection: sqlite3.Connection, participant: int, number: int
+    ) -> dict[str, Any] | None:
+        if number > self.settings.practice:
+            return None
+        row = connection.execute(
+            "SELECT real_side, choice FROM trials WHERE participant = ? AND number = ?"
+            " AND choice IS NOT NULL",
+            (participant, number),
+        ).fetchone()
+        return None if row is None else {"real": row[0], "is_correct": row[0] == row[1]}
+
+
+def _participant(connection: sqlite3.Connection, token: str) -> int | None:
+    row = connection.execute("SELECT id FROM participants WHERE token = ?", (token,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _current(connection: sqlite3.Connection, participant: int) -> int | None:
+    """The first trial without an answer; None: there is none."""
+    number: int | None = connection.execute(
+        "SELECT MIN(number) FROM trials WHERE participant = ? AND choice IS NULL", (participant,)
+    ).fetchone()[0]
+    return number
+
+
+def _candidates(connection: sqlite3.Connection, method: str | None) -> list[Candidate]:
+    rows = connection.execute(
+        "SELECT id, scene FROM images WHERE method IS ? ORDER BY id", (method,)
+    )
+    return [Candidate(*row) for row in rows]
+
+
+def _two_tokens() -> tuple[str, str]:
+    return secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+
+
+@contextmanager
+def _connected(path: Path, *, may_create: bool = False) -> Iterator[sqlite3.Connection]:
+    mode = "rwc" if may_create else "rw"
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=_PATIENCE_SECONDS,
+        isolation_level=None,  # transactions begin and end where this file says
+    )
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")  # an answer outlives a power cut too
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing; it waits for others that write."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
