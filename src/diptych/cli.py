@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from diptych import __version__
+from diptych.cli_bench import bench_command
 from diptych.cli_parse import about, complain, parse
 from diptych.cli_train import train_command
 from diptych.errors import InputError
@@ -32,6 +33,7 @@ Translate images between domains that nobody has paired.
   interpolate RUN A B    draw what lies between two images
   evaluate RUN    score a run on held-out images
   report RUN      write the page of a run anew
+  bench DATA      train many methods alike, and print the papers' tables
   methods         what there is to train
   samples         data to try it on, with no files of your own
 
@@ -324,6 +326,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "interpolate": _interpolate,
     "evaluate": _evaluate,
     "report": _report,
+    "bench": bench_command,
     "methods": _methods,
     "samples": _samples,
 }

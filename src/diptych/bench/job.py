@@ -288,11 +288,13 @@ def _facts(data: Data, size: int) -> dict[str, Any]:
         "fingerprint": data.fingerprint,
         "domains": list(data.domains),
         "label_domains": sorted(data.palettes),
+        "is_paired": data.test is not None and data.test.pairs is not None,
     }
 
 
 def _stop_with_input() -> None:
-    """Interrupt the main thread when standard input ends."""
+    """Interrupt the main thread when standard input ends, even if Ctrl-C was ignored before."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def watch() -> None:
         with contextlib.suppress(OSError):

@@ -28,10 +28,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from diptych.api import chosen
-from diptych.data import Data, stream
+from diptych.data import Data, for_batches, open_data, stream
 from diptych.errors import InputError
 from diptych.registry import dataclass_from, find_method, make_config, method_class, method_names
-from diptych.training.run import open_run_data
 from diptych.training.settings import SETTING_NAMES, Settings, read_toml
 from diptych.types import Method
 
@@ -47,6 +46,9 @@ _PLACE = ("out", "seed", "device", "threads", "workers", "checkpoint_every", "ke
 """Settings that do not change what is trained, or only its last bits; and the seed."""
 _PLAN_KEYS = ("title", "preset", "seeds", "rows")
 _ROW_KEYS = ("method", "label", "recipe", "preset", "seeds", "group")
+
+
+Opened = dict[tuple[Any, ...], Data]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,8 @@ class Bench:
     rows: tuple[Row, ...]
     left_out: Mapping[str, str]
     """Of all methods, those that the data or the options do not fit, and why."""
+    opened: Opened
+    """The data that have been opened, which may take seconds each time."""
 
 
 def plan_names() -> list[str]:
@@ -115,7 +119,8 @@ def make_bench(plan: Mapping[str, Any]) -> Bench:
     shared = {key: value for key, value in plan.items() if key not in _PLAN_KEYS}
     named, takes_all = _entries(plan.get("rows", [ALL]))
     _check_shared(shared, method_names() if takes_all else [str(e["method"]) for e in named])
-    rows, left_out = _all_rows(plan, shared) if takes_all else ([], {})
+    opened: Opened = {}
+    rows, left_out = _all_rows(plan, shared, opened) if takes_all else ([], {})
     rows += [_row(entry, plan, shared) for entry in named]
     for i, row in enumerate(rows):
         if row.slug in [other.slug for other in rows[:i]]:
@@ -123,7 +128,7 @@ def make_bench(plan: Mapping[str, Any]) -> Bench:
     title = plan.get("title", f"{rows[0].source} by {len(rows)} methods")
     if not isinstance(title, str):
         raise InputError(f"title is {title!r}: it must be a text")
-    return Bench(title=title, rows=tuple(rows), left_out=left_out)
+    return Bench(title=title, rows=tuple(rows), left_out=left_out, opened=opened)
 
 
 def identity(method: str, config: Any, run: Settings, fingerprint: str) -> dict[str, Any]:
@@ -177,7 +182,7 @@ def _check_shared(shared: Mapping[str, Any], methods: Sequence[str]) -> None:
 
 
 def _all_rows(
-    plan: Mapping[str, Any], shared: Mapping[str, Any]
+    plan: Mapping[str, Any], shared: Mapping[str, Any], opened: Opened
 ) -> tuple[list[Row], dict[str, str]]:
     """A row of every method that can be trained so on these data; of the others, why not."""
     rows: list[Row] = []
@@ -185,7 +190,7 @@ def _all_rows(
     for name in method_names():
         try:
             row = _row({"method": name}, plan, shared)
-            check_data(row)
+            check_data(row, opened)
         except InputError as error:
             left_out[name] = str(error)
         else:
@@ -195,15 +200,21 @@ def _all_rows(
     return rows, left_out
 
 
-def check_data(row: Row) -> Data:
-    """The row's data, seen to be what its method is trained on.
+def check_data(row: Row, opened: Opened) -> Data:
+    """The row's data, seen to be what its method is trained on; taken from `opened` if there.
 
     Raises:
         InputError: they are not there, or not of its kind.
     """
-    data = open_run_data(row.method, row.run, row.config.size)
+    run, size = row.run, row.config.size
+    key = (run.data, run.x, run.y, run.names, run.attributes, size)
+    if key not in opened:
+        opened[key] = open_data(
+            run.data, x=run.x, y=run.y, names=run.names, attributes=run.attributes, size=size
+        )
     batch_type = cast(type[Method], method_class(row.method)).batch_type
-    stream(data, batch_type, batch_size=1, size=row.config.size, seed=0).close()
+    data = for_batches(opened[key], batch_type)
+    stream(data, batch_type, batch_size=1, size=size, seed=0).close()
     return data
 
 

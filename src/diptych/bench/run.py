@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,17 @@ class Options:
 class Running:
     """One command's work on a bench."""
 
-    def __init__(self, bench: Bench, place: Place, options: Options, console: Console) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        place: Place,
+        options: Options,
+        console: Console,
+        after: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`after` is called whenever a run has ended."""
         self._bench, self._place, self._options, self._console = bench, place, options, console
+        self._after = after
         self._rows = _chosen(bench, options.only)
         self._data: dict[str, Data] = {}
         self._failures = 0
@@ -80,7 +89,7 @@ class Running:
         lanes = _lanes(self._options)
         with only_one_process(place.runs, _LOCK_FILE):
             for row in self._bench.rows:
-                self._data[row.slug] = check_data(row)
+                self._data[row.slug] = check_data(row, self._bench.opened)
             self._measure(lanes[0].device)
             self._write_plan()
             jobs = [job for job in self._jobs() if not self._is_done(job)]
@@ -112,15 +121,13 @@ class Running:
 
         def end(piece: Piece, answer: dict[str, Any]) -> None:
             row, wanted = rows[piece.stem]
-            speeds[row.slug] = {"label": row.label, "trained": wanted, **answer}
+            speeds[row.slug] = {"label": row.label, "trained": wanted, **_as_failure(answer)}
             write_json(self._place.speed, dict(sorted(speeds.items())))
-            if "why_not" in answer or "diverged" in answer:
-                why = answer.get("why_not") or answer["diverged"]
-                speeds[row.slug]["why_not"] = why
-                self._say(f"{row.label} cannot be trained: {why}")
-                write_json(self._place.speed, dict(sorted(speeds.items())))
-            else:
+            why = speeds[row.slug].get("why_not")
+            if why is None:
                 self._say(f"{row.label}: {answer['seconds_per_step'] * 1000:.1f} ms a step")
+            else:
+                self._say(f"{row.label} cannot be trained: {why}")
 
         if pieces:
             self._say(f"timing {len(pieces)} rows; let the machine do nothing else until then")
@@ -174,12 +181,11 @@ class Running:
         write_json(self._place.plan, plan)
 
     def _is_done(self, job: Job) -> bool:
-        if self._options.rescore:
-            return False
         known = read_json(self._place.result(job.row.slug, job.seed))
         if known is None or "why_not" in known:  # what failed may go well now
             return False
-        return is_same(known["trained"], job.wanted)
+        anew = self._options.rescore and "scores" in known
+        return is_same(known["trained"], job.wanted) and not anew
 
     def _prepare(self, jobs: Sequence[Job], device: str) -> None:
         """What several runs share is made once, before they would all make it at a time."""
@@ -232,9 +238,16 @@ class Running:
         else:
             took = duration(time.monotonic() - self._began[piece.stem])
             self._say(f"{job.name}: trained and scored in {took}")
+        self._after()
 
     def _say(self, text: str) -> None:
         self._console.print(f"{time.strftime('%H:%M:%S')} {text}", highlight=False, markup=False)
+
+
+def _as_failure(answer: dict[str, Any]) -> dict[str, Any]:
+    """Of timing: that a row diverged in its first steps is why it is not trained."""
+    diverged = answer.pop("diverged", None)
+    return answer if diverged is None else {**answer, "why_not": diverged}
 
 
 def _chosen(bench: Bench, only: Sequence[str]) -> tuple[Row, ...]:

@@ -88,4 +88,3 @@ def _write(path: Path, images: Tensor) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         strip.save(file, "PNG", optimize=True)
-

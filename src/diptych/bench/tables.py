@@ -165,7 +165,8 @@ def problems(report: Report) -> list[str]:
                 lines.append(f"{row.label}, seed {run['seed']}: {why}.")
         if row.pending:
             seeds = ", ".join(map(str, row.pending))
-            lines.append(f"{row.label}: not done yet, seed {seeds}.")
+            many = "s" if len(row.pending) > 1 else ""
+            lines.append(f"{row.label}: not done yet, seed{many} {seeds}.")
     return lines + [f"{name} is left out: {why}." for name, why in report.left_out.items()]
 
 
@@ -235,9 +236,7 @@ def improving_mark(row: Measured, part: str, score: Score) -> str:
     return IMPROVING if len(end) > 1 else f"({IMPROVING})"
 
 
-def _references(
-    rows: Sequence[Measured], part: str, columns: Sequence[Score]
-) -> Iterator[Line]:
+def _references(rows: Sequence[Measured], part: str, columns: Sequence[Score]) -> Iterator[Line]:
     """Real images and untranslated inputs by the same scores: the same for every row."""
     runs = [run["scores"]["100"].get(part) for row in rows for run in row.scored]
     known = next((run for run in runs if run is not None), None)
