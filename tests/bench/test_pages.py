@@ -267,5 +267,5 @@ def test_a_method_that_is_scored_on_fewer_images_is_named(place):
 
 
 def test_a_folder_without_a_bench_is_named(tmp_path):
-    with pytest.raises(InputError, match="holds no bench: give a folder with a plan.json"):
+    with pytest.raises(InputError, match=r"holds no bench: give a folder with a plan\.json"):
         write_pages(Place(tmp_path, tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,6 @@ def test_an_interrupt_stops_the_bench_and_the_next_command_finishes_it(
     def iteration(self: CycleGAN, batches: Any, clock: Any) -> Any:
         if clock.step == 5 and not asked and clock.fraction:
             asked.append(clock.step)
-            import signal
-
             signal.raise_signal(signal.SIGINT)
         return real(self, batches, clock)
 
