@@ -132,9 +132,13 @@ def _plan(options: BenchCommand, target: str | None) -> tuple[dict[str, Any], st
     chosen = _TABLES[options.table] if options.table is not None else options.plan
     name = target if is_file and target is not None else chosen or DEFAULT_PLAN
     plan = read_plan_file(name)
-    own = {"steps": options.steps, "minutes": options.minutes, "seeds": options.seeds}
+    own: dict[str, Any] = {
+        "steps": options.steps,
+        "minutes": options.minutes,
+        "seeds": options.seeds,
+    }
     own |= {"size": options.size, "width": options.width, "preset": options.preset}
-    given: dict[str, Any] = {key: value for key, value in own.items() if value is not None}
+    given = {key: value for key, value in own.items() if value is not None}
     if {"steps", "minutes"} & given.keys():
         plan = {key: value for key, value in plan.items() if key not in ("steps", "minutes")}
     if target is not None and not is_file:

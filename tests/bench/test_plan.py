@@ -77,7 +77,7 @@ def test_all_stands_for_every_method_that_the_data_fit(picture_folders):
     trained = [row.method for row in bench.rows[:-1]]
     assert sorted([*trained, *bench.left_out]) == method_names()
     assert "cyclegan" in trained
-    assert {"pix2pix", "unit_adaptation"} <= bench.left_out.keys()  # no pairs, no classes
+    assert "unit_adaptation" in bench.left_out  # the images have no classes
     assert bench.rows[-1].label == "again"
 
 

@@ -26,138 +26,73 @@ from diptych.translator import load
 GAN_ALONE = {"method": "cyclegan", "label": "GAN alone", "recipe": "gan-alone"}
 
 
-def kinds(carried: list[Any]) -> list[tuple[str, int]]:
-    """Whether each piece was timed or trained, and its seed."""
-    return [(piece.spec["kind"], piece.spec["run"]["seed"]) for piece in carried]
-
-
-def test_each_row_is_timed_then_trained_one_seed_of_everything_first(bench, carried, place):
+def test_each_row_is_timed_then_trained_one_seed_of_everything_first(bench, carried):
     assert bench("cyclegan", {**GAN_ALONE, "seeds": 1}, seeds=2) == 0
-    names = [piece.stem.name for piece in carried]
-    assert names[:2] == ["cyclegan.speed", "gan-alone.speed"]
-    assert names[2:] == ["cyclegan-0.job", "gan-alone-0.job", "cyclegan-1.job"]
-    result = read_json(place.result("cyclegan", 1))
-    assert result["steps"] == 8
-    assert {s: result["scores"][s]["dark→bright"]["l1"] for s in ("25", "50", "100")} == {
-        "25": 0.02,
-        "50": 0.04,
-        "100": 0.08,
-    }
-    assert "std" not in result["scores"]["50"]["dark→bright"]["kid"]
-    assert result["cost"]["parameters"] == sum(
-        w.numel() for w in CycleGAN(load(place.run("cyclegan", 1))._method.config, 2).parameters()
-    )
+    assert carried.names == [
+        "cyclegan.speed", "gan-alone.speed", "cyclegan-0.job", "gan-alone-0.job", "cyclegan-1.job",
+    ]  # fmt: skip
+    draws = [piece.spec["draws"] for piece in carried.pieces[2:]]
+    assert draws == [True, True, False]  # the pictures are of the first seed
 
 
 def test_what_is_finished_is_not_trained_again(bench, carried, place):
     bench("cyclegan")
     before = place.result("cyclegan", 0).read_bytes()
-    carried.clear()
+    carried.pieces.clear()
     bench("cyclegan")
-    assert carried == []
+    assert carried.names == []
     bench("cyclegan", seeds=2)  # another seed does not touch the first
-    assert kinds(carried) == [("run", 1)]
+    assert carried.names == ["cyclegan-1.job"]
     assert place.result("cyclegan", 0).read_bytes() == before
 
 
 def test_another_option_or_other_data_train_anew(bench, carried, paired_data):
+    both = ["cyclegan.speed", "cyclegan-0.job"]
     bench("cyclegan")
-    carried.clear()
+    carried.pieces.clear()
     bench("cyclegan", cycle_weight=5.0)
-    assert kinds(carried) == [("measure", 0), ("run", 0)]
-    carried.clear()
+    assert carried.names == both
+    carried.pieces.clear()
     bench("cyclegan", cycle_weight=5.0, steps=12)  # the speed is known
-    assert kinds(carried) == [("run", 0)]
+    assert carried.names == ["cyclegan-0.job"]
     Image.new("RGB", (32, 32)).save(Path(paired_data) / "trainA" / "new.png")
-    carried.clear()
+    carried.pieces.clear()
     bench("cyclegan", cycle_weight=5.0, steps=12)
-    assert kinds(carried) == [("measure", 0), ("run", 0)]
+    assert carried.names == both
 
 
-def test_what_was_stopped_goes_on_where_it_was(bench, carried, place, monkeypatch):
-    bench("cyclegan")
-    whole = (place.run("cyclegan", 0) / "translator.safetensors").read_bytes()
-    place.result("cyclegan", 0).unlink()
-    steps: list[int] = []
-    real = CycleGAN.iteration
+def test_what_failed_is_told_and_tried_again_and_the_others_go_on(bench, carried, place):
+    usual = carried.way
 
-    def iteration(self: CycleGAN, batches: Any, clock: Any) -> Any:
-        steps.append(clock.step)
-        return real(self, batches, clock)
+    def breaks(spec: dict[str, Any]) -> dict[str, Any]:
+        is_hit = spec["kind"] == "run" and spec["row"] == "cyclegan"
+        return {"why_not": "the disk is full"} if is_hit else usual(spec)
 
-    monkeypatch.setattr(CycleGAN, "iteration", iteration)
-    bench("cyclegan")  # it had ended: it is scored alone
-    assert steps == []
-    state = place.run("cyclegan", 0) / "state.pt"
-    saved = torch.load(state, weights_only=True)
-    assert saved["step"] == 8
-    place.result("cyclegan", 0).unlink()
-    for file in place.run("cyclegan", 0).glob("state*"):
-        file.unlink()
-    bench("cyclegan")  # killed before its first checkpoint: from the beginning, to the same bits
-    assert steps == list(range(8))
-    assert (place.run("cyclegan", 0) / "translator.safetensors").read_bytes() == whole
-
-
-def test_an_interrupt_stops_the_bench_and_the_next_command_finishes_it(
-    bench, carried, place, monkeypatch
-):
-    real, score = CycleGAN.iteration, job.score
-    asked = []
-
-    def iteration(self: CycleGAN, batches: Any, clock: Any) -> Any:
-        if clock.step == 5 and not asked and clock.fraction:
-            asked.append(clock.step)
-            signal.raise_signal(signal.SIGINT)
-        return real(self, batches, clock)
-
-    monkeypatch.setattr(CycleGAN, "iteration", iteration)
-    with pytest.raises(KeyboardInterrupt):
-        bench("cyclegan")
-    assert asked == [5]
-    assert not place.result("cyclegan", 0).exists()
-    assert torch.load(place.run("cyclegan", 0) / "state.pt", weights_only=True)["step"] == 6
-    assert problems(read_report(place)) == ["CycleGAN: not done yet, seed 0."]
-    assert job.score is score
-    assert bench("cyclegan") == 0
-    assert read_json(place.result("cyclegan", 0))["steps"] == 8
-
-
-def test_a_run_that_diverges_is_a_result_and_the_others_go_on(bench, carried, place, monkeypatch):
-    real = CycleGAN._cycle
-
-    def spoilt(self: CycleGAN, C: Any, image: Any, cycled: Any) -> Any:
-        spoilt.calls += 1
-        return real(self, C, image, cycled) * (float("nan") if spoilt.calls > 12 else 1)
-
-    spoilt.calls = 0  # two a step, three steps of timing: the fourth step of training is spoilt
-    monkeypatch.setattr(CycleGAN, "_cycle", spoilt)
+    carried.way = breaks
     assert bench("cyclegan", GAN_ALONE) == 1
-    diverged = read_json(place.result("cyclegan", 0))
-    assert diverged["diverged"].startswith("cycle is nan at step 4")
-    assert "scores" not in diverged
+    assert problems(read_report(place)) == ["CycleGAN, seed 0: the disk is full."]
     assert "scores" in read_json(place.result("gan-alone", 0))
-    carried.clear()
-    bench("cyclegan", GAN_ALONE)  # it would diverge again
-    assert carried == []
+    carried.way = usual
+    carried.pieces.clear()
+    assert bench("cyclegan", GAN_ALONE) == 0
+    assert carried.names == ["cyclegan-0.job"]
+    assert problems(read_report(place)) == []
 
 
-def test_a_row_that_cannot_be_timed_is_told_and_tried_again(bench, carried, place, monkeypatch):
-    real = job.measure
+def test_a_row_that_cannot_be_timed_is_told_and_tried_again(bench, carried, place):
+    usual = carried.way
 
-    def measure(method: str, config: Any, run: Any) -> dict[str, Any]:
-        if config.cycle == "none":
-            raise InputError("no memory")
-        return real(method, config, run)
+    def breaks(spec: dict[str, Any]) -> dict[str, Any]:
+        return {"why_not": "no memory"} if spec["config"]["cycle"] == "none" else usual(spec)
 
-    monkeypatch.setattr(job, "measure", measure)
+    carried.way = breaks
     bench("cyclegan", GAN_ALONE)
-    assert kinds(carried) == [("measure", 0), ("measure", 0), ("run", 0)]
+    assert carried.names == ["cyclegan.speed", "gan-alone.speed", "cyclegan-0.job"]
     assert problems(read_report(place)) == ["GAN alone was not trained: no memory."]
-    monkeypatch.setattr(job, "measure", real)
-    carried.clear()
+    carried.way = usual
+    carried.pieces.clear()
     bench("cyclegan", GAN_ALONE)
-    assert kinds(carried) == [("measure", 0), ("run", 0)]
+    assert carried.names == ["gan-alone.speed", "gan-alone-0.job"]
 
 
 def test_a_budget_in_minutes_is_the_steps_that_were_timed_to_fill_it(bench, carried, place):
@@ -168,55 +103,25 @@ def test_a_budget_in_minutes_is_the_steps_that_were_timed_to_fill_it(bench, carr
     bench("cyclegan", steps=None, minutes=0.1)  # 14.9 steps, and a multiple of four
     result = read_json(place.result("cyclegan", 0))
     assert result["steps"] == 12
-    assert result["trained"]["run"]["minutes"] is None
+    assert (result["trained"]["run"]["steps"], result["trained"]["run"]["minutes"]) == (12, None)
 
 
 def test_only_the_rows_that_are_asked_for_are_done_and_the_plan_keeps_all(bench, carried, place):
     bench("cyclegan", GAN_ALONE, options=Options(device="cpu", only=("GAN alone",)))
-    assert [piece.stem.name for piece in carried] == ["gan-alone.speed", "gan-alone-0.job"]
+    assert carried.names == ["gan-alone.speed", "gan-alone-0.job"]
     assert [row["label"] for row in read_json(place.plan)["rows"]] == ["CycleGAN", "GAN alone"]
     with pytest.raises(InputError, match="no row 'UNIT'; there are: CycleGAN, GAN alone"):
         bench("cyclegan", GAN_ALONE, options=Options(device="cpu", only=("UNIT",)))
 
 
-def test_rescoring_scores_finished_runs_without_training(bench, carried, place, monkeypatch):
-    bench("cyclegan")
-    known = read_json(place.result("cyclegan", 0))
-    monkeypatch.setattr(CycleGAN, "iteration", None)  # training would break
-    real = job.score
-
-    def better(*given: Any) -> dict[str, Any]:
-        return {**real(*given), "features": "others"}
-
-    monkeypatch.setattr(job, "score", better)
-    bench("cyclegan", options=Options(device="cpu", rescore=True))
-    again = read_json(place.result("cyclegan", 0))
-    assert again["scores"]["100"]["features"] == "others"
-    assert again["trained"] == known["trained"]
-
-
-def test_the_strips_hold_the_test_images_and_what_the_run_makes_of_them(
-    bench, carried, place, paired_data
-):
-    bench("cyclegan")
-    data = open_data(paired_data, size=32)
-    assert data.test is not None
-    assert data.test.pairs is not None
-    real = Image.open(place.real("dark2bright-32", "dark")).convert("RGB")
-    assert real.size == (64, 6 * 64 + 5 * 4)  # 32 pixels, twice as large, and gaps of 4
-    first = data.test.pairs[0].read(0).convert("RGB")
-    assert (
-        real.crop((0, 0, 64, 64)).tobytes()
-        == first.resize((64, 64), Image.Resampling.NEAREST).tobytes()
-    )
-    made = Image.open(place.strip("cyclegan", 0, "dark→bright")).convert("RGB")
-    translator = load(place.run("cyclegan", 0), device="cpu")
-    last = data.test.pairs[0].read(5).convert("RGB")
-    expected = translator.translate_batch(to_tensor(last)[None], "bright")[0]
-    shown = to_tensor(
-        made.crop((0, 5 * 68, 64, 5 * 68 + 64)).resize((32, 32), Image.Resampling.BOX)
-    )
-    assert (shown - expected).abs().max() < 2 / 255
+def test_rescoring_is_for_what_has_scores(bench, carried, place):
+    bench("cyclegan", GAN_ALONE)
+    known = read_json(place.result("gan-alone", 0))
+    del known["scores"]
+    write_json(place.result("gan-alone", 0), known | {"diverged": "G is nan at step 3"})
+    carried.pieces.clear()
+    bench("cyclegan", GAN_ALONE, options=Options(device="cpu", rescore=True))
+    assert carried.names == ["cyclegan-0.job"]
 
 
 def test_lanes_are_devices_and_share_the_threads_of_a_cpu(monkeypatch):
@@ -225,3 +130,87 @@ def test_lanes_are_devices_and_share_the_threads_of_a_cpu(monkeypatch):
     assert _lanes(Options(device="cpu", parallel=2)) == [Lane("cpu", 2)] * 2
     with pytest.raises(InputError, match="--parallel is -1"):
         _lanes(Options(device="cpu", parallel=-1))
+
+
+# --- in earnest ---------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_run_is_trained_drawn_and_goes_on_where_it_was(
+    bench, trained, place, paired_data, monkeypatch
+):
+    assert bench("cyclegan") == 0
+    result = read_json(place.result("cyclegan", 0))
+    ends = [result["scores"][share]["dark→bright"]["l1"] for share in ("25", "50", "100")]
+    assert ends == [0.01, 0.02, 0.04]
+    assert "std" not in result["scores"]["50"]["dark→bright"]["kid"]
+    whole = CycleGAN(load(place.run("cyclegan", 0))._method.config, domains=2)
+    assert result["cost"]["parameters"] == sum(w.numel() for w in whole.parameters())
+    _check_strips(place, paired_data)
+
+    steps: list[int] = []
+    real = CycleGAN.iteration
+
+    def iteration(self: CycleGAN, batches: Any, clock: Any) -> Any:
+        steps.append(clock.step)
+        if clock.step == 1 and len(steps) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return real(self, batches, clock)
+
+    monkeypatch.setattr(CycleGAN, "iteration", iteration)
+    place.result("cyclegan", 0).unlink()
+    bench("cyclegan")  # it had ended: it is scored alone
+    assert steps == []
+    for file in (place.result("cyclegan", 0), *place.run("cyclegan", 0).glob("state*")):
+        file.unlink()
+    weights = (place.run("cyclegan", 0) / "translator.safetensors").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        bench("cyclegan")
+    assert problems(read_report(place)) == ["CycleGAN: not done yet, seed 0."]
+    assert bench("cyclegan") == 0
+    assert steps == [0, 1, 2, 3]  # and none of them twice
+    assert (place.run("cyclegan", 0) / "translator.safetensors").read_bytes() == weights
+
+
+def _check_strips(place: Any, paired_data: str) -> None:
+    """They hold the test images and what the run makes of them."""
+    data = open_data(paired_data, size=32)
+    assert data.test is not None
+    assert data.test.pairs is not None
+    real = Image.open(place.real("dark2bright-32", "dark")).convert("RGB")
+    assert real.size == (64, 6 * 64 + 5 * 4)  # 32 pixels, twice as large, and gaps of 4
+    first = data.test.pairs[0].read(0).convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
+    assert real.crop((0, 0, 64, 64)).tobytes() == first.tobytes()
+    made = Image.open(place.strip("cyclegan", 0, "dark→bright")).convert("RGB")
+    translator = load(place.run("cyclegan", 0), device="cpu")
+    last = data.test.pairs[0].read(5).convert("RGB")
+    expected = translator.translate_batch(to_tensor(last)[None], "bright")[0]
+    tile = made.crop((0, 5 * 68, 64, 5 * 68 + 64)).resize((32, 32), Image.Resampling.BOX)
+    assert (to_tensor(tile) - expected).abs().max() < 2 / 255
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_is_a_result_and_is_not_tried_again(bench, trained, place, monkeypatch):
+    real = CycleGAN._cycle
+
+    def spoilt(self: CycleGAN, C: Any, image: Any, cycled: Any) -> Any:
+        spoilt.calls += 1
+        return real(self, C, image, cycled) * (float("nan") if spoilt.calls > 6 else 1)
+
+    spoilt.calls = 0  # two a step, one step of timing: the third step of training is spoilt
+    monkeypatch.setattr(CycleGAN, "_cycle", spoilt)
+    assert bench("cyclegan") == 1
+    diverged = read_json(place.result("cyclegan", 0))
+    assert diverged["diverged"] == "cycle is nan at step 3"
+    assert "scores" not in diverged
+    trained.pieces.clear()
+    assert bench("cyclegan") == 0
+    assert trained.names == []
+
+
+def test_what_cannot_be_carried_out_is_told_with_its_circumstances(paired_data, tmp_path):
+    spec = {"kind": "measure", "method": "cyclegan", "config": {"size": 32, "width": 4},
+            "run": {"data": str(tmp_path / "none")}}  # fmt: skip
+    answer = job.carry_out(spec)
+    assert "none" in answer["why_not"]
+    assert answer["torch"] == torch.__version__

@@ -134,7 +134,10 @@ def make_bench(plan: Mapping[str, Any]) -> Bench:
 def identity(method: str, config: Any, run: Settings, fingerprint: str) -> dict[str, Any]:
     """What a training is besides its seed, as JSON has it: with it a result holds or falls."""
     kept = {key: value for key, value in asdict(run).items() if key not in _PLACE}
-    return _plain({"method": method, "config": asdict(config), "run": kept, "data": fingerprint})
+    known: dict[str, Any] = _plain(
+        {"method": method, "config": asdict(config), "run": kept, "data": fingerprint}
+    )
+    return known
 
 
 def is_same(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -39,7 +39,9 @@ class Measured:
 
     @property
     def section(self) -> str | None:
-        return self.data and section_of(self.data["source"], self.data["size"])
+        if self.data is None:
+            return None
+        return section_of(self.data["source"], self.data["size"])
 
     @cached_property
     def parts(self) -> tuple[str, ...]:

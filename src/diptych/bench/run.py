@@ -265,7 +265,7 @@ def _lanes(options: Options) -> list[Lane]:
     """A lane a GPU, or one; with `parallel` so many, which share a CPU's threads."""
     device = find_device(options.device)
     devices = [str(device)]
-    if device.type == "cuda" and device.index is None:
+    if str(device) == "cuda":  # none of them was named
         devices = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     count = options.parallel or len(devices)
     if count < 1:
