@@ -70,6 +70,7 @@ def test_a_row_may_have_its_own_budget_seeds_data_and_groups():
     assert (row.seeds, row.groups, row.slug) == ((3, 5), ("a", "b"), "stargan-sample-emoji")
 
 
+@pytest.mark.slow
 def test_all_stands_for_every_method_that_the_data_fit(picture_folders):
     x, y = picture_folders()
     rows = ["all", {"method": "cyclegan", "label": "again"}]
