@@ -1,0 +1,1 @@
+"""Trains and scores many methods alike, and prints the papers' tables."""

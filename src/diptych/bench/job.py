@@ -1,0 +1,303 @@
+"""One piece of a bench in a process of its own: `python -m diptych.bench.job SPEC ANSWER`.
+
+Alone in its process a run has its own threads and peak of memory, and what kills it
+kills nothing else. It stops, as for Ctrl-C, when its standard input ends: so also when
+the process that started it is gone.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from diptych import __version__
+from diptych.bench.place import SHARES, Place, source_name, without_details, write_json
+from diptych.bench.plan import QUARTERS, identity, is_same
+from diptych.bench.strips import write_strips
+from diptych.checkpoint import TRANSLATOR_FILE, load_translator
+from diptych.classifier import Classifier
+from diptych.data import Data
+from diptych.errors import InputError
+from diptych.evaluation import evaluate, evaluate_generated
+from diptych.registry import dataclass_from, make_config
+from diptych.training.device import cpu_threads, find_device, find_precision
+from diptych.training.log import METRICS_FILE, read_metrics
+from diptych.training.loop import DivergedError
+from diptych.training.report import describe_machine
+from diptych.training.run import open_run_data, resume, train
+from diptych.training.settings import CONFIG_FILE, Plan, Resolved, Settings, read_plan
+from diptych.training.sitting import SNAPSHOTS_FOLDER
+from diptych.training.trainer import Trainer
+from diptych.translator import Translator
+from diptych.types import Classifies, Generates, Method, Translates
+
+STOPPED = 130
+_WARM_UP_STEPS = 2
+_MEASURED_STEPS = 5
+_MEASURED_SECONDS = 4.0
+_MOST_OF_SLOW = 32
+"""Images that are scored of methods that optimise when they translate."""
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out the spec in a file and write what came of it to another; the exit code."""
+    _stop_with_input()
+    spec, answer = Path(arguments[0]), Path(arguments[1])
+    try:
+        write_json(answer, carry_out(json.loads(spec.read_text("utf-8"))))
+    except KeyboardInterrupt:
+        return STOPPED
+    return 0
+
+
+def carry_out(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure or train what `make_spec` describes; what cannot be done is told as `why_not`.
+
+    Raises:
+        KeyboardInterrupt: it was stopped, and can go on.
+    """
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in spec["run"].items()}
+    run = dataclass_from(Settings, settings, owner="the bench")
+    config = make_config(spec["method"], spec["config"])
+    known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
+    try:
+        if spec["kind"] == "measure":
+            return known | measure(spec["method"], config, run)
+        return known | train_and_score(spec, config, run)
+    except InputError as error:
+        return known | {"why_not": str(error)}
+    except DivergedError as error:
+        return known | {"diverged": str(error).partition(": stopped;")[0]}
+
+
+def make_spec(kind: str, method: str, config: Any, run: Settings, **more: Any) -> dict[str, Any]:
+    """What `carry_out` takes, as JSON holds it. `more` are the names and places of a run."""
+    given = {key: value for key, value in asdict(run).items() if value is not None}
+    options = {key: value for key, value in asdict(config).items() if value is not None}
+    return {"kind": kind, "method": method, "config": options, "run": given, **more}
+
+
+def measure(method: str, config: Any, run: Settings) -> dict[str, Any]:
+    """What a step takes on this machine while it does nothing else, after a few to warm up.
+
+    Returns seconds a step, the peak memory in GiB (None where nobody knows it), how many
+    parameters are trained, with which threads, device and precision, and which directions
+    and domains there will be scores of.
+    """
+    device = find_device(run.device)
+    data = open_run_data(method, run, config.size)
+    threads = run.threads or torch.get_num_threads()
+    precision = find_precision(run.precision, device)
+    resolved = Resolved(
+        domains=data.domains,
+        fingerprint=data.fingerprint,
+        precision=precision,
+        device=str(device),
+        threads=threads,
+        compiled=run.compile == "on",
+    )
+    with cpu_threads(threads):
+        trainer = Trainer(Plan(method=method, config=config, run=run, resolved=resolved), data)
+        try:
+            seconds = _seconds_per_step(trainer)
+        finally:
+            trainer.close()
+    groups = cast(Method, trainer.method).groups().values()
+    parameters = {p for group in groups for module in group.modules for p in module.parameters()}
+    return {
+        "seconds_per_step": seconds,
+        "peak_gib": _peak_gib(device),
+        "parameters": sum(p.numel() for p in parameters),
+        "threads": threads,
+        "device": device.type,
+        "precision": precision,
+        "parts": _parts(trainer.method, data),
+        "data": _facts(data, config.size),
+    }
+
+
+def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict[str, Any]:
+    """Train to the end from where the run stands, then score it at each share of the budget.
+
+    Raises:
+        KeyboardInterrupt, DivergedError, InputError: as training does.
+    """
+    method, place = spec["method"], Place(Path(spec["out"]), Path(spec["runs"]))
+    folder = place.run(spec["row"], run.seed)
+    data = open_run_data(method, run, config.size)
+    steps = run.steps
+    assert steps is not None
+    run = replace(run, out=str(folder), keep_every=steps // QUARTERS)
+    if _is_begun(folder, method, config, run, data.fingerprint):
+        outcome = resume(folder, device=run.device)
+    else:
+        outcome = train(method, config, run, overwrite=True)
+    if not outcome.is_finished:
+        raise KeyboardInterrupt
+    plan = read_plan(folder)
+    segmenter = find_segmenter(data, config.size, run.device)
+    scores = {}
+    for share in SHARES:
+        file = folder / SNAPSHOTS_FOLDER / f"{steps * share // 100:08d}.safetensors"
+        translator = folder / TRANSLATOR_FILE if share == 100 else file
+        result = score(translator, data, config.size, run.device, segmenter)
+        scores[str(share)] = result if share == 100 else without_details(result)
+    parts = []
+    if spec["draws"]:
+        loaded = Translator(*load_translator(folder), device=run.device)
+        names = {"row": spec["row"], "seed": run.seed, "size": config.size}
+        parts = write_strips(place, loaded, data, **names)
+    return {
+        "steps": steps,
+        "seconds": float(read_metrics(folder / METRICS_FILE)[-1]["seconds"]),
+        "threads": plan.resolved.threads,
+        "device": plan.resolved.device.partition(":")[0],
+        "precision": plan.resolved.precision,
+        "data": _facts(data, config.size),
+        "pictures": parts,
+        "scores": scores,
+    }
+
+
+def score(file: Path, data: Data, size: int, device: str, segmenter: Any) -> dict[str, Any]:
+    """Every score on the test images that a translator file and its data allow."""
+    method, info = load_translator(file)
+    translator = Translator(method, info, device=device)
+    if not translator.translates:
+        return evaluate_generated(translator.generate_batch, data, size=size).as_json()
+    classifies = isinstance(method, Classifies) and bool(data.classes)
+    more: dict[str, Any] = {} if segmenter is None else {"segmenter": segmenter}
+    return evaluate(
+        translator.translate_batch,
+        data,
+        size=size,
+        most=_MOST_OF_SLOW if translator.is_slow else None,
+        classify=Classifier(method, info, device=device).classify_batch if classifies else None,
+        **more,
+    ).as_json()
+
+
+def find_segmenter(data: Data, size: int, device: str) -> Any:
+    """What tells classes in photographs, for FCN scores; None where the data have no need."""
+    test = data.test
+    has_pairs = data.train.pairs is not None and test is not None and test.pairs is not None
+    if not data.palettes or not has_pairs:
+        return None
+    from diptych.evaluation.segmentation import segmenter_for
+
+    return segmenter_for(data, size=size, device=str(find_device(device)))
+
+
+def circumstances() -> dict[str, Any]:
+    """What a figure depends on beside the settings: the code, the machine, PyTorch."""
+    known: dict[str, Any] = {"version": __version__, "torch": torch.__version__}
+    commit, is_clean = _commit()
+    if commit is not None:
+        known |= {"commit": commit, "has_uncommitted_changes": not is_clean}
+    return known | {"machine": describe_machine()}
+
+
+def _commit() -> tuple[str | None, bool]:
+    """Of a checkout of Diptych; None where it is installed, even inside another checkout."""
+    here = Path(__file__).parents[1]
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(here), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError:  # no git
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if git("ls-files", "--error-unmatch", "__init__.py") is None:
+        return None, False
+    return git("rev-parse", "HEAD"), git("status", "--porcelain", ".") == ""
+
+
+def _is_begun(folder: Path, method: str, config: Any, run: Settings, fingerprint: str) -> bool:
+    """Whether `folder` holds this very training; another is in the way and is replaced."""
+    if not (folder / CONFIG_FILE).exists():
+        return False
+    try:
+        plan = read_plan(folder)
+    except InputError:  # of another version
+        return False
+    known = identity(plan.method, plan.config, plan.run, plan.resolved.fingerprint)
+    kept = plan.run.keep_every == run.keep_every and plan.run.seed == run.seed
+    return kept and is_same(known, identity(method, config, run, fingerprint))
+
+
+def _seconds_per_step(trainer: Trainer) -> float:
+    for _ in range(_WARM_UP_STEPS):
+        trainer.step(None)
+    begin, done = time.monotonic(), 0
+    while done < _MEASURED_STEPS or time.monotonic() - begin < _MEASURED_SECONDS:
+        trainer.step(None)
+        done += 1
+    return (time.monotonic() - begin) / done
+
+
+def _peak_gib(device: torch.device) -> float | None:
+    """The most memory that the device, or on a CPU this process, has held."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory() / 2**30
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def _parts(method: object, data: Data) -> list[str]:
+    """The directions and domains that will have scores, where they are known beforehand."""
+    if isinstance(method, Translates):
+        if data.train.attributes is not None:
+            return []
+        pairs = itertools.permutations(data.domains, 2)
+        return [f"{source}→{target}" for source, target in pairs]
+    return list(data.domains) if isinstance(method, Generates) else []
+
+
+def _facts(data: Data, size: int) -> dict[str, Any]:
+    return {
+        "source": source_name(data.source),
+        "size": size,
+        "fingerprint": data.fingerprint,
+        "domains": list(data.domains),
+        "label_domains": sorted(data.palettes),
+        "is_paired": data.test is not None and data.test.pairs is not None,
+    }
+
+
+def _stop_with_input() -> None:
+    """Interrupt the main thread when standard input ends, even if Ctrl-C was ignored before."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 1):  # not sys.stdin, whose lock would be missed as Python ends
+                pass
+        _thread.interrupt_main(signal.SIGINT)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

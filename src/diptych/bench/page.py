@@ -1,0 +1,241 @@
+"""The pages of a bench, from its small files alone: the same files give the same bytes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markdown_it import MarkdownIt
+
+from diptych.bench.place import Place
+from diptych.bench.render import html, latex, markdown
+from diptych.bench.results import Measured, Report, read_report
+from diptych.bench.tables import (
+    IMPROVING,
+    Group,
+    all_tables,
+    as_json,
+    cost_table,
+    groups_of,
+    problems,
+)
+from diptych.errors import InputError
+from diptych.files import atomic_write_text
+
+HTML_FILE, MARKDOWN_FILE, LATEX_FILE, JSON_FILE = (
+    "report.html",
+    "report.md",
+    "report.tex",
+    "report.json",
+)
+_MARK = (
+    f"{IMPROVING} marks a row that was still improving: its main score, the first one, got better"
+    " from half of the budget to its end by more than a twentieth and by more than half of the"
+    " 95% t-interval of that gain over the seeds; in brackets where a single seed cannot tell."
+)
+
+
+def write_pages(place: Place) -> Path:
+    """Write the four pages beside the results; returns the HTML page's path.
+
+    Raises:
+        InputError: there is no bench in `place`, or its folder cannot be written.
+    """
+    report = read_report(place)
+    tables = all_tables(report)
+    values = {"title": report.title, "tables": as_json(tables), "problems": problems(report)}
+    texts = {
+        JSON_FILE: json.dumps(values, indent=1, ensure_ascii=False) + "\n",
+        LATEX_FILE: latex(tables),
+        MARKDOWN_FILE: markdown_page([report], place.out),
+        HTML_FILE: html_page(report),
+    }
+    try:
+        for name, text in texts.items():
+            atomic_write_text(place.out / name, text)
+    except OSError as error:
+        raise InputError(f"{place.out} cannot be written: {error.strerror}") from error
+    return place.out / HTML_FILE
+
+
+def markdown_page(reports: Sequence[Report], folder: Path) -> str:
+    """One or several benches as one page that is to lie in `folder`; pictures are links."""
+    blocks: list[str] = []
+    for report in reports:
+        blocks += [f"# {report.title}" if len(reports) == 1 else f"## {report.title}"]
+        blocks += [report.notes.strip()] if report.notes.strip() else []
+        for data, rows in report.sections():
+            blocks.append(f"{'#' * (1 + (len(reports) > 1))}# {_section_title(data)}")
+            for group in groups_of(data, rows):
+                blocks += [markdown(table).rstrip() for table in group.tables]
+                blocks += list(_markdown_pictures(report.place, data, group, folder))
+        blocks.append(markdown(cost_table(report)).rstrip())
+        blocks.append(_MARK)
+        blocks += ["\n".join(f"- {line}" for line in problems(report))] if problems(report) else []
+        blocks.append("\n".join(f"- {line}" for line in circumstances(report)))
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def html_page(report: Report) -> str:
+    """One page that needs nothing but itself: tables, pictures, notes."""
+    blocks = [f"<h1>{escape(report.title)}</h1>"]
+    if report.notes.strip():
+        # Without HTML of its own: what a results folder holds may come from anyone.
+        body = MarkdownIt("commonmark", {"html": False}).disable("image").render(report.notes)
+        blocks.append(f'<div class="prose">{body}</div>')
+    for data, rows in report.sections():
+        sections = []
+        for group in groups_of(data, rows):
+            sections += [html(table) for table in group.tables]
+            sections += _html_pictures(report.place, data, group)
+        title = escape(_section_title(data))
+        blocks.append(f"<section><h2>{title}</h2>{''.join(sections)}</section>")
+    blocks.append(f"<section><h2>Costs</h2>{html(cost_table(report))}</section>")
+    items = "".join(f"<li>{escape(line)}</li>" for line in problems(report))
+    blocks.append(f"<section><h2>Missing</h2><ul>{items}</ul></section>" if items else "")
+    facts = "".join(f"<li>{escape(line)}</li>" for line in circumstances(report))
+    blocks.append(f"<footer><p>{escape(_MARK)}</p><ul>{facts}</ul></footer>")
+    return _page(report.title, blocks)
+
+
+def circumstances(report: Report) -> list[str]:
+    """What the figures depend on, a line each: commits, machines, seeds, settings."""
+    runs = [run for row in report.rows for run in row.scored]
+    if not runs:
+        return ["No run is done yet."]
+
+    def every(key: str) -> list[str]:
+        return sorted({str(run[key]) for run in runs if key in run})
+
+    commits = sorted(
+        {
+            run["commit"][:10] + (", with changes" if run["has_uncommitted_changes"] else "")
+            for run in runs
+            if "commit" in run
+        }
+    )
+    features = sorted({run["scores"]["100"]["features"] for run in runs})
+    seeds = sorted({run["seed"] for run in runs})
+    timed = sorted({f"{row.speed['machine']}, {row.speed['threads']} threads"
+                    for row in report.rows if row.speed and "threads" in row.speed})  # fmt: skip
+    minutes = sorted({row.minutes for row in report.rows if row.minutes is not None})
+    facts = [
+        f"Diptych {', '.join(every('version'))}"
+        + (f", commit {'; '.join(commits)}" if commits else "")
+        + f"; PyTorch {', '.join(every('torch'))}",
+        f"Trained on {'; '.join(every('machine'))}; device {', '.join(every('device'))},"
+        f" precision {', '.join(every('precision'))}, threads {', '.join(every('threads'))}",
+        f"Steps timed on {'; '.join(timed)}",
+        f"Seeds {', '.join(map(str, seeds))}; KID of the features of {', '.join(features)}",
+        "Scores are of the test images and of the last step's weights: no checkpoint was chosen",
+    ]
+    facts += _fewer_images(report)
+    if minutes:
+        given = ", ".join(f"{value:g}" for value in minutes)
+        facts.append(
+            f"The budget is {given} minutes of the machine on which steps were timed; what was"
+            " trained is the number of steps that fill them"
+        )
+    return facts
+
+
+def _fewer_images(report: Report) -> list[str]:
+    """Methods that optimise when they translate are scored on fewer images: it is said."""
+    lines = []
+    for data, rows in report.sections():
+        directions = [(row, part) for row in rows for part in row.parts if "→" in part]
+        counts = {
+            row.label: int(max(found))
+            for row, part in directions
+            if (found := row.values(part, ("images",)))
+        }
+        usual = max(counts.values(), default=0)
+        fewer = [f"{label} {count}" for label, count in counts.items() if count < usual]
+        if fewer:
+            name = _section_title(data)
+            lines.append(f"{name}: {usual} test images a direction, but of {', '.join(fewer)}")
+    return lines
+
+
+def columns_of(
+    place: Place, data: Mapping[str, Any], group: Group, part: str
+) -> list[tuple[str, Path]]:
+    """Heads and files of a picture grid: the input, each row of the tables, the truth last."""
+    source, arrow, target = part.partition("→")
+    made = [(row.label, _strip(place, row, part)) for row in group.rows]
+    there = [(label, path) for label, path in made if path is not None]
+    if not there:
+        return []
+    section = group.rows[0].section
+    assert section is not None
+    first = [(source, place.real(section, source))]
+    truth = [(f"true {target}" if data.get("is_paired") else f"real {target}",
+              place.real(section, target))] if arrow else []  # fmt: skip
+    if not arrow:
+        first = [(f"real {source}", place.real(section, source))]
+    return [(head, path) for head, path in (*first, *there, *truth) if path.exists()]
+
+
+def _strip(place: Place, row: Measured, part: str) -> Path | None:
+    for run in row.scored:
+        path = place.strip(row.row, run["seed"], part)
+        if part in run["pictures"] and path.exists():
+            return path
+    return None
+
+
+def _markdown_pictures(
+    place: Place, data: Mapping[str, Any], group: Group, folder: Path
+) -> Iterator[str]:
+    for part in group.parts:
+        columns = columns_of(place, data, group, part)
+        if not columns:
+            continue
+        heads = " | ".join(head.replace("|", r"\|") for head, _ in columns)
+        pictures = " | ".join(f"![]({_link(path, folder)})" for _, path in columns)
+        yield f"| {heads} |\n|{'---|' * len(columns)}\n| {pictures} |"
+
+
+def _link(path: Path, folder: Path) -> str:
+    relative = os.path.relpath(path, folder)
+    return quote(Path(relative).as_posix())
+
+
+def _html_pictures(place: Place, data: Mapping[str, Any], group: Group) -> Iterator[str]:
+    for part in group.parts:
+        columns = columns_of(place, data, group, part)
+        if not columns:
+            continue
+        figures = "".join(
+            f"<figure><figcaption>{escape(head)}</figcaption>"
+            f'<img alt="{escape(head)}" src="data:image/png;base64,'
+            f'{base64.b64encode(path.read_bytes()).decode()}"></figure>'
+            for head, path in columns
+        )
+        strips = f'<div class="wide"><div class="strips">{figures}</div></div>'
+        yield f"<h3>{escape(part)}, pictures</h3>{strips}"
+
+
+def _section_title(data: Mapping[str, Any]) -> str:
+    return f"{data['source']}, {data['size']} pixels"
+
+
+def _page(title: str, blocks: Sequence[str]) -> str:
+    style = resources.files("diptych.training").joinpath("report.css").read_text("utf-8")
+    style += resources.files("diptych.bench").joinpath("bench.css").read_text("utf-8")
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        + "\n".join(block for block in blocks if block)
+        + "\n</body>\n</html>\n"
+    )

@@ -1,0 +1,103 @@
+"""Where a bench keeps what, and its small files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diptych.bench.plan import slug
+from diptych.errors import InputError
+from diptych.files import atomic_write_text
+
+SHARES = (25, 50, 100)
+"""Percent of the budget at which runs are scored."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """`out` is small and made to be kept, such as in a repository; `runs` holds the weights."""
+
+    out: Path
+    runs: Path
+
+    @property
+    def plan(self) -> Path:
+        """What the tables hold: rows, groups, seeds; made from the plan when a bench begins."""
+        return self.out / "plan.json"
+
+    @property
+    def speed(self) -> Path:
+        """What a step takes, row by row, as it was measured once."""
+        return self.out / "speed.json"
+
+    @property
+    def notes(self) -> Path:
+        """Written by hand, in Markdown: stands on the page above the tables."""
+        return self.out / "notes.md"
+
+    @property
+    def results(self) -> Path:
+        return self.out / "results"
+
+    def result(self, row: str, seed: int) -> Path:
+        """What came of one run."""
+        return self.results / f"{row}-{seed}.json"
+
+    def strip(self, row: str, seed: int, part: str) -> Path:
+        """The pictures of one run for one direction or domain, below each other."""
+        return self.results / f"{row}-{seed}.{slug(part)}.png"
+
+    def real(self, section: str, domain: str) -> Path:
+        """Real pictures of one domain, below each other: inputs, and the truth."""
+        return self.results / f"real-{section}.{slug(domain)}.png"
+
+    def run(self, row: str, seed: int) -> Path:
+        return self.runs / f"{row}-{seed}"
+
+
+def source_name(source: str) -> str:
+    """What the data are called where nobody shall know in which folder they lie."""
+    parts = [re.split(r"[/\\]", part.rstrip("/\\"))[-1] for part in source.split(" and ")]
+    return " and ".join(parts)
+
+
+def section_of(source: str, size: int) -> str:
+    """Names the data at one size: rows of one section can be compared."""
+    return f"{slug(source)}-{size}"
+
+
+def write_json(path: Path, values: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """None where there is no such file.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}): remove it to make it anew") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} is no result of a bench: remove it to make it anew")
+    return values
+
+
+def without_details(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores of the way: without classes, spreads and notes, which are told of the end."""
+    if "mean" in scores or "value" in scores:
+        return {key: scores[key] for key in ("mean", "value") if key in scores}
+    return {
+        key: without_details(value) if isinstance(value, Mapping) else value
+        for key, value in scores.items()
+        if not key.endswith("_per_class") and not isinstance(value, list | tuple)
+    }

@@ -1,0 +1,286 @@
+"""What is compared: rows, seeds and the budget, from a small TOML file.
+
+    title = "U-Net against ResNet"
+    data = "sample:earth-climate"
+    preset = "fast"
+    size = 32
+    steps = 4000
+    seeds = 3
+    rows = [
+      "unit",
+      { label = "ResNet", method = "cyclegan" },
+      { label = "U-Net", method = "cyclegan", generator = "unet" },
+    ]
+
+A row is a method's name, or a table with `method` and, as it likes, `label`, `recipe`,
+`preset`, `seeds`, `group` and any option of the method or of the run; "all" stands for every
+method. What stands outside the rows holds for all of them, options of a method for those
+methods that have them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, cast
+
+from diptych.api import chosen
+from diptych.data import Data, for_batches, open_data, stream
+from diptych.errors import InputError
+from diptych.registry import dataclass_from, find_method, make_config, method_class, method_names
+from diptych.training.settings import SETTING_NAMES, Settings, read_toml
+from diptych.types import Method
+
+DEFAULT_PLAN = "methods"
+ALL = "all"
+QUARTERS = 4
+"""Steps come in multiples of this: runs are scored at a quarter, a half and the whole."""
+_BUDGETS = ("steps", "minutes", "epochs")
+_OURS = ("out", "seed", "keep_every", "epochs", "device", "init")
+"""Settings that are the bench's own, or would make runs depend on other runs."""
+_PLACE = ("out", "seed", "device", "threads", "workers", "checkpoint_every", "keep_every",
+          "sample_every", "compile", "recompute")  # fmt: skip
+"""Settings that do not change what is trained, or only its last bits; and the seed."""
+_PLAN_KEYS = ("title", "preset", "seeds", "rows")
+_ROW_KEYS = ("method", "label", "recipe", "preset", "seeds", "group")
+
+
+Opened = dict[tuple[Any, ...], Data]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the tables: a method with all its options."""
+
+    label: str
+    slug: str
+    """Its files' name."""
+    method: str
+    groups: tuple[str, ...]
+    """The tables that it stands in."""
+    config: Any
+    """The method's `Config`."""
+    run: Settings
+    """With the budget in steps or minutes; seed and place are filled in for each run."""
+    seeds: tuple[int, ...]
+
+    @property
+    def source(self) -> str:
+        """What the data are called."""
+        return self.run.data or f"{self.run.x} and {self.run.y}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """All that one bench trains."""
+
+    title: str
+    rows: tuple[Row, ...]
+    left_out: Mapping[str, str]
+    """Of all methods, those that the data or the options do not fit, and why."""
+    opened: Opened
+    """The data that have been opened, which may take seconds each time."""
+
+
+def plan_names() -> list[str]:
+    """The plans that come with Diptych."""
+    folder = resources.files("diptych.bench") / "plans"
+    return sorted(
+        one.name.removesuffix(".toml") for one in folder.iterdir() if one.name.endswith(".toml")
+    )
+
+
+def read_plan_file(name: str) -> dict[str, Any]:
+    """The plan called `name`, or in a file of that name that ends with .toml.
+
+    Raises:
+        InputError: there is none, or it is no TOML.
+    """
+    if name.endswith(".toml"):
+        return read_toml(Path(name))
+    if name not in plan_names():
+        raise InputError(
+            f"no plan {name!r}; there are: {', '.join(plan_names())}; or give a FILE.toml"
+        )
+    with resources.as_file(resources.files("diptych.bench") / "plans" / f"{name}.toml") as path:
+        return read_toml(path)
+
+
+def make_bench(plan: Mapping[str, Any]) -> Bench:
+    """The rows of a plan, with every option resolved.
+
+    Raises:
+        InputError: an unknown option, method or recipe, a value out of range, no budget or
+            several, or two rows of one name.
+    """
+    shared = {key: value for key, value in plan.items() if key not in _PLAN_KEYS}
+    named, takes_all = _entries(plan.get("rows", [ALL]))
+    _check_shared(shared, method_names() if takes_all else [str(e["method"]) for e in named])
+    opened: Opened = {}
+    rows, left_out = _all_rows(plan, shared, opened) if takes_all else ([], {})
+    rows += [_row(entry, plan, shared) for entry in named]
+    for i, row in enumerate(rows):
+        if row.slug in [other.slug for other in rows[:i]]:
+            raise InputError(f"two rows are called {row.label!r}: give each a label of its own")
+    title = plan.get("title", f"{rows[0].source} by {len(rows)} methods")
+    if not isinstance(title, str):
+        raise InputError(f"title is {title!r}: it must be a text")
+    return Bench(title=title, rows=tuple(rows), left_out=left_out, opened=opened)
+
+
+def identity(method: str, config: Any, run: Settings, fingerprint: str) -> dict[str, Any]:
+    """What a training is besides its seed, as JSON has it: with it a result holds or falls."""
+    kept = {key: value for key, value in asdict(run).items() if key not in _PLACE}
+    known: dict[str, Any] = _plain(
+        {"method": method, "config": asdict(config), "run": kept, "data": fingerprint}
+    )
+    return known
+
+
+def is_same(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a training of identity `known` is the one that is `wanted`.
+
+    Options that `known` has never heard of, as it is older, do not count.
+    """
+    if known["method"] != wanted["method"] or known["data"] != wanted["data"]:
+        return False
+    return all(
+        key in wanted[part] and wanted[part][key] == value
+        for part in ("config", "run")
+        for key, value in known[part].items()
+    )
+
+
+def slug(text: str) -> str:
+    """A file's name from a label: "GAN + forward cycle" is gan-forward-cycle."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower().removeprefix("sample:")).strip("-") or "row"
+
+
+def _entries(rows: Any) -> tuple[list[dict[str, Any]], bool]:
+    """The rows that are named, each as a table, and whether all methods are asked for."""
+    if isinstance(rows, str):
+        rows = [rows]
+    if not isinstance(rows, Sequence) or not rows:
+        raise InputError(f"rows is {rows!r}: it must be a list of methods or tables")
+    entries: list[dict[str, Any]] = []
+    for row in rows:
+        if isinstance(row, str) and row != ALL:
+            entries.append({"method": row})
+        elif isinstance(row, Mapping) and isinstance(row.get("method"), str):
+            entries.append(dict(row))
+        elif row != ALL:
+            raise InputError(f"a row is {row!r}: it must be a method's name, or have a method")
+    return entries, ALL in rows
+
+
+def _check_shared(shared: Mapping[str, Any], methods: Sequence[str]) -> None:
+    """An option that no row has is a slip."""
+    known = {field.name for name in methods for field in fields(find_method(name).Config)}
+    for key in shared:
+        if key not in known and key not in SETTING_NAMES:
+            raise InputError(f"no row has an option {key!r}: remove it from the plan")
+
+
+def _all_rows(
+    plan: Mapping[str, Any], shared: Mapping[str, Any], opened: Opened
+) -> tuple[list[Row], dict[str, str]]:
+    """A row of every method that can be trained so on these data; of the others, why not."""
+    rows: list[Row] = []
+    left_out: dict[str, str] = {}
+    for name in method_names():
+        try:
+            row = _row({"method": name}, plan, shared)
+            check_data(row, opened)
+        except InputError as error:
+            left_out[name] = str(error)
+        else:
+            rows.append(row)
+    if not rows:
+        raise InputError(next(iter(left_out.values())))
+    return rows, left_out
+
+
+def check_data(row: Row, opened: Opened) -> Data:
+    """The row's data, seen to be what its method is trained on; taken from `opened` if there.
+
+    Raises:
+        InputError: they are not there, or not of its kind.
+    """
+    run, size = row.run, row.config.size
+    key = (run.data, run.x, run.y, run.names, run.attributes, size)
+    if key not in opened:
+        opened[key] = open_data(
+            run.data, x=run.x, y=run.y, names=run.names, attributes=run.attributes, size=size
+        )
+    batch_type = cast(type[Method], method_class(row.method)).batch_type
+    data = for_batches(opened[key], batch_type)
+    stream(data, batch_type, batch_size=1, size=size, seed=0).close()
+    return data
+
+
+def _row(entry: Mapping[str, Any], plan: Mapping[str, Any], shared: Mapping[str, Any]) -> Row:
+    method, recipe = entry["method"], entry.get("recipe")
+    name = method_class(method).__name__
+    label = entry.get("label", f"{name}, {recipe}" if recipe else name)
+    own = {key: value for key, value in entry.items() if key not in _ROW_KEYS}
+    config, run = chosen(method, preset=entry.get("preset", plan.get("preset")), recipe=recipe)
+    run = {key: value for key, value in run.items() if key not in _BUDGETS}
+    has_budget = any(key in own for key in _BUDGETS)
+    has = {field.name for field in fields(find_method(method).Config)}
+    for key, value in shared.items():
+        if key in SETTING_NAMES and not (has_budget and key in _BUDGETS):
+            run[key] = value
+        elif key in has:
+            config[key] = value
+    for key, value in own.items():
+        (run if key in SETTING_NAMES else config)[key] = value
+    settings = _settings(run, label)
+    group = entry.get("group", "methods")
+    groups = (group,) if isinstance(group, str) else tuple(group)
+    where = f" {own['data']}" if "data" in own else ""
+    return Row(
+        label=label,
+        slug=slug(f"{label}{where}"),
+        method=method,
+        groups=groups,
+        config=make_config(method, config),
+        run=settings,
+        seeds=_seeds(entry.get("seeds", plan.get("seeds", 1))),
+    )
+
+
+def _settings(run: Mapping[str, Any], label: str) -> Settings:
+    for key in _OURS:
+        if key in run:
+            raise InputError(f"{label} sets {key}, which a bench sets for itself: remove it")
+    lists = {key: tuple(value) for key, value in run.items() if isinstance(value, list)}
+    settings = dataclass_from(Settings, {**run, **lists}, owner="the plan")
+    if settings.steps is None and settings.minutes is None:
+        raise InputError(f"{label} has no budget: give --steps or --minutes")
+    if settings.steps is not None and settings.steps % QUARTERS:
+        raise InputError(
+            f"{label} has {settings.steps} steps: runs are scored at 25% and 50% too,"
+            f" so give a multiple of {QUARTERS}"
+        )
+    if settings.data is None and settings.x is None:
+        raise InputError(f"{label} has no data: name them, such as diptych bench horse2zebra/")
+    return settings
+
+
+def _seeds(given: Any) -> tuple[int, ...]:
+    """A number of seeds counts from 0; a list names them."""
+    if isinstance(given, int) and given > 0:
+        return tuple(range(given))
+    if isinstance(given, list | tuple) and given and all(isinstance(s, int) for s in given):
+        return tuple(dict.fromkeys(given))
+    raise InputError(f"seeds is {given!r}: it must be a number above 0 or a list of numbers")
+
+
+def _plain(values: Any) -> Any:
+    """As JSON gives it back: lists for tuples."""
+    if isinstance(values, Mapping):
+        return {key: _plain(value) for key, value in values.items()}
+    return [_plain(value) for value in values] if isinstance(values, list | tuple) else values

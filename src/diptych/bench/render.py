@@ -1,0 +1,126 @@
+"""Tables as Markdown, LaTeX and HTML, and on a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+import rich.table
+from rich.text import Text
+
+from diptych.bench.tables import Line, Table
+
+_CITED = "(cited)"
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "→": r"$\rightarrow$", "↗": r"$\nearrow$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
+    "±": r"$\pm$", "−": r"$-$", "–": "--", "λ": r"$\lambda$",
+}  # fmt: skip
+
+
+def markdown(table: Table) -> str:
+    """A table in the form that most sites render, with its title and notes."""
+    head = f"| | {' | '.join(_bars(column) for column in table.columns)} |"
+    rule = "|---|" + "---:|" * len(table.columns)
+    lines = []
+    for line in table.lines:
+        label = _bars(line.label)
+        label = f"*{label} {_CITED}*" if line.kind == "cited" else label
+        label = f"*{label}*" if line.kind == "reference" else label
+        lines.append(f"| {label} | {' | '.join(_bars(cell.text) for cell in line.cells)} |")
+    notes = "".join(f"\n\n{note}" for note in table.notes)
+    return "\n".join([f"**{table.title}**", "", head, rule, *lines]) + notes + "\n"
+
+
+def latex(tables: Sequence[Table]) -> str:
+    """A file to \\input, each table with its caption; it needs the package booktabs."""
+    return "\n".join(["% \\usepackage{booktabs}", *(_latex_table(table) for table in tables)])
+
+
+def html(table: Table) -> str:
+    """A table with its title and notes, for the page's style sheet."""
+    heads = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
+    parts = [f"<thead><tr><td></td>{heads}</tr></thead>"]
+    kinds = list(dict.fromkeys(line.kind for line in table.lines))
+    for kind in kinds:
+        rows = "".join(_html_row(line) for line in table.lines if line.kind == kind)
+        parts.append(f'<tbody class="{kind}">{rows}</tbody>')
+    notes = "".join(f'<p class="quiet">{escape(note)}</p>' for note in table.notes)
+    body = f'<div class="wide"><table class="bench">{"".join(parts)}</table></div>{notes}'
+    title = escape(table.title)
+    if table.is_detail:
+        return f"<details><summary>{title}</summary>{body}</details>"
+    return f"<h3>{title}</h3>{body}"
+
+
+def terminal(table: Table) -> rich.table.Table:
+    """The same for `rich` to print."""
+    shown = rich.table.Table(
+        title=Text(table.title), caption=Text(" ".join(table.notes)), title_justify="left"
+    )
+    shown.add_column("")
+    for column in table.columns:
+        shown.add_column(Text(column), justify="right")
+    for line in table.lines:
+        label = f"{line.label} {_CITED}" if line.kind == "cited" else line.label
+        style = None if line.kind == "measured" else "dim"
+        shown.add_row(Text(label), *(Text(cell.text) for cell in line.cells), style=style)
+    return shown
+
+
+def _latex_table(table: Table) -> str:
+    columns = " & ".join(["", *(_tex(column) for column in table.columns)])
+    body: list[str] = []
+    for i, line in enumerate(table.lines):
+        if i and line.kind != table.lines[i - 1].kind:
+            body.append(r"\midrule")
+        body.append(" & ".join([_tex_label(line), *(_tex(cell.text) for cell in line.cells)]))
+        body[-1] += r" \\"
+    caption = " ".join(_tex(text.rstrip(".") + ".") for text in (table.title, *table.notes))
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{caption}}}",
+            rf"\label{{tab:{table.name}}}",
+            rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+            r"\toprule",
+            rf"{columns} \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _tex_label(line: Line) -> str:
+    label = _tex(line.label)
+    return label if line.kind == "measured" else rf"\emph{{{label}{_cited(line)}}}"
+
+
+def _cited(line: Line) -> str:
+    return f" {_CITED}" if line.kind == "cited" else ""
+
+
+def _tex(text: str) -> str:
+    return re.sub(r"[\\&%$#_{}~^→↗↑↓±−–λ]", lambda found: _LATEX[found[0]], text)
+
+
+def _html_row(line: Line) -> str:
+    label = escape(line.label) + (f" <small>{_CITED}</small>" if line.kind == "cited" else "")
+    cells = "".join(f"<td>{_nowrap(cell.text)}</td>" for cell in line.cells)
+    return f'<tr><th scope="row">{label}</th>{cells}</tr>'
+
+
+def _nowrap(text: str) -> str:
+    figure, plus, rest = text.partition(" ± ")
+    return escape(figure) + (f"<span> ± {escape(rest)}</span>" if plus else "")
+
+
+def _bars(text: str) -> str:
+    return text.replace("|", r"\|")

@@ -1,0 +1,274 @@
+"""A bench from its plan to its results, however often it is stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from diptych.bench.job import find_segmenter, make_spec
+from diptych.bench.lanes import Lane, Piece, on_lanes
+from diptych.bench.place import Place, read_json, write_json
+from diptych.bench.plan import QUARTERS, Bench, Row, check_data, identity, is_same
+from diptych.data import Data
+from diptych.errors import InputError
+from diptych.files import only_one_process
+from diptych.training.device import find_device
+from diptych.training.report import duration
+from diptych.training.settings import Settings
+
+_LOCK_FILE = "bench.lock"
+OVERHEAD = 1.03
+"""What pictures, checkpoints and logs are taken to cost beside the steps."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training to be done and scored."""
+
+    row: Row
+    seed: int
+    run: Settings
+    """With the steps that the budget amounts to."""
+    wanted: dict[str, Any]
+    """Its identity."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.row.label}, seed {self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a bench is carried out; none of it changes what its figures mean."""
+
+    device: str = "auto"
+    parallel: int | None = None
+    only: tuple[str, ...] = ()
+    """Labels, methods or files' names of the rows to carry out now; all by default."""
+    rescore: bool = False
+    """Score finished runs anew."""
+
+
+class Running:
+    """One command's work on a bench."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        place: Place,
+        options: Options,
+        console: Console,
+        after: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`after` is called whenever a run has ended."""
+        self._bench, self._place, self._options, self._console = bench, place, options, console
+        self._after = after
+        self._rows = _chosen(bench, options.only)
+        self._data: dict[str, Data] = {}
+        self._failures = 0
+
+    def run(self) -> int:
+        """Do what is not done yet; returns how many runs failed or diverged.
+
+        Raises:
+            InputError: something given cannot be used.
+            KeyboardInterrupt: it was stopped; the same command goes on.
+        """
+        place = self._place
+        for folder in (place.runs, place.results):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"cannot use {folder}: {error.strerror}") from error
+        lanes = _lanes(self._options)
+        with only_one_process(place.runs, _LOCK_FILE):
+            for row in self._bench.rows:
+                self._data[row.slug] = check_data(row, self._bench.opened)
+            self._measure(lanes[0].device)
+            self._write_plan()
+            jobs = [job for job in self._jobs() if not self._is_done(job)]
+            self._prepare(jobs, lanes[0].device)
+            self._announce(jobs, len(lanes))
+            pieces = [self._piece(job) for job in jobs]
+            by_stem = {piece.stem: job for piece, job in zip(pieces, jobs, strict=True)}
+            self._began: dict[Path, float] = {}
+            on_lanes(
+                pieces,
+                lanes,
+                begins=lambda piece: self._begin(piece, by_stem[piece.stem]),
+                ends=lambda piece, answer: self._end(piece, by_stem[piece.stem], answer),
+            )
+        return self._failures
+
+    def _measure(self, device: str) -> None:
+        """What a step of each row takes, one after another, before anything else runs."""
+        speeds = read_json(self._place.speed) or {}
+        pieces = []
+        for row in self._rows:
+            known = speeds.get(row.slug)
+            wanted = self._identity(row, replace(row.run, minutes=None, steps=None))
+            if known is None or "why_not" in known or not is_same(known["trained"], wanted):
+                stem = self._place.runs / f"{row.slug}.speed"
+                spec = make_spec("measure", row.method, row.config, row.run)
+                pieces.append((Piece(stem, spec), row, wanted))
+        rows = {piece.stem: (row, wanted) for piece, row, wanted in pieces}
+
+        def end(piece: Piece, answer: dict[str, Any]) -> None:
+            row, wanted = rows[piece.stem]
+            speeds[row.slug] = {"label": row.label, "trained": wanted, **_as_failure(answer)}
+            write_json(self._place.speed, dict(sorted(speeds.items())))
+            why = speeds[row.slug].get("why_not")
+            if why is None:
+                self._say(f"{row.label}: {answer['seconds_per_step'] * 1000:.1f} ms a step")
+            else:
+                self._say(f"{row.label} cannot be trained: {why}")
+
+        if pieces:
+            self._say(f"timing {len(pieces)} rows; let the machine do nothing else until then")
+        lane = Lane(device, None)
+        on_lanes([piece for piece, *_ in pieces], [lane], begins=lambda _: None, ends=end)
+
+    def _jobs(self) -> Iterator[Job]:
+        """One seed of everything first: a part of them is a result already."""
+        seeds = sorted({seed for row in self._rows for seed in row.seeds})
+        for seed in seeds:
+            for row in self._rows:
+                run = self._settings(row)
+                if seed in row.seeds and run is not None:
+                    run = replace(run, seed=seed)
+                    yield Job(row, seed, run, self._identity(row, run))
+
+    def _settings(self, row: Row) -> Settings | None:
+        """The row's with its budget in steps; None where it cannot be trained."""
+        speed = (read_json(self._place.speed) or {}).get(row.slug)
+        if speed is None or "why_not" in speed:
+            return None
+        if row.run.steps is not None:
+            return row.run
+        assert row.run.minutes is not None
+        steps = int(60 * row.run.minutes / (speed["seconds_per_step"] * OVERHEAD))
+        steps = max(QUARTERS, steps - steps % QUARTERS)
+        return replace(row.run, minutes=None, steps=steps)
+
+    def _identity(self, row: Row, run: Settings) -> dict[str, Any]:
+        return identity(row.method, row.config, run, self._data[row.slug].fingerprint)
+
+    def _write_plan(self) -> None:
+        rows = []
+        for row in self._bench.rows:
+            run = self._settings(row)
+            data = self._data[row.slug]
+            rows.append(
+                {
+                    "label": row.label,
+                    "row": row.slug,
+                    "method": row.method,
+                    "groups": list(row.groups),
+                    "seeds": list(row.seeds),
+                    "minutes": row.run.minutes,
+                    "trained": None if run is None else self._identity(row, run),
+                    "data": data.fingerprint,
+                }
+            )
+        left_out = dict(self._bench.left_out)
+        plan = {"title": self._bench.title, "rows": rows, "left_out": left_out}
+        write_json(self._place.plan, plan)
+
+    def _is_done(self, job: Job) -> bool:
+        known = read_json(self._place.result(job.row.slug, job.seed))
+        if known is None or "why_not" in known:  # what failed may go well now
+            return False
+        anew = self._options.rescore and "scores" in known
+        return is_same(known["trained"], job.wanted) and not anew
+
+    def _prepare(self, jobs: Sequence[Job], device: str) -> None:
+        """What several runs share is made once, before they would all make it at a time."""
+        kinds = {(d.fingerprint, job.row.config.size): d
+                 for job in jobs for d in [self._data[job.row.slug]]}  # fmt: skip
+        for (_, size), data in kinds.items():
+            find_segmenter(data, size, device)
+
+    def _piece(self, job: Job) -> Piece:
+        place, row = self._place, job.row
+        spec = make_spec(
+            "run",
+            row.method,
+            row.config,
+            job.run,
+            row=row.slug,
+            out=str(place.out),
+            runs=str(place.runs),
+            draws=job.seed == row.seeds[0],
+        )
+        return Piece(place.runs / f"{row.slug}-{job.seed}.job", spec)
+
+    def _announce(self, jobs: Sequence[Job], lanes: int) -> None:
+        count = sum(1 for _ in self._jobs())
+        if not jobs:
+            self._say(f"all {count} runs are done")
+            return
+        speeds = read_json(self._place.speed) or {}
+        seconds = sum(
+            (job.run.steps or 0) * speeds[job.row.slug]["seconds_per_step"] * OVERHEAD
+            for job in jobs
+        )
+        at_once = f", {lanes} at a time" if lanes > 1 else ""
+        self._say(f"{len(jobs)} of {count} runs to do{at_once}: {duration(seconds)} of training")
+
+    def _begin(self, piece: Piece, job: Job) -> None:
+        self._began[piece.stem] = time.monotonic()
+        self._say(f"{job.name}: {job.run.steps:,} steps")
+
+    def _end(self, piece: Piece, job: Job, answer: dict[str, Any]) -> None:
+        speed = (read_json(self._place.speed) or {})[job.row.slug]
+        costs = {key: speed[key] for key in ("seconds_per_step", "peak_gib", "parameters")}
+        names = {"label": job.row.label, "row": job.row.slug, "seed": job.seed}
+        result = {**names, "trained": job.wanted, "cost": costs, **answer}
+        write_json(self._place.result(job.row.slug, job.seed), result)
+        why = answer.get("diverged") or answer.get("why_not")
+        if why is not None:
+            self._failures += 1
+            self._say(f"{job.name} failed: {why} (see {piece.log})")
+        else:
+            took = duration(time.monotonic() - self._began[piece.stem])
+            self._say(f"{job.name}: trained and scored in {took}")
+        self._after()
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"{time.strftime('%H:%M:%S')} {text}", highlight=False, markup=False)
+
+
+def _as_failure(answer: dict[str, Any]) -> dict[str, Any]:
+    """Of timing: that a row diverged in its first steps is why it is not trained."""
+    diverged = answer.pop("diverged", None)
+    return answer if diverged is None else {**answer, "why_not": diverged}
+
+
+def _chosen(bench: Bench, only: Sequence[str]) -> tuple[Row, ...]:
+    names = {name for row in bench.rows for name in (row.label, row.slug, row.method)}
+    for name in only:
+        if name not in names:
+            labels = ", ".join(row.label for row in bench.rows)
+            raise InputError(f"no row {name!r}; there are: {labels}")
+    return tuple(
+        row for row in bench.rows if not only or {row.label, row.slug, row.method} & set(only)
+    )
+
+
+def _lanes(options: Options) -> list[Lane]:
+    """A lane a GPU, or one; with `parallel` so many, which share a CPU's threads."""
+    device = find_device(options.device)
+    devices = [str(device)]
+    if str(device) == "cuda":  # none of them was named
+        devices = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    count = options.parallel or len(devices)
+    if count < 1:
+        raise InputError(f"--parallel is {count}: it must be above 0")
+    threads = max(1, torch.get_num_threads() // count) if count > 1 else None
+    return [Lane(devices[i % len(devices)], threads) for i in range(count)]

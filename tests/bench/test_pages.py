@@ -1,0 +1,271 @@
+"""Tables and pages from small files: what stands where, to the byte."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from diptych.bench.page import columns_of, html_page, markdown_page, write_pages
+from diptych.bench.place import Place, write_json
+from diptych.bench.render import latex, markdown
+from diptych.bench.results import read_report
+from diptych.bench.tables import Table, all_tables, groups_of, problems
+from diptych.errors import InputError
+
+TRAINED = {"method": "cyclegan", "config": {}, "run": {}, "data": "f"}
+DATA = {
+    "source": "sample:earth-climate",
+    "size": 32,
+    "fingerprint": "f",
+    "domains": ["climate", "aerial"],
+    "label_domains": ["climate"],
+    "is_paired": True,
+}
+SPEED = {
+    "trained": TRAINED,
+    "seconds_per_step": 0.05,
+    "peak_gib": 0.5,
+    "parameters": 2_500_000,
+    "threads": 2,
+    "machine": "a machine",
+    "parts": ["climate→aerial", "aerial→climate"],
+    "data": DATA,
+}
+Entry = dict[str, Any]
+
+
+def entry(label: str, seeds: list[int], *groups: str) -> Entry:
+    row = label.lower().replace(" ", "-")
+    return {
+        "label": label, "row": row, "method": "cyclegan", "groups": list(groups or ("systems",)),
+        "seeds": seeds, "minutes": None, "trained": TRAINED, "data": "f",
+    }  # fmt: skip
+
+
+def scores(accuracy: float, **more: Any) -> dict[str, Any]:
+    kid = {"kid": {"mean": 1 - accuracy}, "kid_of_real": {"mean": 0.0125}, "images": 203}
+    labels = {"pixel_accuracy": accuracy, "class_accuracy": accuracy / 2, "mean_iou": accuracy / 4}
+    return {
+        "features": "efficientnet-lite0",
+        "climate→aerial": kid | more,
+        "aerial→climate": kid | labels,
+    }
+
+
+def result(seed: int, ends: float, half: float = 0.4, **more: Any) -> dict[str, Any]:
+    return {
+        "seed": seed, "trained": TRAINED, "version": "0.1.0", "torch": "2.13.0",
+        "commit": "c" * 40, "has_uncommitted_changes": False, "machine": "a machine",
+        "steps": 8, "threads": 2, "device": "cpu", "precision": "fp32", "data": DATA,
+        "pictures": ["climate→aerial", "aerial→climate"],
+        "scores": {"25": scores(0.2), "50": scores(half), "100": scores(ends, **more)},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """CycleGAN with three seeds, CoGAN of which one diverged, pix2pix not done yet."""
+    place = Place(tmp_path / "bench", tmp_path / "runs")
+    rows = [entry("CoGAN", [0, 1]), entry("CycleGAN", [0, 1, 2], "systems", "ablations"),
+            entry("pix2pix", [0])]  # fmt: skip
+    plan = {"title": "A <trial>", "rows": rows, "left_out": {"gatys": "no styles"}}
+    write_json(place.plan, plan)
+    write_json(place.speed, {row["row"]: SPEED for row in rows})
+    write_json(place.result("cogan", 0), result(0, 0.41))
+    failed = {"seed": 1, "trained": TRAINED, "diverged": "G is nan at step 7"}
+    write_json(place.result("cogan", 1), failed)
+    for seed, accuracy in enumerate((0.5, 0.6, 0.7)):
+        write_json(place.result("cyclegan", seed), result(seed, accuracy))
+    return place
+
+
+def table(place: Place, words: str) -> Table:
+    (found,) = [t for t in all_tables(read_report(place)) if words in t.title]
+    return found
+
+
+def line(shown: Table, label: str) -> list[str]:
+    (found,) = [one for one in shown.lines if one.label == label and one.kind == "measured"]
+    return [cell.text for cell in found.cells]
+
+
+def test_a_cell_is_the_mean_and_half_of_the_95_percent_interval(place):
+    shown = table(place, "Table 3: aerial→climate (photo → labels)")
+    assert shown.columns == (
+        "n", "per-pixel acc. ↑", "per-class acc. ↑", "class IoU ↑", "KID ↓",
+    )  # fmt: skip
+    # 0.5, 0.6, 0.7: mean 0.6, deviation 0.1; 4.303 · 0.1 / sqrt(3) = 0.248.
+    assert line(shown, "CycleGAN") == [
+        "3", "0.600 ± 0.248", "0.300 ± 0.124", "0.150 ± 0.062", "0.4000 ± 0.2484",
+    ]  # fmt: skip
+
+
+def test_a_single_seed_has_no_interval_and_a_row_to_come_has_dashes(place):
+    shown = table(place, "Table 3")
+    assert line(shown, "CoGAN")[:2] == ["1", "0.410"]
+    assert line(shown, "pix2pix") == ["0", "–", "–", "–", "–"]
+
+
+def test_the_papers_figures_stand_apart_and_are_called_cited(place):
+    shown = table(place, "Table 3")
+    cited = {one.label: [c.text for c in one.cells] for one in shown.lines if one.kind == "cited"}
+    assert cited["CycleGAN"] == ["–", "0.58", "0.22", "0.16", "–"]
+    assert cited["CoGAN"] == ["–", "0.45", "0.11", "0.08", "–"]
+    assert any("cited, not measured here" in note for note in shown.notes)
+    assert "| *CycleGAN (cited)* | – | 0.58 | 0.22 | 0.16 | – |" in markdown(shown)
+    assert line(table(place, "Table 5: aerial→climate"), "CycleGAN")[0] == "3"
+
+
+def test_without_fcn_scores_labels_to_photo_has_no_columns_for_them_nor_cited_rows(place):
+    shown = table(place, "Table 2: climate→aerial (labels → photo)")
+    assert shown.columns == ("n", "KID ↓")
+    assert {one.kind for one in shown.lines} == {"measured", "reference"}
+
+
+def test_fcn_scores_lead_labels_to_photo_with_real_photographs_as_their_ceiling(place):
+    fcn = {"pixel_accuracy": 0.5, "class_accuracy": 0.25, "mean_iou": 0.125}
+    ceiling = {"pixel_accuracy": 0.9, "class_accuracy": 0.8, "mean_iou": 0.7}
+    one = result(0, 0.41, fcn=fcn, fcn_of_real=ceiling)
+    write_json(place.result("cogan", 0), one)
+    shown = table(place, "Table 2")
+    assert shown.columns[1:] == (
+        "FCN per-pixel acc. ↑", "FCN per-class acc. ↑", "FCN class IoU ↑", "KID ↓",
+    )  # fmt: skip
+    assert line(shown, "CoGAN")[1:4] == ["0.500", "0.250", "0.125"]
+    (real,) = [one for one in shown.lines if one.label == "real images"]
+    assert [cell.text for cell in real.cells] == ["–", "0.900", "0.800", "0.700", "0.0125"]
+    cited = [one for one in shown.lines if one.kind == "cited"]
+    assert [c.text for c in cited[-1].cells] == ["–", "0.71", "0.25", "0.18", "–"]
+
+
+def test_a_row_that_was_still_improving_is_marked(place):
+    labels = [one.label for one in table(place, "Table 3").lines]
+    assert "CycleGAN" in labels  # gains 0.1, 0.2, 0.3: 0.2 is less than 0.248
+    for seed, accuracy in enumerate((0.55, 0.6, 0.65)):  # 0.2 is more than 0.124
+        write_json(place.result("cyclegan", seed), result(seed, accuracy))
+    assert "CycleGAN ↗" in [one.label for one in table(place, "Table 3").lines]
+    write_json(place.result("cogan", 0), result(0, 0.5))
+    assert "CoGAN (↗)" in [one.label for one in table(place, "Table 3").lines]
+
+
+def test_scores_on_the_way_stand_at_25_50_and_100_percent(place):
+    ways = [t for t in all_tables(read_report(place)) if t.name.endswith("aerial-climate-way")]
+    way, _ = ways  # of the systems, of the ablations
+    assert way.is_detail
+    assert line(way, "CoGAN") == ["1", "0.200", "0.400", "0.410", "–"]
+
+
+def test_failed_rows_say_so_in_the_table_and_below_it(place):
+    failed = {"seed": 0, "trained": TRAINED, "diverged": "D_Y is inf at step 1203"}
+    write_json(place.result("cogan", 0), failed)
+    assert line(table(place, "Table 3"), "CoGAN")[:2] == ["0", "diverged at step 1203"]
+    assert problems(read_report(place)) == [
+        "CoGAN, seed 0: D_Y is inf at step 1203.",
+        "CoGAN, seed 1: G is nan at step 7.",
+        "pix2pix: not done yet, seed 0.",
+        "gatys is left out: no styles.",
+    ]
+
+
+def test_results_of_another_training_are_not_shown(place):
+    other = {**result(0, 0.9), "trained": {**TRAINED, "data": "g"}}
+    write_json(place.result("cogan", 0), other)
+    assert line(table(place, "Table 3"), "CoGAN")[0] == "0"
+
+
+def test_costs_are_of_a_step_and_of_all_rows(place):
+    shown = table(place, "Every row")
+    assert line(shown, "CycleGAN") == [
+        "sample:earth-climate, 32 px", "8", "3", "0.4000 ± 0.2484", "50.0", "0.50", "2.50",
+    ]  # fmt: skip
+
+
+def test_latex_has_booktabs_rules_and_escapes_what_it_must(place):
+    text = latex([table(place, "Table 3")])
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+    assert text.count(r"\midrule") == 3  # below the heads, before the references and the cited
+    assert r"\begin{tabular}{lrrrrr}" in text
+    assert r"CycleGAN & 3 & 0.600 $\pm$ 0.248 & 0.300 $\pm$ 0.124" in text
+    assert r"aerial$\rightarrow$climate" in text
+    assert r"\emph{CycleGAN (cited)} & -- & 0.58" in text
+    assert r"95\% t-interval" in text
+    assert not re.search(r"[→↑↓±–↗]", text)
+
+
+def draw(place: Place) -> None:
+    for path, level in (
+        (place.real("earth-climate-32", "climate"), 10),
+        (place.real("earth-climate-32", "aerial"), 20),
+        (place.strip("cogan", 0, "climate→aerial"), 30),
+        (place.strip("cyclegan", 0, "climate→aerial"), 40),
+    ):
+        Image.new("RGBA", (64, 132), (level, 0, 0, 255)).save(path)
+
+
+def test_the_grid_has_the_inputs_first_the_rows_in_order_and_the_truth_last(place):
+    draw(place)
+    (data, rows), *_ = read_report(place).sections()
+    systems, ablations = groups_of(data, rows)
+    columns = columns_of(place, data, systems, "climate→aerial")
+    heads = [head for head, _ in columns]
+    assert heads == ["climate", "CoGAN", "CycleGAN", "true aerial"]
+    levels = [Image.open(path).getpixel((0, 0))[0] for _, path in columns]
+    assert levels == [10, 30, 40, 20]
+    assert [h for h, _ in columns_of(place, data, ablations, "climate→aerial")][1:-1] == [
+        "CycleGAN"
+    ]
+    assert columns_of(place, data, systems, "aerial→climate") == []
+
+
+def test_the_pages_are_the_same_to_the_byte_wherever_and_whenever_they_are_made(
+    place, tmp_path, monkeypatch
+):
+    draw(place)
+    place.notes.write_text("## What it says\n\nCycleGAN *leads* <script>alert(1)</script>.\n")
+    names = ("report.html", "report.md", "report.tex", "report.json")
+    write_pages(place)
+    first = {name: (place.out / name).read_bytes() for name in names}
+    moved = Place(tmp_path / "elsewhere" / "deep", tmp_path / "none")
+    moved.out.parent.mkdir()
+    place.out.rename(moved.out)
+    monkeypatch.chdir(tmp_path)
+    write_pages(moved)
+    assert {name: (moved.out / name).read_bytes() for name in names} == first
+    page = first["report.html"].decode()
+    assert str(tmp_path) not in page
+    assert "<em>leads</em>" in page
+    assert "<script>" not in page
+    assert "A &lt;trial&gt;" in page
+    assert page.count("data:image/png;base64,") == 4 + 3  # systems, and ablations without CoGAN
+    assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_the_markdown_page_links_its_pictures_from_where_it_lies(place, tmp_path):
+    draw(place)
+    report = read_report(place)
+    page = markdown_page([report], tmp_path / "docs")
+    assert "![](../bench/results/cyclegan-0.climate-aerial.png)" in page
+    assert page.startswith("# A <trial>\n")
+    assert "commit cccccccccc" in page
+    assert "Seeds 0, 1, 2; KID of the features of efficientnet-lite0" in page
+    both = markdown_page([report, report], tmp_path / "docs")
+    assert both.count("## A <trial>\n") == 2
+    assert html_page(report) == html_page(read_report(place))
+
+
+def test_a_method_that_is_scored_on_fewer_images_is_named(place):
+    few = result(0, 0.41)
+    for part in ("climate→aerial", "aerial→climate"):
+        few["scores"]["100"][part]["images"] = 32
+    write_json(place.result("cogan", 0), few)
+    page = markdown_page([read_report(place)], place.out)
+    assert "sample:earth-climate, 32 pixels: 203 test images a direction, but of CoGAN 32" in page
+
+
+def test_a_folder_without_a_bench_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"holds no bench: give a folder with a plan\.json"):
+        write_pages(Place(tmp_path, tmp_path))

@@ -1,0 +1,216 @@
+"""A bench: what is trained, what is not trained again, and what fails."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from diptych.bench import job
+from diptych.bench.lanes import Lane
+from diptych.bench.place import read_json, write_json
+from diptych.bench.results import read_report
+from diptych.bench.run import OVERHEAD, Options, _lanes
+from diptych.bench.tables import problems
+from diptych.data import open_data
+from diptych.errors import InputError
+from diptych.images import to_tensor
+from diptych.methods.cyclegan import CycleGAN
+from diptych.translator import load
+
+GAN_ALONE = {"method": "cyclegan", "label": "GAN alone", "recipe": "gan-alone"}
+
+
+def test_each_row_is_timed_then_trained_one_seed_of_everything_first(bench, carried):
+    assert bench("cyclegan", {**GAN_ALONE, "seeds": 1}, seeds=2) == 0
+    assert carried.names == [
+        "cyclegan.speed", "gan-alone.speed", "cyclegan-0.job", "gan-alone-0.job", "cyclegan-1.job",
+    ]  # fmt: skip
+    draws = [piece.spec["draws"] for piece in carried.pieces[2:]]
+    assert draws == [True, True, False]  # the pictures are of the first seed
+
+
+def test_what_is_finished_is_not_trained_again(bench, carried, place):
+    bench("cyclegan")
+    before = place.result("cyclegan", 0).read_bytes()
+    carried.pieces.clear()
+    bench("cyclegan")
+    assert carried.names == []
+    bench("cyclegan", seeds=2)  # another seed does not touch the first
+    assert carried.names == ["cyclegan-1.job"]
+    assert place.result("cyclegan", 0).read_bytes() == before
+
+
+def test_another_option_or_other_data_train_anew(bench, carried, paired_data):
+    both = ["cyclegan.speed", "cyclegan-0.job"]
+    bench("cyclegan")
+    carried.pieces.clear()
+    bench("cyclegan", cycle_weight=5.0)
+    assert carried.names == both
+    carried.pieces.clear()
+    bench("cyclegan", cycle_weight=5.0, steps=12)  # the speed is known
+    assert carried.names == ["cyclegan-0.job"]
+    Image.new("RGB", (32, 32)).save(Path(paired_data) / "trainA" / "new.png")
+    carried.pieces.clear()
+    bench("cyclegan", cycle_weight=5.0, steps=12)
+    assert carried.names == both
+
+
+def test_what_failed_is_told_and_tried_again_and_the_others_go_on(bench, carried, place):
+    usual = carried.way
+
+    def breaks(spec: dict[str, Any]) -> dict[str, Any]:
+        is_hit = spec["kind"] == "run" and spec["row"] == "cyclegan"
+        return {"why_not": "the disk is full"} if is_hit else usual(spec)
+
+    carried.way = breaks
+    assert bench("cyclegan", GAN_ALONE) == 1
+    assert problems(read_report(place)) == ["CycleGAN, seed 0: the disk is full."]
+    assert "scores" in read_json(place.result("gan-alone", 0))
+    carried.way = usual
+    carried.pieces.clear()
+    assert bench("cyclegan", GAN_ALONE) == 0
+    assert carried.names == ["cyclegan-0.job"]
+    assert problems(read_report(place)) == []
+
+
+def test_a_row_that_cannot_be_timed_is_told_and_tried_again(bench, carried, place):
+    usual = carried.way
+
+    def breaks(spec: dict[str, Any]) -> dict[str, Any]:
+        return {"why_not": "no memory"} if spec["config"]["cycle"] == "none" else usual(spec)
+
+    carried.way = breaks
+    bench("cyclegan", GAN_ALONE)
+    assert carried.names == ["cyclegan.speed", "gan-alone.speed", "cyclegan-0.job"]
+    assert problems(read_report(place)) == ["GAN alone was not trained: no memory."]
+    carried.way = usual
+    carried.pieces.clear()
+    bench("cyclegan", GAN_ALONE)
+    assert carried.names == ["gan-alone.speed", "gan-alone-0.job"]
+
+
+def test_a_budget_in_minutes_is_the_steps_that_were_timed_to_fill_it(bench, carried, place):
+    bench("cyclegan")
+    speeds = json.loads(place.speed.read_text())
+    speeds["cyclegan"]["seconds_per_step"] = 6.0 / 14.9 / OVERHEAD
+    write_json(place.speed, speeds)
+    bench("cyclegan", steps=None, minutes=0.1)  # 14.9 steps, and a multiple of four
+    result = read_json(place.result("cyclegan", 0))
+    assert result["steps"] == 12
+    assert (result["trained"]["run"]["steps"], result["trained"]["run"]["minutes"]) == (12, None)
+
+
+def test_only_the_rows_that_are_asked_for_are_done_and_the_plan_keeps_all(bench, carried, place):
+    bench("cyclegan", GAN_ALONE, options=Options(device="cpu", only=("GAN alone",)))
+    assert carried.names == ["gan-alone.speed", "gan-alone-0.job"]
+    assert [row["label"] for row in read_json(place.plan)["rows"]] == ["CycleGAN", "GAN alone"]
+    with pytest.raises(InputError, match="no row 'UNIT'; there are: CycleGAN, GAN alone"):
+        bench("cyclegan", GAN_ALONE, options=Options(device="cpu", only=("UNIT",)))
+
+
+def test_rescoring_is_for_what_has_scores(bench, carried, place):
+    bench("cyclegan", GAN_ALONE)
+    known = read_json(place.result("gan-alone", 0))
+    del known["scores"]
+    write_json(place.result("gan-alone", 0), known | {"diverged": "G is nan at step 3"})
+    carried.pieces.clear()
+    bench("cyclegan", GAN_ALONE, options=Options(device="cpu", rescore=True))
+    assert carried.names == ["cyclegan-0.job"]
+
+
+def test_lanes_are_devices_and_share_the_threads_of_a_cpu(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    assert _lanes(Options(device="cpu")) == [Lane("cpu", None)]
+    assert _lanes(Options(device="cpu", parallel=2)) == [Lane("cpu", 2)] * 2
+    with pytest.raises(InputError, match="--parallel is -1"):
+        _lanes(Options(device="cpu", parallel=-1))
+
+
+# --- in earnest ---------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_run_is_trained_drawn_and_goes_on_where_it_was(
+    bench, trained, place, paired_data, monkeypatch
+):
+    assert bench("cyclegan") == 0
+    result = read_json(place.result("cyclegan", 0))
+    ends = [result["scores"][share]["dark→bright"]["l1"] for share in ("25", "50", "100")]
+    assert ends == [0.01, 0.02, 0.04]
+    assert "std" not in result["scores"]["50"]["dark→bright"]["kid"]
+    whole = CycleGAN(load(place.run("cyclegan", 0))._method.config, domains=2)
+    assert result["cost"]["parameters"] == sum(w.numel() for w in whole.parameters())
+    _check_strips(place, paired_data)
+
+    steps: list[int] = []
+    real = CycleGAN.iteration
+
+    def iteration(self: CycleGAN, batches: Any, clock: Any) -> Any:
+        steps.append(clock.step)
+        if clock.step == 1 and len(steps) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return real(self, batches, clock)
+
+    monkeypatch.setattr(CycleGAN, "iteration", iteration)
+    place.result("cyclegan", 0).unlink()
+    bench("cyclegan")  # it had ended: it is scored alone
+    assert steps == []
+    for file in (place.result("cyclegan", 0), *place.run("cyclegan", 0).glob("state*")):
+        file.unlink()
+    weights = (place.run("cyclegan", 0) / "translator.safetensors").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        bench("cyclegan")
+    assert problems(read_report(place)) == ["CycleGAN: not done yet, seed 0."]
+    assert bench("cyclegan") == 0
+    assert steps == [0, 1, 2, 3]  # and none of them twice
+    assert (place.run("cyclegan", 0) / "translator.safetensors").read_bytes() == weights
+
+
+def _check_strips(place: Any, paired_data: str) -> None:
+    """They hold the test images and what the run makes of them."""
+    data = open_data(paired_data, size=32)
+    assert data.test is not None
+    assert data.test.pairs is not None
+    real = Image.open(place.real("dark2bright-32", "dark")).convert("RGB")
+    assert real.size == (64, 6 * 64 + 5 * 4)  # 32 pixels, twice as large, and gaps of 4
+    first = data.test.pairs[0].read(0).convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
+    assert real.crop((0, 0, 64, 64)).tobytes() == first.tobytes()
+    made = Image.open(place.strip("cyclegan", 0, "dark→bright")).convert("RGB")
+    translator = load(place.run("cyclegan", 0), device="cpu")
+    last = data.test.pairs[0].read(5).convert("RGB")
+    expected = translator.translate_batch(to_tensor(last)[None], "bright")[0]
+    tile = made.crop((0, 5 * 68, 64, 5 * 68 + 64)).resize((32, 32), Image.Resampling.BOX)
+    assert (to_tensor(tile) - expected).abs().max() < 2 / 255
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_is_a_result_and_is_not_tried_again(bench, trained, place, monkeypatch):
+    real = CycleGAN._cycle
+
+    def spoilt(self: CycleGAN, C: Any, image: Any, cycled: Any) -> Any:
+        spoilt.calls += 1
+        return real(self, C, image, cycled) * (float("nan") if spoilt.calls > 6 else 1)
+
+    spoilt.calls = 0  # two a step, one step of timing: the third step of training is spoilt
+    monkeypatch.setattr(CycleGAN, "_cycle", spoilt)
+    assert bench("cyclegan") == 1
+    diverged = read_json(place.result("cyclegan", 0))
+    assert diverged["diverged"] == "cycle is nan at step 3"
+    assert "scores" not in diverged
+    trained.pieces.clear()
+    assert bench("cyclegan") == 0
+    assert trained.names == []
+
+
+def test_what_cannot_be_carried_out_is_told_with_its_circumstances(paired_data, tmp_path):
+    spec = {"kind": "measure", "method": "cyclegan", "config": {"size": 32, "width": 4},
+            "run": {"data": str(tmp_path / "none")}}  # fmt: skip
+    answer = job.carry_out(spec)
+    assert "none" in answer["why_not"]
+    assert answer["torch"] == torch.__version__

@@ -1,0 +1,77 @@
+"""`diptych bench` on the command line: plans, names, complaints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diptych.bench.place import Place, write_json
+from diptych.cli import main
+from diptych.cli_bench import BenchCommand, _place, _plan
+
+
+def command(*target: str, **options: Any) -> BenchCommand:
+    return BenchCommand(target=target, **options)
+
+
+def test_data_alone_are_every_method_in_a_folder_of_their_name():
+    plan, name = _plan(command("photos/horse2zebra/", seeds=1), "photos/horse2zebra/")
+    assert (plan["rows"], plan["minutes"], plan["preset"]) == (["all"], 5, "fast")
+    assert (plan["data"], plan["seeds"], name) == ("photos/horse2zebra/", 1, "horse2zebra")
+    place = _place(command(), name)
+    assert place == Place(Path("bench/horse2zebra"), Path("runs/bench/horse2zebra"))
+
+
+def test_a_table_of_the_paper_is_a_plan_and_a_given_budget_takes_the_place_of_its_own():
+    plan, name = _plan(command(table=4, minutes=2.0), None)
+    assert name == "earth-climate-ablations"
+    assert plan["minutes"] == 2.0
+    assert "steps" not in plan
+    assert [row["label"] for row in plan["rows"]][:2] == ["Cycle alone", "GAN alone"]
+
+
+def test_a_plan_of_one_s_own_is_named_after_its_file_and_methods_replace_its_rows(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('data = "sample:emoji"\nsteps = 8\nrows = ["unit"]\n')
+    plan, name = _plan(command(str(file), methods=("gan", "vaegan")), str(file))
+    assert (name, plan["rows"], plan["data"]) == ("mine", ["gan", "vaegan"], "sample:emoji")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--plan", "papers", "--table", "2"], "give one plan: a FILE.toml, --plan or --table"),
+        (["--table", "6"], "--table is 6: it must be 2, 3, 4 or 5"),
+        (["a", "b"], "give one target, not 2: a b"),
+        (["no.toml"], "no.toml cannot be read"),
+        (["--methods", "unit"], "UNIT has no data"),
+        (["--report-only", "nowhere"], "bench/nowhere holds no bench"),
+        (["--frobnicate"], "--frobnicate"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["bench", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line.replace("\\", "/")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_report_only_prints_the_tables_and_writes_one_markdown_page_of_several(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        row = {"label": "GAN", "row": "gan", "groups": ["methods"], "seeds": [0]}
+        row |= {"method": "gan", "minutes": None, "trained": None, "data": "f"}
+        plan = {"title": f"Bench {name}", "rows": [row], "left_out": {}}
+        write_json(tmp_path / name / "plan.json", plan)
+    assert main(["bench", "--report-only", "one", "two", "--markdown", "both.md"]) == 0
+    shown = capsys.readouterr().out
+    assert "GAN: not done yet, seed 0." in shown
+    assert "see one/report.html" in shown.replace("\\", "/")
+    page = (tmp_path / "both.md").read_text("utf-8")
+    assert page.index("## Bench one") < page.index("## Bench two")
+    assert (tmp_path / "two" / "report.tex").exists()
