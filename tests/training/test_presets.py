@@ -27,5 +27,5 @@ def test_the_papers_preset_changes_nothing(method: str) -> None:
 
 def test_a_method_of_one_size_keeps_it_in_a_preset() -> None:
     config, run = chosen("unit_adaptation", preset="fast")
-    assert config == {"size": 32, "width": 32, "batch_size": 4}
+    assert config == {"size": 32, "width": 32, "batch_size": 4, "decay_from": 0.75}
     assert run == {"lr_scale": 3.0, "ema": 0.999}
