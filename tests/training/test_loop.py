@@ -266,8 +266,8 @@ def test_saved_weights_are_the_averaged_ones_and_training_goes_on_with_the_live_
     live = {n: w.clone() for n, w in inference_weights(trainer.method).items()}
     saved = trainer.inference_weights()
     assert _same(live, inference_weights(trainer.method))
-    for name, weight in saved.items():  # decay after one step: 2/11
-        expected = start[name] * 2 / 11 + live[name] * 9 / 11
+    for name, weight in saved.items():  # decay after one step: 2/6
+        expected = start[name] * 2 / 6 + live[name] * 4 / 6
         assert (weight - expected).abs().max().item() < 1e-7
     with trainer.averaged():
         assert _same(saved, inference_weights(trainer.method))
