@@ -82,6 +82,14 @@ def client(server: StudyServer) -> Client:
     return Client(server)
 
 
+def test_addresses_that_are_none_get_an_answer(client) -> None:
+    assert client.get("//[").status == 404
+    body = json.dumps({"agrees": True, "request": "r1"}).encode()
+    kind = "application/json"
+    reply = client.ask("POST", "/api/join", body, Content_Type=kind, Origin="http://[")
+    assert reply.status == 403
+
+
 def test_a_session_over_http(client, folder) -> None:
     welcome = client.get("/api/state").json
     assert welcome == {

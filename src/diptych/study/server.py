@@ -16,7 +16,6 @@ from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from diptych.errors import InputError
 from diptych.study.store import Answer, NotInvitedError, Study
@@ -98,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: each line would hold an address."""
 
     def do_GET(self) -> None:  # the base class's name
-        path = urlsplit(self.path).path
+        path = self.path.partition("?")[0]
         pages = cast(StudyServer, self.server).pages
         if path in pages:
             self._send(HTTPStatus.OK, *pages[path])
@@ -113,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         routes = {"/api/join": self._join, "/api/show": self._show, "/api/answer": self._answer}
         try:
             body = self._body()
-            route = routes.get(urlsplit(self.path).path)
+            route = routes.get(self.path.partition("?")[0])
             if route is None:
                 raise _BadRequestError(HTTPStatus.NOT_FOUND, "no such page")
             route(body)
@@ -205,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
         text = self.rfile.read(int(length))
         self.close_connection = self.headers.get("Connection", "").lower() == "close"
         origin, host = self.headers.get("Origin"), self.headers.get("Host")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             raise _BadRequestError(HTTPStatus.FORBIDDEN, "sent by another site")
         # Another site's form cannot send this type; its scripts would have to ask, in vain.
         if self.headers.get_content_type() != "application/json":
