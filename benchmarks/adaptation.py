@@ -25,12 +25,13 @@ from typing import Any
 
 import torch
 
-from benchmarks.earth_results import interval, replace_block
+from benchmarks.earth_results import replace_block
 from benchmarks.running import circumstances, say, train_to_end, write_json
 from diptych.classifier import load_classifier
 from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.evaluation.adaptation import accuracies
+from diptych.evaluation.seeds import interval
 from diptych.registry import make_config
 from diptych.training.loop import DivergedError
 from diptych.training.settings import Precision, Settings, read_plan

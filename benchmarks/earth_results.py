@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from benchmarks.earth_systems import (
 from benchmarks.running import say
 from diptych.data import evaluation_pairs
 from diptych.errors import InputError
+from diptych.evaluation.seeds import interval
 from diptych.files import atomic_write_text
 from diptych.training.pictures import picture_grid, write_grid
 
@@ -35,9 +34,6 @@ BEGIN, END = (mark.format(task="earth") for mark in MARKS)
 GRID_ROWS = 6
 NAMES: dict[System, str] = {"reference": "reference", "product": "CycleGAN", "unit": "UNIT"}
 """As tables and pictures call the systems; the reference is a plain CycleGAN."""
-
-# Student's t at 97.5%, by degrees of freedom.
-_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
 @dataclass(frozen=True)
@@ -87,20 +83,6 @@ def replace_block(readme: Path, name: str, block: str) -> None:
     after = rest.split(end)[1]
     atomic_write_text(readme, f"{before}{begin}\n{block}\n{end}{after}")
     say(f"wrote the table into {readme}")
-
-
-def interval(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and half the width of its 95% t-interval, None for a single value.
-
-    Raises:
-        ValueError: no values, or more than ten.
-    """
-    if not 1 <= len(values) <= 10:
-        raise ValueError(f"intervals are of 1 to 10 values, not {len(values)}")
-    mean = statistics.fmean(values)
-    if len(values) == 1:
-        return mean, None
-    return mean, _T[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def _speed_lines(place: Place) -> Iterator[str]:

@@ -27,11 +27,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.earth_results import interval, replace_block
+from benchmarks.earth_results import replace_block
 from benchmarks.earth_systems import METHODS, SIZE, product_options
 from benchmarks.running import circumstances, say, train_to_end, write_json
 from diptych.data import open_data
 from diptych.errors import InputError
+from diptych.evaluation.seeds import interval
 from diptych.evaluation.segmentation_adaptation import ROWS, Row, adaptation_scores
 from diptych.evaluation.segmentation_training import STEPS as FCN_STEPS
 from diptych.training.loop import DivergedError

@@ -22,13 +22,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.earth_results import interval, replace_block, score
+from benchmarks.earth_results import replace_block, score
 from benchmarks.running import circumstances, say, train_to_end, write_json
 from diptych.api import chosen
 from diptych.data import Data, evaluation_pairs, open_data
 from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.evaluation.correspondence import correspondence
+from diptych.evaluation.seeds import interval
 from diptych.registry import make_config
 from diptych.training.loop import DivergedError
 from diptych.training.settings import Settings

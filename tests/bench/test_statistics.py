@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from diptych.bench.statistics import interval, is_improving, t_quantile
+from diptych.bench.statistics import is_improving
+from diptych.evaluation.seeds import interval, students_t
 
 
 def test_the_interval_of_three_values_by_hand():
@@ -25,8 +26,8 @@ def test_a_single_value_has_no_interval_and_none_no_mean():
 @pytest.mark.parametrize(
     ("freedom", "t"), [(1, 12.706), (2, 4.303), (10, 2.228), (11, 2.201), (20, 2.086), (60, 2.000)]
 )
-def test_quantiles_are_those_of_printed_tables(freedom: int, t: float):
-    assert t_quantile(freedom) == pytest.approx(t, abs=0.003)
+def tesstudents_ts_are_those_of_printed_tables(freedom: int, t: float):
+    assert students_t(freedom) == pytest.approx(t, abs=0.003)
 
 
 def test_improving_needs_more_than_a_twentieth_and_more_than_the_seeds_scatter():

@@ -10,7 +10,8 @@ from diptych.bench.place import SHARES
 from diptych.bench.plan import slug
 from diptych.bench.published import LABELS_TO_PHOTO, PHOTO_TO_LABELS, PUBLISHED, SOURCE
 from diptych.bench.results import Measured, Report, value_at
-from diptych.bench.statistics import interval, is_improving
+from diptych.bench.statistics import is_improving
+from diptych.evaluation.seeds import interval
 
 IMPROVING = "↗"
 EMPTY = "–"

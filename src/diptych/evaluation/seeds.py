@@ -21,10 +21,18 @@ _T = (
 _DETAIL = ("confusion", "accuracy_per_class", "iou_per_class")
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The mean of two or more values, and half the width of its 95% t-interval."""
-    half = students_t(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return statistics.fmean(values), half
+def interval(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and half the width of its 95% t-interval, None for a single value.
+
+    Raises:
+        ValueError: no values.
+    """
+    if not values:
+        raise ValueError("no values, no mean: an interval is of 1 or more, not 0")
+    mean = statistics.fmean(values)
+    if len(values) == 1:
+        return mean, None
+    return mean, students_t(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def students_t(freedom: int) -> float:
