@@ -20,13 +20,14 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.earth_results import replace_block
-from benchmarks.running import circumstances, say, train_to_end, write_json
+from benchmarks.running import carry_out, circumstances, say, train_to_end, write_json
 from diptych.classifier import load_classifier
 from diptych.data import open_data
 from diptych.errors import InputError
@@ -252,14 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    try:
-        return _do(options)
-    except InputError as error:
-        print(f"benchmarks.adaptation: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks.adaptation: stopped; the same command goes on", file=sys.stderr)
-        return 130
+    return carry_out("adaptation", partial(_do, options))
 
 
 def _do(options: argparse.Namespace) -> int:

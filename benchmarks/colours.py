@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.earth_results import replace_block
 from benchmarks.earth_systems import SIZE
-from benchmarks.running import circumstances, say, write_json
+from benchmarks.running import circumstances, part_of, say, write_json
 from diptych.api import chosen
 from diptych.data import open_data
 from diptych.evaluation import evaluate
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--steps", type=int, default=240)
     parser.add_argument(
-        "--part", type=_part, default="1/1", metavar="I/N", help="take every N-th, from I on"
+        "--part", type=part_of, default="1/1", metavar="I/N", help="take every N-th, from I on"
     )
     parser.add_argument(
         "--only", nargs="+", choices=tuple(CONFIGURATIONS), default=tuple(CONFIGURATIONS)
@@ -65,13 +65,6 @@ def main(arguments: list[str] | None = None) -> int:
             _run(name, seed, options.steps)
     _write_table(_HERE / "README.md")
     return 0
-
-
-def _part(text: str) -> tuple[int, int]:
-    part, slash, parts = text.partition("/")
-    if not (slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected I/N, such as 1/2")
-    return int(part), int(parts)
 
 
 def _result(name: str, seed: int) -> Path:

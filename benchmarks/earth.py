@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from benchmarks.earth_systems import (
     load_job,
     train_job,
 )
-from benchmarks.running import circumstances, say, write_json
+from benchmarks.running import carry_out, circumstances, say, write_json
 from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.training.loop import DivergedError
@@ -144,14 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    try:
-        return _do(options)
-    except InputError as error:
-        print(f"benchmarks.earth: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks.earth: stopped; the same command goes on", file=sys.stderr)
-        return 130
+    return carry_out("earth", partial(_do, options))
 
 
 def _do(options: argparse.Namespace) -> int:

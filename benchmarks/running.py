@@ -3,6 +3,7 @@ depend on, and small files to keep them in."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import json
 import os
@@ -10,6 +11,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,26 @@ def check_length(folder: Path, known: int | None, steps: int | None) -> None:
     """Raises InputError: the training in `folder` is not one of `steps`."""
     if known != steps:
         raise InputError(f"{folder} holds a training of {known} steps, not {steps}: remove it")
+
+
+def carry_out(name: str, do: Callable[[], int]) -> int:
+    """The exit code of a benchmark: `do`'s, 2 for input that cannot be used, 130 if stopped."""
+    try:
+        return do()
+    except InputError as error:
+        print(f"benchmarks.{name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"benchmarks.{name}: stopped; the same command goes on", file=sys.stderr)
+        return 130
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """I/N of a command line as two numbers. Raises argparse.ArgumentTypeError: it is none."""
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected I/N, such as 1/2")
+    return int(part), int(parts)
 
 
 def circumstances() -> dict[str, Any]:

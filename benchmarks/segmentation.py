@@ -22,6 +22,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ import torch
 
 from benchmarks.earth_results import replace_block
 from benchmarks.earth_systems import METHODS, SIZE, product_options
-from benchmarks.running import circumstances, say, train_to_end, write_json
+from benchmarks.running import carry_out, circumstances, say, train_to_end, write_json
 from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.evaluation.seeds import interval
@@ -202,14 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    try:
-        return _do(options)
-    except InputError as error:
-        print(f"benchmarks.segmentation: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks.segmentation: stopped; the same command goes on", file=sys.stderr)
-        return 130
+    return carry_out("segmentation", partial(_do, options))
 
 
 def _do(options: argparse.Namespace) -> int:

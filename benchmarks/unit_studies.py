@@ -17,13 +17,14 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.earth_results import replace_block, score
-from benchmarks.running import circumstances, say, train_to_end, write_json
+from benchmarks.running import carry_out, circumstances, part_of, say, train_to_end, write_json
 from diptych.api import chosen
 from diptych.data import Data, evaluation_pairs, open_data
 from diptych.errors import InputError
@@ -214,7 +215,9 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", choices=("run", "report"), help="do one half of it")
-    parser.add_argument("--part", default="1/1", metavar="I/N", help="every N-th, from I on")
+    parser.add_argument(
+        "--part", type=part_of, default="1/1", metavar="I/N", help="every N-th, from I on"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
     parser.add_argument("--steps", type=int, default=STEPS, help="fewer, for a trial")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
@@ -226,19 +229,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, default=PLOT)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    try:
-        return _do(options)
-    except InputError as error:
-        print(f"benchmarks.unit_studies: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks.unit_studies: stopped; the same command goes on", file=sys.stderr)
-        return 130
+    return carry_out("unit_studies", partial(_do, options))
 
 
 def _do(options: argparse.Namespace) -> int:
     failures = 0
-    part, parts = (int(number) for number in options.part.split("/"))
+    part, parts = options.part
     jobs = [(name, seed) for seed in options.seeds for name in configurations()]
     for name, seed in jobs[part - 1 :: parts] if options.only != "report" else ():
         try:
