@@ -78,11 +78,9 @@ LABELS = {
     "unit-augmented": "UNIT, augmented",
     "unit-translations": "UNIT, augmented, translations classified too",
 }
-_PAIR = ("digits-usps", "usps-digits")
 JOBS: tuple[tuple[str, str], ...] = (
-    *((sample, row) for sample in (*_PAIR, "digits-color") for row in ("source-only", "unit")),
+    *((sample, row) for row in ROWS for sample in ("digits-usps", "usps-digits", "digits-color")),
     ("color-digits", "source-only"),
-    *((sample, row) for row in list(ROWS)[2:] for sample in _PAIR),
 )
 SAMPLES = tuple(dict.fromkeys(sample for sample, _ in JOBS))
 

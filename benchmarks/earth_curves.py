@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ def write_curves(place: Place) -> None:
     for sample in SAMPLES:
         for system in TASKS[place.task]:
             job = Job(sample, system, SEEDS[0])
-            known[job.name] = _points(place, job, known.get(job.name, []))
-            write_json(path, known)
+            for points in _points(place, job, known.get(job.name, [])):
+                known[job.name] = points
+                write_json(path, known)
     if not any(known.values()):
         raise InputError(
             f"nothing in {place.runs}: run python -m benchmarks.earth --task {place.task}"
@@ -37,7 +39,8 @@ def write_curves(place: Place) -> None:
     say(f"wrote {path} and {PLOT}")
 
 
-def _points(place: Place, job: Job, known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _points(place: Place, job: Job, known: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The job's points by step, `known` and those that are scored now, as they become more."""
     snapshots = sorted(place.snapshots(job).glob("*.safetensors"))
     done = {point["step"] for point in known}
     data = job.data()
@@ -50,9 +53,9 @@ def _points(place: Place, job: Job, known: list[dict[str, Any]]) -> list[dict[st
         minutes = TASKS[place.task][job.system] * step / int(snapshots[-1].stem)
         rows = [row for row in ROWS if row.sample == job.sample]
         values = {f"{r.direction} {r.key}": score(scores, r.direction, r.key) for r in rows}
-        known.append({"step": step, "minutes": minutes} | values)
+        known = sorted([*known, {"step": step, "minutes": minutes} | values], key=_step)
         say(f"{job.name}: step {step:,} scored")
-    return sorted(known, key=lambda point: point["step"])
+        yield known
 
 
 def _plot(curves: dict[str, list[dict[str, Any]]]) -> None:
@@ -81,6 +84,10 @@ def _plot(curves: dict[str, list[dict[str, Any]]]) -> None:
     axes[0].legend(frameon=False, fontsize=9)
     PLOT.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PLOT, dpi=110)
+
+
+def _step(point: dict[str, Any]) -> int:
+    return int(point["step"])
 
 
 def _key(row: Row) -> str:
