@@ -62,25 +62,38 @@ GREY = {
 STEPS = 2500
 ALONE: dict[str, Any] = {"gan_weight": 0.0}
 AUGMENTED: dict[str, Any] = {"augment": True}
+NEGATIVES: dict[str, Any] = {"invert_source": True}
+TRANSLATIONS: dict[str, Any] = {"translated_weight": 10.0}
 ROWS: dict[str, dict[str, Any]] = {
     "source-only": ALONE,
     "unit": {},
     "source-only-augmented": ALONE | AUGMENTED,
     "unit-augmented": AUGMENTED,
-    "unit-translations": AUGMENTED | {"translated_weight": 10.0},
+    "unit-translations": AUGMENTED | TRANSLATIONS,
+    "source-only-negatives": ALONE | NEGATIVES,
+    "unit-negatives": NEGATIVES,
+    "unit-negatives-translations": NEGATIVES | TRANSLATIONS,
 }
-"""What differs by row. The last three go beyond the paper: the images are turned, scaled and
-shifted, and the classifier also learns from translations, by the labels of what was translated."""
+"""What differs by row. From the third on they go beyond the paper's losses: images are turned,
+scaled and shifted, or half of MNIST's turned into their negatives, as the authors do where
+MNIST meets colours; and the classifier also learns from translations, by the labels of what
+was translated."""
 LABELS = {
     "source-only": "source only",
     "unit": "UNIT",
     "source-only-augmented": "source only, augmented",
     "unit-augmented": "UNIT, augmented",
     "unit-translations": "UNIT, augmented, translations classified too",
+    "source-only-negatives": "source only, MNIST's negatives too",
+    "unit-negatives": "UNIT, MNIST's negatives too",
+    "unit-negatives-translations": "UNIT, MNIST's negatives too, translations classified too",
 }
+_PAIR = ("digits-usps", "usps-digits")
 JOBS: tuple[tuple[str, str], ...] = (
-    *((sample, row) for row in ROWS for sample in ("digits-usps", "usps-digits", "digits-color")),
+    *((sample, row) for row in ("source-only", "unit") for sample in (*_PAIR, "digits-color")),
     ("color-digits", "source-only"),
+    *((sample, row) for row in list(ROWS)[2:5] for sample in _PAIR),
+    *(("digits-color", row) for row in list(ROWS)[5:]),
 )
 SAMPLES = tuple(dict.fromkeys(sample for sample, _ in JOBS))
 

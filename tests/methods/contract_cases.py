@@ -71,7 +71,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "unit_adaptation": [
         {"gan_weight": 0.0},
         {"classification_weight": 0.0, "batch_size": 3},
-        {"feature_loss": "l2", "invert_target": True, "coordinates": False, "grey": "target"},
+        {
+            "feature_loss": "l2",
+            "invert_target": True,
+            "invert_source": True,
+            "coordinates": False,
+            "grey": "target",
+        },
     ],
     "vaegan": [{"gan_loss": "log", "z_size": 5, "size": 24}, {"similarity_weight": 0.0}],
 }

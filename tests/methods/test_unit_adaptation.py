@@ -317,20 +317,37 @@ def test_encoders_see_each_pixels_place():
     assert placed[0, :, 16, 0].tolist() == [0.5, 0.5, 0.5, 0.0, -1.0]
 
 
-def test_every_other_target_image_is_seen_as_its_negative_and_no_source_image():
-    method = _by_hand(invert_target=True)
+@pytest.mark.parametrize(
+    ("option", "inverted", "value", "other"),
+    [("invert_source", "E1", 0.5, -0.25), ("invert_target", "E2", -0.25, 0.5)],
+)
+def test_every_other_image_of_one_domain_is_seen_as_its_negative_and_none_of_the_other(
+    option: str, inverted: str, value: float, other: float
+):
+    method = _by_hand(**{option: True})
     seen: dict[str, list[Tensor]] = {"E1": [], "E2": []}
     method.E1.register_forward_hook(lambda _, given, __: seen["E1"].append(given[0]))
     method.E2.register_forward_hook(lambda _, given, __: seen["E2"].append(given[0]))
     clock = Clock(0, 0.0, torch.Generator().manual_seed(0))
     for _ in range(50):
         list(method.iteration(_batches(), clock))
-    values = torch.cat(seen["E2"]).flatten(1)
+    values = torch.cat(seen.pop(inverted)).flatten(1)
     assert all(len(image.unique()) == 1 for image in values)
-    negatives = (values[:, 0] == 0.25).sum().item()
-    assert (values[:, 0] == -0.25).sum().item() == 100 - negatives
+    negatives = (values[:, 0] == -value).sum().item()
+    assert (values[:, 0] == value).sum().item() == 100 - negatives
     assert 35 < negatives < 65
-    assert torch.cat(seen["E1"]).unique().tolist() == [0.5]
+    (rest,) = seen.values()
+    assert torch.cat(rest).unique().tolist() == [other]
+
+
+def test_source_only_sees_the_sources_negatives_too():
+    method = _by_hand(invert_source=True, gan_weight=0.0)
+    seen: list[Tensor] = []
+    method.D1.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    clock = Clock(0, 0.0, torch.Generator().manual_seed(0))
+    for _ in range(50):
+        list(method.iteration(_batches(), clock))
+    assert torch.cat(seen).unique().tolist() == [-0.5, 0.5]
 
 
 def test_it_translates_encodes_generates_and_classifies():

@@ -81,6 +81,8 @@ class Config:
     """Which domains are grey: the generators' three channels are averaged for them."""
     invert_target: bool = False
     """Turn every other target image into its negative: the authors' code, for MNIST."""
+    invert_source: bool = False
+    """The same for the source, where that is MNIST."""
     translated_weight: float = 0.0
     """Of the cross-entropy of translated source images, labelled as these; not in the paper."""
     augment: bool = False
@@ -199,14 +201,15 @@ class UNITAdaptation(nn.Module):
         x1, label, x2 = batch.x, batch.x_label, batch.y
         if c.augment:
             x1, x2 = augmented(x1, clock.rng), augmented(x2, clock.rng)
+        if c.invert_source:
+            x1 = half_inverted(x1, clock.rng)
         if not c.adapts:
             classification = F.cross_entropy(self._class_scores(self._features(self.D1(x1))), label)
             terms = {"classification": classification}
             yield Update("discriminators", c.classification_weight * classification, terms)
             return
         if c.invert_target:
-            is_negative = torch.rand(len(x2), 1, 1, 1, generator=clock.rng) < 0.5
-            x2 = torch.where(is_negative.to(x2.device), -x2, x2)
+            x2 = half_inverted(x2, clock.rng)
 
         mu, sigma = self._codes(x1, x2)
         h = self.G_shared(self._sample(mu, sigma, clock.rng))  # of x1, then of x2
@@ -343,6 +346,12 @@ def augmented(
         torch.stack(rows, 1).view(-1, 2, 3).to(image), list(image.shape), align_corners=False
     )
     return F.grid_sample(image, where, padding_mode="border", align_corners=False)
+
+
+def half_inverted(image: Tensor, rng: torch.Generator) -> Tensor:
+    """(B, 3, H, W) in [-1, 1], each turned into its negative with a probability of a half."""
+    is_negative = torch.rand(len(image), 1, 1, 1, generator=rng) < 0.5
+    return torch.where(is_negative.to(image.device), -image, image)
 
 
 class _BatchNorm(nn.BatchNorm2d):
