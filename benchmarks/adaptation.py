@@ -92,8 +92,8 @@ _PAIR = ("digits-usps", "usps-digits")
 JOBS: tuple[tuple[str, str], ...] = (
     *((sample, row) for row in ("source-only", "unit") for sample in (*_PAIR, "digits-color")),
     ("color-digits", "source-only"),
-    *((sample, row) for row in list(ROWS)[2:5] for sample in _PAIR),
-    *(("digits-color", row) for row in list(ROWS)[5:]),
+    *((sample, row) for row in ROWS if ROWS[row].get("augment") for sample in _PAIR),
+    *(("digits-color", row) for row in ROWS if ROWS[row].get("invert_source")),
 )
 SAMPLES = tuple(dict.fromkeys(sample for sample, _ in JOBS))
 
