@@ -82,9 +82,10 @@ def _latex_table(table: Table) -> str:
     return "\n".join(
         [
             r"\begin{table}",
-            r"\centering",
+            r"\centering\small",
             rf"\caption{{{caption}}}",
             rf"\label{{tab:{table.name}}}",
+            r"\smallskip",
             rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
             r"\toprule",
             rf"{columns} \\",
