@@ -29,13 +29,16 @@ import torch
 from benchmarks.earth_results import replace_block
 from benchmarks.running import carry_out, circumstances, say, train_to_end, write_json
 from diptych.classifier import load_classifier
-from diptych.data import open_data
+from diptych.data import Data, open_data
+from diptych.data.transforms import evaluation_images
 from diptych.errors import InputError
 from diptych.evaluation.adaptation import accuracies
 from diptych.evaluation.seeds import interval
+from diptych.methods.unit_adaptation import SIZE
 from diptych.registry import make_config
 from diptych.training.loop import DivergedError
 from diptych.training.settings import Precision, Settings, read_plan
+from diptych.translator import load
 
 METHOD = "unit_adaptation"
 SEEDS = (0, 1, 2)
@@ -174,6 +177,7 @@ def run_job(
     data = open_data(f"sample:{sample}", size=config.size)
     assert data.test is not None
     classify = load_classifier(folder, device="cpu").classify_batch
+    label_free = {"label_free": judged(folder, data)} if config.adapts else {}
     write_json(
         path,
         {
@@ -187,9 +191,36 @@ def run_job(
             "data_fingerprint": data.fingerprint,
             "scores": accuracies(classify, data, data.test, size=config.size),
         }
+        | label_free
         | known,
     )
     say(f"{path.stem}: scored, {path}")
+
+
+def judged(folder: Path, data: Data) -> dict[str, float]:
+    """What settings may be chosen by, on at most 1,000 training images of each domain.
+
+    `kept` is the share of source images whose translation is classified as they are
+    labelled, `agreement` the share of target images that have the class of their translation.
+    """
+    translate = load(folder, device="cpu").translate_batch
+    classify = load_classifier(folder, device="cpu").classify_batch
+    source, target = data.domains
+    labels, images = data.train.labels[0], data.train.domains
+    assert labels is not None
+    indices = [_spread(len(one)) for one in images]
+    x, y = (
+        evaluation_images(one, chosen, size=SIZE, is_tiled=data.is_tiled)
+        for one, chosen in zip(images, indices, strict=True)
+    )
+    kept = classify(translate(x, target), target).argmax(1) == torch.from_numpy(labels[indices[0]])
+    same = classify(translate(y, source), source).argmax(1) == classify(y, target).argmax(1)
+    return {"kept": float(kept.float().mean()), "agreement": float(same.float().mean())}
+
+
+def _spread(length: int, most: int = 1000) -> list[int]:
+    count = min(length, most)
+    return [i * length // count for i in range(count)]
 
 
 def write_table(place: Place, readme: Path) -> None:

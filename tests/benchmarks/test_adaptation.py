@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 
 from benchmarks import adaptation
-from benchmarks.adaptation import CONFIG, JOBS, TASKS, Place, main, write_table
+from benchmarks.adaptation import CONFIG, JOBS, TASKS, Place, judged, main, write_table
 from diptych.errors import InputError
 from tests.data.test_packed import write_mnist, write_usps
 
@@ -60,6 +63,29 @@ def test_no_results_are_one_line(place, readme):
         write_table(place, readme)
 
 
+def test_settings_may_be_judged_by_the_sources_labels_and_the_targets_translations(monkeypatch):
+    # Bright images are of class 1; two of four source images become their negatives, and one
+    # of five target images.
+    source, target = torch.tensor([-0.5, 0.5, 0.25, -1]), torch.tensor([1.0, -1, 1, -1, 0.5])
+    data = SimpleNamespace(
+        domains=("a", "b"),
+        is_tiled=False,
+        train=SimpleNamespace(domains=(source, target), labels=(np.array([0, 1, 1, 1]), None)),
+    )
+    signs = {"b": torch.tensor([1, -1, 1, -1]), "a": torch.tensor([1, 1, 1, 1, -1])}
+    monkeypatch.setattr(adaptation, "evaluation_images", lambda one, chosen, **_: one[chosen])
+    translator = SimpleNamespace(translate_batch=lambda x, to: x * signs[to])
+    monkeypatch.setattr(adaptation, "load", lambda *_, **__: translator)
+
+    def classify(batch, source):
+        return torch.stack([-batch, batch], 1)
+
+    classifier = SimpleNamespace(classify_batch=classify)
+    monkeypatch.setattr(adaptation, "load_classifier", lambda *_, **__: classifier)
+    # Kept: dark 0, bright 1 made dark (no), bright 1, dark 1 made bright.
+    assert judged(Path("x"), data) == {"kept": 0.75, "agreement": pytest.approx(0.8)}
+
+
 @pytest.mark.slow
 def test_a_part_trains_scores_and_is_not_done_again(tmp_path, readme, monkeypatch, capsys):
     monkeypatch.setenv("DIPTYCH_MNIST", str(write_mnist(tmp_path / "mnist")))
@@ -77,6 +103,7 @@ def test_a_part_trains_scores_and_is_not_done_again(tmp_path, readme, monkeypatc
         assert (result["steps"], result["seed"], result["precision"]) == (2, 0, "fp32")
         assert result["scores"]["usps"]["images"] == 10
         assert {"commit", "machine", "versions", "data_fingerprint"} <= set(result)
+        assert ("label_free" in result) == row.startswith("unit")
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "r").iterdir()}
     assert main(options) == 0
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "r").iterdir()}
