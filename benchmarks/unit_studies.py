@@ -24,7 +24,15 @@ from typing import Any
 import torch
 
 from benchmarks.earth_results import replace_block, score
-from benchmarks.running import carry_out, circumstances, part_of, say, train_to_end, write_json
+from benchmarks.running import (
+    carry_out,
+    circumstances,
+    part_of,
+    say,
+    spread,
+    train_to_end,
+    write_json,
+)
 from diptych.api import chosen
 from diptych.data import Data, evaluation_pairs, open_data
 from diptych.errors import InputError
@@ -124,9 +132,8 @@ def _of_one_code(translator: Translator) -> float:
 def _of_real(data: Data) -> float:
     assert data.test is not None
     assert data.test.pairs is not None
-    count = len(data.test.pairs[0])
-    spread = [i * count // PAIRS for i in range(PAIRS)]
-    x, y = evaluation_pairs(data.test.pairs, spread, size=SIZE, is_tiled=data.is_tiled)
+    indices = spread(len(data.test.pairs[0]), PAIRS)
+    x, y = evaluation_pairs(data.test.pairs, indices, size=SIZE, is_tiled=data.is_tiled)
     return correspondence(x, y)
 
 
