@@ -29,3 +29,9 @@ def test_a_method_of_one_size_keeps_it_in_a_preset() -> None:
     config, run = chosen("unit_adaptation", preset="fast")
     assert config == {"size": 32, "width": 32, "batch_size": 4, "decay_from": 0.75}
     assert run == {"lr_scale": 3.0, "ema": 0.999}
+
+
+def test_a_preset_can_hold_a_methods_own_rate() -> None:
+    config, run = chosen("unit", preset="fast")
+    assert config["lr"] * run["lr_scale"] == pytest.approx(9e-4)
+    assert chosen("unit", recipe="street")[0].get("lr") is None
