@@ -60,6 +60,10 @@ with, and target images have the class of their translations. With the features'
 five times as heavy, most of USPS's own test images were classified as zeros: features
 that are nothing without dropout are at no distance either.
 """
+OWN: dict[str, dict[str, Any]] = {"usps-digits": {"feature_weight": 2.0}}
+"""What one sample has otherwise, chosen alike: .984 of its source images then keep their class
+under translation, where they were .961, and .946 of the target images have the class of
+theirs, where they were .929."""
 GREY = {
     "digits-usps": "both",
     "usps-digits": "both",
@@ -163,7 +167,8 @@ def run_job(
         return
     known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
     say(f"{path.stem}: {steps:,} steps")
-    config = make_config(METHOD, CONFIG | {"grey": GREY[sample]} | ROWS[row])
+    own = OWN.get(sample, {}) | {"grey": GREY[sample]}
+    config = make_config(METHOD, CONFIG | own | ROWS[row])
     settings = Settings(
         data=f"sample:{sample}",
         seed=seed,
