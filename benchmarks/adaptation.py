@@ -56,14 +56,9 @@ The authors' weights are for 200,000 steps. These were chosen by what needs no l
 the target: after 1,000 steps on MNIST → MNIST-M the discriminators still tell real from
 generated (with classification ten times as heavy they stop within 400: Adam's step is
 then the classifier's), translated source images keep the class that they are labelled
-with, and target images have the class of their translations. With the features' distance
-five times as heavy, most of USPS's own test images were classified as zeros: features
-that are nothing without dropout are at no distance either.
+with, and target images have the class of their translations. The features' distance weighs
+little: on USPS → MNIST four times as much changes these shares by no more than 0.006.
 """
-OWN: dict[str, dict[str, Any]] = {"usps-digits": {"feature_weight": 2.0}}
-"""What one sample has otherwise, chosen alike: .984 of its source images then keep their class
-under translation, where they were .961, and .946 of the target images have the class of
-theirs, where they were .929."""
 GREY = {
     "digits-usps": "both",
     "usps-digits": "both",
@@ -167,8 +162,7 @@ def run_job(
         return
     known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
     say(f"{path.stem}: {steps:,} steps")
-    own = OWN.get(sample, {}) | {"grey": GREY[sample]}
-    config = make_config(METHOD, CONFIG | own | ROWS[row])
+    config = make_config(METHOD, CONFIG | {"grey": GREY[sample]} | ROWS[row])
     settings = Settings(
         data=f"sample:{sample}",
         seed=seed,

@@ -244,19 +244,39 @@ def test_networks_are_the_appendixs():
     assert method.C(torch.zeros(1, 32, 2, 2)).shape == (1, 10, 1, 1)
 
 
-def test_dropout_has_the_codes_rates_in_training_and_spares_the_pairs_features(monkeypatch):
+def test_dropout_has_the_codes_rates_in_training_and_is_none_after(monkeypatch):
     rates: list[float] = []
     monkeypatch.setattr(
         "torch.nn.functional.dropout", lambda h, p, on: rates.append(p if on else 0.0) or h
     )
     method = UNITAdaptation(Config(width=1)).train()
-    h = torch.zeros(1, 1, 16, 16)
+    h = torch.zeros(2, 1, 16, 16)
     method._features(h)
-    assert rates == [0.1, 0.3, 0.5, 0.5]
+    method._features(h, in_pairs=True)
+    assert rates == [0.1, 0.3, 0.5, 0.5] * 2
     rates.clear()
-    method._features(h, drops=False)
     method.eval()._features(h)
-    assert rates == [0.0] * 8
+    assert rates == [0.0] * 4
+
+
+def test_a_pair_is_compared_with_the_same_dropout_in_both_images():
+    torch.manual_seed(0)
+    method = UNITAdaptation(Config(width=4)).train()
+    one = torch.rand(8, 4, 16, 16)
+    f1, f2 = method._features(torch.cat([one, one]), in_pairs=True).chunk(2)
+    assert torch.equal(f1, f2)
+    assert (f1 == 0).float().mean() > 0.5  # a half by dropout, more by the ReLU
+    assert len({tuple(row) for row in (f1 == 0).flatten(1).tolist()}) == 8, "each pair its own"
+    f1, f2 = method._features(torch.cat([one, one])).chunk(2)
+    assert not torch.equal(f1, f2)
+
+
+def test_what_dropout_leaves_is_scaled_so_that_the_mean_stays():
+    torch.manual_seed(0)
+    method = UNITAdaptation(Config(width=1)).train()
+    h = method._dropout(torch.ones(2, 1, 200, 200), 0.3, in_pairs=True)
+    assert sorted(h.unique().tolist()) == pytest.approx([0.0, 1 / 0.7])
+    assert h.mean().item() == pytest.approx(1.0, abs=0.02)
 
 
 def test_both_sides_begin_alike_so_that_every_pair_is_one_image():

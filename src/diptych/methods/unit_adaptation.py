@@ -25,10 +25,12 @@ labels (`translated_weight`), and random turns, scales and shifts (`augment`).
 Deviations: the last weights are used, where the code keeps those with the best score on
 the target's labelled test images; KL has its ½ and its -1 (the weight makes up for the
 ½); one sigmoid where the code has a softmax of two; D is updated first, then E and G, by
-the same draw of the codes, where the code draws again in between; D's verdict on a
-source image and its class come from one pass, dropout included; grey images have three
-equal channels, where the code has one (`grey`); E and G begin like D by Glorot's rule,
-where the code has N(0, 0.02²), whose scale batch norm undoes; E2, G2 and D2 begin as
+the same draw of the codes, where the code draws again in between; the features of a
+pair are compared with the same dropout in both, where the code has none there and
+features that were nothing without it satisfied distance and classifier; D's verdict on
+a source image and its class come from one pass, dropout included; grey images have
+three equal channels, where the code has one (`grey`); E and G begin like D by Glorot's
+rule, where the code has N(0, 0.02²), whose scale batch norm undoes; E2, G2 and D2 begin as
 copies of E1, G1 and D1, so that every pair is one image at first and has one class.
 """
 
@@ -219,13 +221,11 @@ class UNITAdaptation(nn.Module):
         f1, f2 = self._features(torch.cat([self.D1(x1), self.D2(x2)])).chunk(2)
         h11, h21 = self.D1(torch.cat([x11, x21]).detach()).chunk(2)
         h12, h22 = self.D2(torch.cat([x12, x22]).detach()).chunk(2)
-        fakes = torch.cat([h11, h22, h21, h12])
-        pairs = self._features(fakes, drops=False)  # without dropout: the code's
-        f11, f22, f21, f12 = pairs.chunk(4)
+        fakes = self._features(torch.cat([h11, h21, h12, h22]), in_pairs=True)
+        f11, f21, f12, f22 = fakes.chunk(4)
         terms = {
             # Half of the generated images are translations, half reconstructions.
-            "D": self._judge(torch.cat([f1, f2]), real=True)
-            + self._judge(self._features(fakes), real=False),
+            "D": self._judge(torch.cat([f1, f2]), real=True) + self._judge(fakes, real=False),
             "feature": self._distance(f11, f12) + self._distance(f21, f22),
         }
         loss = c.gan_weight * terms["D"] + c.feature_weight * terms["feature"]
@@ -302,13 +302,21 @@ class UNITAdaptation(nn.Module):
         rows_columns = torch.stack(torch.meshgrid(place, place, indexing="ij"))
         return torch.cat([image, rows_columns.to(image).expand(len(image), -1, -1, -1)], 1)
 
-    def _features(self, h: Tensor, *, drops: bool = True) -> Tensor:
-        """(B, 8 width, 2, 2): the highest features, of what D1 or D2 made of an image."""
-        training = drops and self.training
-        h = F.dropout(h, 0.1, training)
+    def _features(self, h: Tensor, *, in_pairs: bool = False) -> Tensor:
+        """(B, 8 width, 2, 2): the highest features, of what D1 or D2 made of an image.
+
+        `in_pairs`: dropout leaves the same ones of an image and of the one B/2 further on.
+        """
+        h = self._dropout(h, 0.1, in_pairs)
         for block, rate in zip(self.D_shared, (0.3, 0.5, 0.5), strict=True):
-            h = F.dropout(block(h), rate, training)
+            h = self._dropout(block(h), rate, in_pairs)
         return h
+
+    def _dropout(self, h: Tensor, rate: float, in_pairs: bool) -> Tensor:
+        if not in_pairs:
+            return F.dropout(h, rate, self.training)
+        kept = F.dropout(torch.ones_like(h[: len(h) // 2]), rate, self.training)
+        return h * kept.repeat(2, 1, 1, 1)
 
     def _class_scores(self, features: Tensor) -> Tensor:
         return cast(Tensor, self.C(features)).flatten(1).float()
