@@ -47,6 +47,13 @@ class Faulty:
         return self.images.read(index)
 
 
+class Plain(ArrayImages):
+    """One large black image, made when it is read: nothing to send to a worker."""
+
+    def read(self, index: int) -> Image.Image:
+        return Image.new("RGB", (2048, 2048))
+
+
 class TellsWhetherInterruptsAreIgnored(ArrayImages):
     def read(self, index: int) -> Image.Image:
         is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -134,6 +141,18 @@ def test_worker_processes_give_the_same_bits_from_any_start(
     whole = list(itertools.islice(_photos(photos), 9))
     with _photos(photos, workers=2, start=4, method=method) as batches:
         _check_equal(list(itertools.islice(batches, 5)), whole[4:])
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_ended_while_it_sends_ends_without_an_abort(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    plain = Plain(np.zeros((4, 1, 1, 3), dtype=np.uint8))
+    data = Data("memory", ("x", "y"), Split((plain, plain)), is_tiled=True)
+    large = {"size": 2048, "load_size": 0, "batch_size": 1}
+    with stream(data, Unpaired, seed=0, workers=2, start_method="spawn", **large) as batches:  # type: ignore[arg-type]
+        next(batches)
+    assert capfd.readouterr().err == ""
 
 
 def test_another_seed_gives_another_order_and_other_crops(photos: Path) -> None:

@@ -10,6 +10,7 @@ import itertools
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -168,12 +169,16 @@ class Joined:
 
 @dataclass(frozen=True)
 class Made:
-    """A batch on its way from a worker: bytes, a quarter of what floats would take."""
+    """A batch on its way from a worker: bytes, a quarter of what floats would take.
 
-    columns: tuple[Tensor, ...] = ()
-    """(B, 3, size, size) uint8 each."""
-    label: Tensor | None = None
-    """Of the first column."""
+    NumPy's arrays, not tensors: a worker that is told to end while its sending
+    thread is inside PyTorch's shared memory can abort, with a RuntimeError here.
+    """
+
+    columns: tuple[NDArray[np.uint8], ...] = ()
+    """(B, 3, size, size) each."""
+    label: NDArray[np.integer[Any] | np.floating[Any]] | None = None
+    """Of the first column: (B,) int64 classes, or (B, domains or attributes) float32."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Unusable images first met on the way, with the reasons."""
     error: str | None = None
@@ -197,7 +202,7 @@ class BatchMaker(Dataset[Made]):
                 rows = [column.draw(first + row) for row in range(recipe.batch_size)]
                 indices.append([index for index, _ in rows])
                 drawn += [
-                    torch.stack([images[member] for _, images in rows])
+                    torch.stack([images[member] for _, images in rows]).numpy()
                     for member in range(len(column.members))
                 ]
         except InputError as error:
@@ -211,12 +216,12 @@ class BatchMaker(Dataset[Made]):
             return Made(skipped=skipped, error=problem)
         return Made(tuple(drawn), self._label(indices[0]), skipped)
 
-    def _label(self, indices: list[int]) -> Tensor | None:
+    def _label(self, indices: list[int]) -> NDArray[np.integer[Any] | np.floating[Any]] | None:
         joined, labels = self.columns[0].members[0], self.columns[0].labels
         if labels is not None:
-            label = torch.from_numpy(labels[indices])
-            return label.float() if label.ndim == 2 else label
+            label = labels[indices]
+            return label.astype(np.float32) if label.ndim == 2 else label
         if not isinstance(joined, Joined):
             return None
-        domains = torch.tensor([joined.domain(index) for index in indices])
-        return torch.nn.functional.one_hot(domains, joined.domains).float()
+        domains = [joined.domain(index) for index in indices]
+        return np.eye(joined.domains, dtype=np.float32)[domains]

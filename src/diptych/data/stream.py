@@ -223,11 +223,11 @@ class _Build:
     batch_type: type[Any]
 
     def __call__(self, made: Made) -> Any:
-        images: list[Any] = [from_uint8(column) for column in made.columns]
+        images: list[Any] = [from_uint8(torch.from_numpy(column)) for column in made.columns]
         if self.batch_type is PerDomain:
             images = [tuple(images)]
         if made.label is not None:
-            images.insert(1, made.label)  # it belongs to the first images
+            images.insert(1, torch.from_numpy(made.label))  # it belongs to the first images
         return self.batch_type(*images)
 
 
