@@ -17,7 +17,7 @@ from diptych.training.pictures import picture_grid, write_grid
 from diptych.translator import Translator
 
 GRID_FILE = "grid.png"
-_GRID_ROWS = 8
+_GRID_COLUMNS = 8
 
 
 def generate_files(
@@ -32,7 +32,7 @@ def generate_files(
     """`count` new images of each domain of `to` (all of them by default) as PNG files.
 
     A domain has a folder in `out`; files of one name come from the same noise. The
-    first of them stand side by side in grid.png.
+    first of them stand in grid.png, a row a domain.
 
     Raises:
         InputError: an unknown domain, a method that makes nothing from noise, or
@@ -54,8 +54,9 @@ def generate_files(
         _make(folder / domain)
         for image, path in zip(images, own, strict=True):
             save_image(image, path)
-    rows = [[to_tensor(image) for image in row] for row in zip(*made, strict=True)]
-    write_grid(folder / GRID_FILE, picture_grid(rows[:_GRID_ROWS], domains))
+    rows = [[to_tensor(image) for image in images[:_GRID_COLUMNS]] for images in made]
+    grid = picture_grid(rows, [""] * len(rows[0]), row_names=domains)
+    write_grid(folder / GRID_FILE, grid)
     return [path for row in paths for path in row]
 
 
@@ -88,7 +89,7 @@ def interpolate(
         [to_tensor(translator.decode(z, to=domain)) for z in codes] for domain in domains
     ]
     columns = [sources[0], *[""] * (steps - 2), sources[1]]
-    return picture_grid(rows, columns)
+    return picture_grid(rows, columns, row_names=[f"as {domain}" for domain in domains])
 
 
 def write_strip(strip: Image.Image, path: Path, *, overwrite: bool = False) -> None:

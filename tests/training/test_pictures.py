@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from diptych.images import to_image
@@ -50,6 +51,26 @@ def test_headings_are_drawn_inside_their_column() -> None:
     assert ink.min() >= 16
     assert not ((ink >= 16 + 128) & (ink < 16 + 128 + 8)).any()  # the gap between the columns
     assert (ink > 16 + 128 + 8).any()  # letters that the font lacks show as something
+
+
+def test_rows_may_have_names_on_their_left(tmp_path: Path) -> None:
+    pictures = [[noise(16, 2 * i + j) for j in range(2)] for i in range(2)]
+    names = ["as seen from very far up in space", "b"]
+    write_grid(tmp_path / "g.png", picture_grid(pictures, ["", ""], row_names=names))
+    grid, layout = read_grid(tmp_path / "g.png")
+    assert layout is not None
+    assert layout.left == 128  # no wider than a tile
+    assert layout.box(1, 1)[0] == layout.margin + 128 + 8 + 128 + 8
+    shown = np.asarray(grid.crop(layout.box(1, 1)).resize((16, 16), Image.Resampling.BOX))
+    np.testing.assert_array_equal(shown, np.asarray(to_image(pictures[1][1])))
+    for row in range(2):
+        _, top, _, bottom = layout.box(row, 0)
+        left = np.asarray(grid.crop((0, top, layout.box(0, 0)[0], bottom))).min(axis=2)
+        ink = np.argwhere(left < 160)
+        assert 50 < ink[:, 0].mean() < 78  # about the middle of the row
+        assert 16 <= ink[:, 1].min() <= ink[:, 1].max() < 16 + 128
+    with pytest.raises(ValueError, match="1 names for 2 rows"):
+        picture_grid(pictures, ["", ""], row_names=["a"])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Sample grids: pictures in rows, columns with a heading, as PNG files.
+"""Sample grids: pictures in rows and columns, either named, as PNG files.
 
 A grid's file remembers where its tiles lie (a PNG text chunk), so that the
 report can lay them out anew for any screen.
@@ -7,6 +7,7 @@ report can lay them out anew for any screen.
 from __future__ import annotations
 
 import json
+import math
 import os
 import unicodedata
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ class GridLayout:
     rows: int
     tile: tuple[int, int]
     """Width and height."""
+    left: int = 0
+    """Width of the rows' names, if they have any."""
 
     @property
     def gap(self) -> int:
@@ -49,7 +52,7 @@ class GridLayout:
     @property
     def heading(self) -> int:
         """Height above the first row."""
-        return self.margin + _FONT_SIZE + 9
+        return self.margin + (_FONT_SIZE + 9 if any(self.columns) else 0)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -60,6 +63,7 @@ class GridLayout:
         """Left, top, right and bottom of a tile, as Pillow's crop takes them."""
         width, height = self.tile
         left = self.margin + column * (width + self.gap) + self._groups_before(column) * self.margin
+        left += self.left + self.gap if self.left else 0
         top = self.heading + row * (height + self.gap)
         return left, top, left + width, top + height
 
@@ -74,8 +78,9 @@ def picture_grid(
     *,
     scale: int | None = None,
     groups: Sequence[int] | None = None,
+    row_names: Sequence[str] = (),
 ) -> Image.Image:
-    """Pictures in rows under named columns, on white.
+    """Pictures in rows under named columns, on white; `row_names` stand on the left.
 
     Each picture is (3, H, W) in [-1, 1], all of one shape. `scale` enlarges by
     a whole factor, without smoothing; by default to about 128 pixels across.
@@ -83,13 +88,15 @@ def picture_grid(
     directions. Save the result with `write_grid`.
 
     Raises:
-        ValueError: no pictures, ragged rows, or groups that miss columns.
+        ValueError: no pictures, ragged rows, groups that miss columns, or names that miss rows.
     """
     groups = tuple(groups) if groups is not None else (len(columns),)
     if not rows or not columns or any(len(row) != len(columns) for row in rows):
         raise ValueError(f"a grid needs rows of {len(columns)} pictures, one for each column")
     if sum(groups) != len(columns) or min(groups) < 1:
         raise ValueError(f"groups {groups} do not add up to {len(columns)} columns")
+    if row_names and len(row_names) != len(rows):
+        raise ValueError(f"{len(row_names)} names for {len(rows)} rows")
     height, width = rows[0][0].shape[-2:]
     scale = scale if scale is not None else max(1, round(TILE_TARGET / width))
     layout = GridLayout(
@@ -97,12 +104,17 @@ def picture_grid(
         groups=groups,
         rows=len(rows),
         tile=(width * scale, height * scale),
+        left=_names_width(row_names, width * scale),
     )
     grid = Image.new("RGB", layout.size, _PAPER)
     draw = ImageDraw.Draw(grid)
     for j, name in enumerate(columns):
         left, top, *_ = layout.box(0, j)
         _draw_label(draw, name, left=left, bottom=top - 6, width=layout.tile[0])
+    for i, name in enumerate(row_names):
+        _, top, _, bottom = layout.box(i, 0)
+        middle = (top + bottom + _FONT_SIZE) // 2 - 2
+        _draw_label(draw, name, left=layout.margin, bottom=middle, width=layout.left)
     for i, row in enumerate(rows):
         for j, picture in enumerate(row):
             tile = to_image(picture.detach().cpu()).resize(layout.tile, Image.Resampling.NEAREST)
@@ -139,11 +151,18 @@ def _parse_layout(text: str, size: tuple[int, int]) -> GridLayout | None:
             groups=tuple(int(count) for count in known["groups"]),
             rows=int(known["rows"]),
             tile=(int(known["tile"][0]), int(known["tile"][1])),
+            left=int(known.get("left", 0)),
         )
     except (ValueError, TypeError, KeyError, IndexError):
         return None
     whole = sum(layout.groups) == len(layout.columns) and all(n > 0 for n in layout.groups)
     return layout if whole and layout.columns and layout.size == size else None
+
+
+def _names_width(names: Sequence[str], most: int) -> int:
+    """Pixels of the longest name, `most` at most; 0 without names."""
+    widths = [math.ceil(_label_width(_drawable(name), _FONT_SIZE)) for name in names]
+    return min(max(widths), most) if widths else 0
 
 
 def _draw_label(
