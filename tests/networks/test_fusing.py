@@ -21,6 +21,8 @@ NETWORKS = {
     "unet": lambda: UNetGenerator(4, depth=5),
 }
 
+COMPILERS_OWN = "ignore:.torch.jit.script_method. is deprecated:DeprecationWarning"
+
 
 def _network(name: str, layout: torch.memory_format) -> nn.Module:
     torch.manual_seed(0)
@@ -130,7 +132,7 @@ def test_together_has_the_values_of_each_alone():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # the compiler's own
+@pytest.mark.filterwarnings(COMPILERS_OWN)
 def test_without_a_compiler_the_plain_layers_go_on_with_one_line(monkeypatch, caplog):
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
     keys = (("norm", 1e-5), ("leaky", 0.125))
@@ -143,7 +145,7 @@ def test_without_a_compiler_the_plain_layers_go_on_with_one_line(monkeypatch, ca
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # the compiler's own
+@pytest.mark.filterwarnings(COMPILERS_OWN)
 def test_a_compiled_run_of_layers_has_the_values_and_gradients_of_the_plain_one():
     keys = (("norm", 1e-5), ("relu",), ("pad", 1, 2, 3, 1))
     plain, compiled = _run(keys, False), _run(keys, True)
