@@ -75,7 +75,7 @@ def markdown_page(reports: Sequence[Report], folder: Path) -> str:
             blocks.append(f"{'#' * (1 + (len(reports) > 1))}# {_section_title(data)}")
             for group in groups_of(data, rows):
                 blocks += [markdown(table).rstrip() for table in group.tables]
-                blocks += list(_markdown_pictures(report.place, data, group, folder))
+                blocks += list(markdown_pictures(report.place, data, group, folder))
         blocks.append(markdown(cost_table(report)).rstrip())
         blocks.append(_MARK)
         blocks += ["\n".join(f"- {line}" for line in problems(report))] if problems(report) else []
@@ -191,9 +191,10 @@ def _strip(place: Place, row: Measured, part: str) -> Path | None:
     return None
 
 
-def _markdown_pictures(
+def markdown_pictures(
     place: Place, data: Mapping[str, Any], group: Group, folder: Path
 ) -> Iterator[str]:
+    """The pictures of a group as a table a part, linked from a page in `folder`."""
     for part in group.parts:
         columns = columns_of(place, data, group, part)
         if not columns:
