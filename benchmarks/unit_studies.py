@@ -2,6 +2,7 @@
 
     python -m benchmarks.unit_studies                 what is not done yet, table and plot
     python -m benchmarks.unit_studies --part 1/2      every second training: two may share a machine
+    python -m benchmarks.unit_studies --only rescore  scores of the weights that are there
     python -m benchmarks.unit_studies --only report   the table and the plot anew
 
 As the paper's Fig. 3 and Table 2 do on maps: trains every configuration from three seeds
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks.earth_results import replace_block, score
 from benchmarks.running import (
@@ -39,6 +41,7 @@ from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.evaluation.correspondence import correspondence
 from diptych.evaluation.seeds import interval
+from diptych.images import to_image, to_tensor
 from diptych.registry import make_config
 from diptych.training.loop import DivergedError
 from diptych.training.settings import Settings
@@ -72,7 +75,8 @@ MEASURES = (
     Measure("aerial→map", "l1", "aerial→map: L1 ↓"),
     Measure("aerial→map", "kid", "aerial→map: KID ↓"),
     Measure("map→aerial", "kid", "map→aerial: KID ↓"),
-    Measure("one code", "correspondence", "pairs from one code: correspondence ↑"),
+    Measure("one code", "of_images", "an image's code decoded twice: correspondence ↑"),
+    Measure("one code", "of_noise", "noise decoded twice: correspondence ↑"),
 )
 
 _HERE = Path(__file__).parent
@@ -105,8 +109,6 @@ def run_job(results: Path, runs: Path, name: str, seed: int, steps: int) -> None
     given |= {"threads": torch.get_num_threads(), "out": str(folder)}
     seconds = train_to_end(METHOD, config, Settings(**run | given))
     data = open_data(f"sample:{SAMPLE}", size=SIZE)
-    translator = load(folder, device="cpu")
-    scores = evaluate(translator.translate_batch, data, "test", size=SIZE).as_json()
     write_json(
         path,
         {
@@ -116,7 +118,7 @@ def run_job(results: Path, runs: Path, name: str, seed: int, steps: int) -> None
             "config": vars(config),
             "seconds": seconds,
             "data_fingerprint": data.fingerprint,
-            "scores": scores | {"one code": {"correspondence": _of_one_code(translator)}},
+            "scores": _scores(folder, data),
             "correspondence_of_real": _of_real(data),
         }
         | known,
@@ -124,17 +126,45 @@ def run_job(results: Path, runs: Path, name: str, seed: int, steps: int) -> None
     say(f"{path.stem}: scored")
 
 
-def _of_one_code(translator: Translator) -> float:
-    x, y = (translator.generate_batch(PAIRS, to, seed=0) for to in translator.domains)
-    return correspondence(x, y)
+def rescore(results: Path, runs: Path) -> None:
+    """Score what is trained anew, from weights that are there still."""
+    data = open_data(f"sample:{SAMPLE}", size=SIZE)
+    for path in sorted(results.glob("*.json")):
+        if (runs / path.stem).exists():
+            result = json.loads(path.read_text("utf-8"))
+            write_json(path, result | {"scores": _scores(runs / path.stem, data)})
+            say(f"{path.stem}: scored")
 
 
-def _of_real(data: Data) -> float:
+def _scores(folder: Path, data: Data) -> dict[str, Any]:
+    translator = load(folder, device="cpu")
+    scores = evaluate(translator.translate_batch, data, "test", size=SIZE).as_json()
+    return scores | {"one code": _of_one_code(translator, data)}
+
+
+def _of_one_code(translator: Translator, data: Data) -> dict[str, float]:
+    """How far the two pictures of a code correspond, codes being noise or those of images."""
+    noise = [translator.generate_batch(PAIRS, to, seed=0) for to in translator.domains]
+    of_images = []
+    for source, images in zip(translator.domains, _real(data), strict=True):
+        codes = [translator.encode(to_image(image), source=source) for image in images]
+        pictures = [
+            torch.stack([to_tensor(translator.decode(z, to=to)) for z in codes])
+            for to in translator.domains
+        ]
+        of_images.append(correspondence(*pictures))
+    return {"of_images": sum(of_images) / len(of_images), "of_noise": correspondence(*noise)}
+
+
+def _real(data: Data) -> tuple[Tensor, ...]:
     assert data.test is not None
     assert data.test.pairs is not None
     indices = spread(len(data.test.pairs[0]), PAIRS)
-    x, y = evaluation_pairs(data.test.pairs, indices, size=SIZE, is_tiled=data.is_tiled)
-    return correspondence(x, y)
+    return evaluation_pairs(data.test.pairs, indices, size=SIZE, is_tiled=data.is_tiled)
+
+
+def _of_real(data: Data) -> float:
+    return correspondence(*_real(data))
 
 
 def read(results: Path) -> dict[str, list[dict[str, Any]]]:
@@ -193,7 +223,7 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
         "residual blocks shared": {n: f"shared-{n}" for n in SHARED},
         "": {"sharing\nalone": "sharing-alone", "cycle\nalone": "shared-0", "both": "shared-1"},
     }
-    figure = Figure(figsize=(14, 5.6), layout="constrained")
+    figure = Figure(figsize=(16, 5.6), layout="constrained")
     axes = figure.subplots(len(names), len(MEASURES))
     for row, (title, configurations_) in zip(axes, names.items(), strict=True):
         for axis, measure in zip(row, MEASURES, strict=True):
@@ -208,7 +238,7 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
             axis.grid(alpha=0.25, axis="y")
             axis.tick_params(labelsize=8)
             if title:
-                axis.set_title(measure.label, fontsize=9)
+                axis.set_title(measure.label.replace(": ", "\n"), fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     say(f"wrote {path}")
@@ -221,7 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--only", choices=("run", "report"), help="do one half of it")
+    parser.add_argument("--only", choices=("run", "rescore", "report"), help="do one part of it")
     parser.add_argument(
         "--part", type=part_of, default="1/1", metavar="I/N", help="every N-th, from I on"
     )
@@ -243,13 +273,15 @@ def _do(options: argparse.Namespace) -> int:
     failures = 0
     part, parts = options.part
     jobs = [(name, seed) for seed in options.seeds for name in configurations()]
-    for name, seed in jobs[part - 1 :: parts] if options.only != "report" else ():
+    for name, seed in jobs[part - 1 :: parts] if options.only in (None, "run") else ():
         try:
             run_job(options.results, options.runs, name, seed, options.steps)
         except (InputError, DivergedError) as error:
             say(f"{name}-{seed} failed: {error}")
             failures += 1
-    if options.only != "run":
+    if options.only == "rescore":
+        rescore(options.results, options.runs)
+    if options.only in (None, "report"):
         found = read(options.results)
         replace_block(options.readme, "unit_studies", "\n".join(lines(found)))
         plot(found, options.plot)

@@ -44,8 +44,8 @@ def test_the_report_holds_means_and_intervals_and_a_plot(tmp_path: Path) -> None
     assert unit_studies.main(["--only", "report", *paths]) == 0
     text = readme.read_text().splitlines()
     # s = 0.25, t = 4.303 at two degrees of freedom: 4.303 * 0.25 / √3 = 0.621
-    assert f"| 3 shared (n=3) |{' 0.500 ± 0.621 |' * 5}" in text
-    assert f"| 1, no cycle terms (n=1) |{' 0.250 |' * 5}" in text
+    assert f"| 3 shared (n=3) |{' 0.500 ± 0.621 |' * 6}" in text
+    assert f"| 1, no cycle terms (n=1) |{' 0.250 |' * 6}" in text
     assert picture.stat().st_size > 10_000
 
 
@@ -74,8 +74,12 @@ def test_one_training_is_scored_and_not_done_again(
     )
     assert result["config"]["size"] == 32
     assert 0.85 < result["correspondence_of_real"] < 1
-    assert 0 <= result["scores"]["one code"]["correspondence"] <= 1
+    assert 0.5 < result["scores"]["one code"]["of_images"] < 1
+    assert 0 <= result["scores"]["one code"]["of_noise"] <= 1
     assert 0 < result["scores"]["aerial→map"]["l1"] < 2
     before = path.stat().st_mtime_ns
     assert unit_studies.main([*command, *folders]) == 0
     assert path.stat().st_mtime_ns == before
+    path.write_text(json.dumps(result | {"scores": {}}))
+    assert unit_studies.main(["--only", "rescore", "--threads", "1", *folders]) == 0
+    assert json.loads(path.read_text()) == result
