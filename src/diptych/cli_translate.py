@@ -125,7 +125,7 @@ class Generate:
     seed: int = 0
     """Draws the noise."""
     out: Path = Path("generated")
-    """Folder for the results, and for grid.png, where the first stand side by side."""
+    """Folder for the results, and for grid.png, where the first of each domain stand in a row."""
     overwrite: bool = False
     """Replace results that are already there."""
     device: str = "auto"
