@@ -234,6 +234,7 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
             style = "-" if title else "_"
             axis.plot(*zip(*known, strict=True), style, color="#1f6feb", markersize=18)
             axis.set_xticks(range(len(points)), list(configurations_), fontsize=8)
+            axis.set_xlim(-0.4, len(points) - 0.6)
             axis.set_xlabel(title, fontsize=9)
             axis.grid(alpha=0.25, axis="y")
             axis.tick_params(labelsize=8)
