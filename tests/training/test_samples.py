@@ -49,7 +49,7 @@ def test_methods_that_optimise_are_shown_fewer_pictures_and_no_way_back(
     grid = Samples(open_data(x=x, y=y, size=32), 32, rows=4).draw(method, torch.device("cpu"))
     assert method.translated == translated
     layout = GridLayout(
-        columns=("",) * columns,
+        columns=("x",) * columns,
         groups=(columns // 2,) * 2,
         rows=translated[0],
         tile=(128, 128),
@@ -112,7 +112,7 @@ def test_of_methods_that_generate_real_images_and_new_ones_of_the_same_noise_are
     assert method.asked == [(4 * new, to) for to in range(domains)] * 2
     assert method.training
     layout = GridLayout(
-        columns=("",) * (domains * (1 + new)),
+        columns=("x",) * (domains * (1 + new)),
         groups=(1 + new,) * domains,
         rows=4,
         tile=(128, 128),
@@ -163,7 +163,7 @@ def test_of_attributes_a_column_changes_one_and_keeps_the_others():
     # The middles of two halves: images 10, [0, 0, 0], and 30, the same.
     assert method.asked == [(0,), (1,), (2,)] * 2
     assert grid is not None
-    assert grid.size == GridLayout(columns=("",) * 4, groups=(4,), rows=2, tile=(128, 128)).size
+    assert grid.size == GridLayout(columns=("x",) * 4, groups=(4,), rows=2, tile=(128, 128)).size
     method = Listed()
     Samples(_faces(), 16, rows=5).draw(method, torch.device("cpu"))
     # Images 4, 12, 20, 28, 36 are all [1, 0, 0]: Black stays, Blond takes its place.
@@ -182,4 +182,4 @@ def test_of_folders_a_row_is_an_input_and_a_column_a_domain(tmp_path):
     assert method.asked == [(0,), (1,), (2,)] * 3
     assert grid is not None
     # Two of each of three domains.
-    assert grid.size == GridLayout(columns=("",) * 4, groups=(4,), rows=6, tile=(128, 128)).size
+    assert grid.size == GridLayout(columns=("x",) * 4, groups=(4,), rows=6, tile=(128, 128)).size
