@@ -26,8 +26,15 @@ from typing import Any
 
 import torch
 
-from benchmarks.earth_results import replace_block
-from benchmarks.running import carry_out, circumstances, say, spread, train_to_end, write_json
+from benchmarks.running import (
+    carry_out,
+    circumstances,
+    replace_block,
+    say,
+    spread,
+    train_to_end,
+    write_json,
+)
 from diptych.classifier import load_classifier
 from diptych.data import Data, evaluation_images, open_data
 from diptych.errors import InputError

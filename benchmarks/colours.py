@@ -17,9 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.earth_results import replace_block
 from benchmarks.earth_systems import SIZE
-from benchmarks.running import circumstances, part_of, say, write_json
+from benchmarks.running import circumstances, part_of, replace_block, say, write_json
 from diptych.api import chosen
 from diptych.data import open_data
 from diptych.evaluation import evaluate

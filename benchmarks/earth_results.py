@@ -22,15 +22,12 @@ from benchmarks.earth_systems import (
     System,
     load_job,
 )
-from benchmarks.running import say
+from benchmarks.running import replace_block, say
 from diptych.data import evaluation_pairs
 from diptych.errors import InputError
 from diptych.evaluation.seeds import interval
-from diptych.files import atomic_write_text
 from diptych.training.pictures import picture_grid, write_grid
 
-MARKS = "<!-- {task}: begin -->", "<!-- {task}: end -->"
-BEGIN, END = (mark.format(task="earth") for mark in MARKS)
 GRID_ROWS = 6
 NAMES: dict[System, str] = {"reference": "reference", "product": "CycleGAN", "unit": "UNIT"}
 """As tables and pictures call the systems; the reference is a plain CycleGAN."""
@@ -67,22 +64,6 @@ def write_table(place: Place, readme: Path) -> None:
     """
     speeds = [*_speed_lines(place), ""] if place.task == "earth" else []
     replace_block(readme, place.task, "\n".join([*speeds, *_score_lines(place)]))
-
-
-def replace_block(readme: Path, name: str, block: str) -> None:
-    """Put `block` between the markers of `name` in `readme`.
-
-    Raises:
-        InputError: no markers.
-    """
-    text = readme.read_text("utf-8")
-    begin, end = (mark.format(task=name) for mark in MARKS)
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise InputError(f"{readme} must hold {begin} and {end} once each")
-    before, rest = text.split(begin)
-    after = rest.split(end)[1]
-    atomic_write_text(readme, f"{before}{begin}\n{block}\n{end}{after}")
-    say(f"wrote the table into {readme}")
 
 
 def _speed_lines(place: Place) -> Iterator[str]:

@@ -17,8 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.earth_results import replace_block
-from benchmarks.running import carry_out
+from benchmarks.running import carry_out, replace_block
 from diptych.bench.page import markdown_pictures
 from diptych.bench.place import Place
 from diptych.bench.render import markdown

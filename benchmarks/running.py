@@ -125,3 +125,19 @@ def _processor() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def replace_block(readme: Path, name: str, block: str) -> None:
+    """Put `block` between the markers of `name` in a Markdown page.
+
+    Raises:
+        InputError: no markers.
+    """
+    text = readme.read_text("utf-8")
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise InputError(f"{readme} must hold {begin} and {end} once each")
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    atomic_write_text(readme, f"{before}{begin}\n{block}\n{end}{after}")
+    say(f"wrote the table into {readme}")

@@ -28,9 +28,15 @@ from typing import Any
 
 import torch
 
-from benchmarks.earth_results import replace_block
 from benchmarks.earth_systems import METHODS, SIZE, product_options
-from benchmarks.running import carry_out, circumstances, say, train_to_end, write_json
+from benchmarks.running import (
+    carry_out,
+    circumstances,
+    replace_block,
+    say,
+    train_to_end,
+    write_json,
+)
 from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.evaluation.seeds import interval

@@ -25,11 +25,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.earth_results import replace_block, score
+from benchmarks.earth_results import score
 from benchmarks.running import (
     carry_out,
     circumstances,
     part_of,
+    replace_block,
     say,
     spread,
     train_to_end,

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from benchmarks import earth, earth_curves
-from benchmarks.earth_results import BEGIN, END, ROWS, replace_block, score, write_table
+from benchmarks.earth_results import ROWS, score, write_table
 from benchmarks.earth_systems import SAMPLES, SEEDS, SYSTEMS, Job, Place
-from benchmarks.running import write_json
+from benchmarks.running import replace_block, write_json
 from diptych.data import Data, Split
 from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.evaluation.seeds import interval
 from diptych.training.loop import DivergedError
+
+BEGIN, END = "<!-- earth: begin -->", "<!-- earth: end -->"
 
 OURS: dict[str, Any] = {
     "precision": "bf16",
