@@ -58,6 +58,17 @@ def test_every_cell_of_the_table_has_its_job():
         assert (task.reverse, "source-only") in JOBS
 
 
+def test_every_row_is_for_2500_steps_but_those_that_say_otherwise(monkeypatch):
+    done = []
+    monkeypatch.setattr(adaptation, "run_job", lambda *job, steps, **_: done.append((*job, steps)))
+    assert main(["--only", "run", "--samples", "usps-digits", "--seeds", "1"]) == 0
+    longer = {row for _, _, row, _, steps in done if steps == 5000}
+    assert longer == {"source-only-longer", "unit-longer"}
+    assert all("5,000 steps" in adaptation.LABELS[row] for row in longer)
+    assert {steps for *_, steps in done} == {2500, 5000}
+    assert len(done) == 7
+
+
 def test_no_results_are_one_line(place, readme):
     with pytest.raises(InputError, match="no results in"):
         write_table(place, readme)
@@ -97,7 +108,7 @@ def test_a_part_trains_scores_and_is_not_done_again(tmp_path, readme, monkeypatc
     options = [*given, *where, "--readme", str(readme), "--precision", "fp32"]
     assert main(options) == 0
     rows = [row for sample, row in JOBS if sample == "digits-usps"]
-    assert len(rows) == 5
+    assert len(rows) == 7
     for row in rows:
         result = json.loads((tmp_path / "r" / f"digits-usps-{row}-0.json").read_text("utf-8"))
         assert (result["steps"], result["seed"], result["precision"]) == (2, 0, "fp32")
