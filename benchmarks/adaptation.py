@@ -77,11 +77,14 @@ ALONE: dict[str, Any] = {"gan_weight": 0.0}
 AUGMENTED: dict[str, Any] = {"augment": True}
 NEGATIVES: dict[str, Any] = {"invert_source": True}
 TRANSLATIONS: dict[str, Any] = {"translated_weight": 1.0}
+WIDER: dict[str, Any] = {"width": 32}
 ROWS: dict[str, dict[str, Any]] = {
     "source-only": ALONE,
     "unit": {},
     "source-only-longer": ALONE,
     "unit-longer": {},
+    "source-only-wider": ALONE | WIDER,
+    "unit-wider": WIDER,
     "source-only-augmented": ALONE | AUGMENTED,
     "unit-augmented": AUGMENTED,
     "unit-translations": AUGMENTED | TRANSLATIONS,
@@ -89,7 +92,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "unit-negatives": NEGATIVES,
     "unit-negatives-translations": NEGATIVES | TRANSLATIONS,
 }
-"""What differs by row. From the fifth on they go beyond the paper's losses: images are turned,
+"""What differs by row. From the seventh on they go beyond the paper's losses: images are turned,
 scaled and shifted, or half of MNIST's turned into their negatives, as the authors do where
 MNIST meets colours; and the classifier also learns from translations, by the labels of what
 was translated."""
@@ -98,6 +101,8 @@ LABELS = {
     "unit": "UNIT",
     "source-only-longer": f"source only, {LONGER:,} steps",
     "unit-longer": f"UNIT, {LONGER:,} steps",
+    "source-only-wider": "source only, width 32",
+    "unit-wider": "UNIT, width 32",
     "source-only-augmented": "source only, augmented",
     "unit-augmented": "UNIT, augmented",
     "unit-translations": "UNIT, augmented, translations classified too",
@@ -109,7 +114,7 @@ _PAIR = ("digits-usps", "usps-digits")
 JOBS: tuple[tuple[str, str], ...] = (
     *((sample, row) for row in ("source-only", "unit") for sample in (*_PAIR, "digits-color")),
     ("color-digits", "source-only"),
-    *((sample, row) for row in ROWS if row.endswith("-longer") for sample in _PAIR),
+    *((sample, row) for row in ROWS if row.endswith(("-longer", "-wider")) for sample in _PAIR),
     *((sample, row) for row in ROWS if ROWS[row].get("augment") for sample in _PAIR),
     *(("digits-color", row) for row in ROWS if ROWS[row].get("invert_source")),
 )

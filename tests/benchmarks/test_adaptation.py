@@ -66,7 +66,7 @@ def test_every_row_is_for_2500_steps_but_those_that_say_otherwise(monkeypatch):
     assert longer == {"source-only-longer", "unit-longer"}
     assert all("5,000 steps" in adaptation.LABELS[row] for row in longer)
     assert {steps for *_, steps in done} == {2500, 5000}
-    assert len(done) == 7
+    assert len(done) == 9
 
 
 def test_no_results_are_one_line(place, readme):
@@ -108,7 +108,7 @@ def test_a_part_trains_scores_and_is_not_done_again(tmp_path, readme, monkeypatc
     options = [*given, *where, "--readme", str(readme), "--precision", "fp32"]
     assert main(options) == 0
     rows = [row for sample, row in JOBS if sample == "digits-usps"]
-    assert len(rows) == 7
+    assert len(rows) == 9
     for row in rows:
         result = json.loads((tmp_path / "r" / f"digits-usps-{row}-0.json").read_text("utf-8"))
         assert (result["steps"], result["seed"], result["precision"]) == (2, 0, "fp32")
