@@ -72,7 +72,9 @@ GREY = {
     "digits-color": "source",
     "color-digits": "target",
 }
-STEPS, LONGER = 2500, 5000
+STEPS = 2500
+LONGER = {"source-only-longer": 5000, "unit-longer": 5000}
+"""The steps of the rows that have more."""
 ALONE: dict[str, Any] = {"gan_weight": 0.0}
 AUGMENTED: dict[str, Any] = {"augment": True}
 NEGATIVES: dict[str, Any] = {"invert_source": True}
@@ -99,8 +101,8 @@ was translated."""
 LABELS = {
     "source-only": "source only",
     "unit": "UNIT",
-    "source-only-longer": f"source only, {LONGER:,} steps",
-    "unit-longer": f"UNIT, {LONGER:,} steps",
+    "source-only-longer": "source only, 5,000 steps",
+    "unit-longer": "UNIT, 5,000 steps",
     "source-only-wider": "source only, width 32",
     "unit-wider": "UNIT, width 32",
     "source-only-augmented": "source only, augmented",
@@ -114,7 +116,7 @@ _PAIR = ("digits-usps", "usps-digits")
 JOBS: tuple[tuple[str, str], ...] = (
     *((sample, row) for row in ("source-only", "unit") for sample in (*_PAIR, "digits-color")),
     ("color-digits", "source-only"),
-    *((sample, row) for row in ROWS if row.endswith(("-longer", "-wider")) for sample in _PAIR),
+    *((sample, row) for row in ROWS if row in LONGER or "width" in ROWS[row] for sample in _PAIR),
     *((sample, row) for row in ROWS if ROWS[row].get("augment") for sample in _PAIR),
     *(("digits-color", row) for row in ROWS if ROWS[row].get("invert_source")),
 )
@@ -162,10 +164,6 @@ class Place:
 
     def folder(self, sample: str, row: str, seed: int) -> Path:
         return self.runs / f"{sample}-{row}-{seed}"
-
-
-def steps_of(row: str) -> int:
-    return LONGER if row.endswith("-longer") else STEPS
 
 
 def run_job(
@@ -326,7 +324,7 @@ def _do(options: argparse.Namespace) -> int:
         if sample in options.samples and row in options.rows and options.only != "table"
     ]
     for sample, row, seed in wanted:
-        steps = options.steps or steps_of(row)
+        steps = options.steps or LONGER.get(row, STEPS)
         try:
             run_job(place, sample, row, seed, steps=steps, precision=options.precision)
         except (InputError, DivergedError) as error:
