@@ -134,6 +134,19 @@ def test_tensorboard_holds_each_step_once_after_a_resume(tmp_path: Path) -> None
     assert (picture.step, picture.width, picture.height) == (2, 6, 4)
 
 
+@pytest.mark.slow
+def test_event_files_sort_by_name_in_the_order_they_were_opened(tmp_path: Path) -> None:
+    opened: list[str] = []
+    for _ in range(3):
+        known = {path.name for path in (tmp_path / "tensorboard").glob("*")}
+        with RunLog(tmp_path, resume_at=0):
+            pass
+        opened += sorted({path.name for path in (tmp_path / "tensorboard").glob("*")} - known)
+    assert len(opened) == 3
+    assert len({name.split(".")[3] for name in opened}) == 3  # no two of one second
+    assert sorted(opened) == opened
+
+
 class Time:
     """A clock that the test moves."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -58,8 +59,10 @@ class RunLog:
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # slow to import
 
+            events = self._path.parent / EVENTS_FOLDER
+            _wait_for_a_later_name(events)
             self._events = SummaryWriter(
-                str(self._path.parent / EVENTS_FOLDER),
+                str(events),
                 purge_step=0 if resume_at is None else resume_at + 1,
             )
 
@@ -122,6 +125,19 @@ class RunLog:
     def _scalar(self, name: str, value: float, step: int) -> None:
         assert self._events is not None
         self._events.add_scalar(name, value, step)
+
+
+def _wait_for_a_later_name(folder: Path) -> None:
+    """Return once a new event file in `folder` sorts after all that are there.
+
+    TensorBoard reads them in the order of their names, events.out.tfevents.SECONDS.HOST.PID.N.
+    Of two from one second N decides, as text: 10 would come before 9, and what a
+    resumed run wrote anew would be purged for what it replaces.
+    """
+    names = [path.name.split(".") for path in folder.glob("events.out.tfevents.*")]
+    seconds = {name[3] for name in names}
+    while f"{int(time.time()):010d}" in seconds:
+        time.sleep(0.02)
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
