@@ -95,6 +95,25 @@ def test_recomputing_keeps_less_for_the_backward_pass():
     assert kept(4) < 0.3 * kept(1)
 
 
+def test_recomputing_leaves_the_running_averages_of_batch_norm_as_one_pass_does():
+    def layers() -> nn.Sequential:
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)
+        )
+
+    x = torch.randn(2, 3, 8, 8)
+    plain, recomputed = layers(), layers()
+    fuse(recomputed, segments=2)
+    for network in (plain, recomputed):
+        network(x).square().sum().backward()
+    assert plain[1].num_batches_tracked == 1
+    for name, value in plain.state_dict().items():
+        assert torch.equal(recomputed.state_dict()[name], value), name
+    torch.testing.assert_close(recomputed[0].weight.grad, plain[0].weight.grad)
+    assert [recomputed[i].momentum for i in (1, 4)] == [0.1, 0.1]
+
+
 def test_the_same_layers_are_one_function_in_every_network():
     before = _run.cache_info().currsize
     for width in (2, 4):

@@ -11,7 +11,8 @@ networks, batches and image sizes, since it depends on the kinds of layers alone
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from itertools import pairwise
 from types import FunctionType
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from diptych.networks.norm import instance_norm
@@ -48,7 +50,7 @@ def fuse(network: nn.Module, *, compiled: bool = False, segments: int = 1) -> No
         if isinstance(module, nn.Sequential):
             layers = _fused(list(module), compiled)
             if segments > 1 and id(module) not in inner:
-                layers = _recomputed(layers, segments)
+                layers = _recomputed(layers, segments, _norms_of(module))
             module.forward = _chain(layers)  # type: ignore[method-assign]
 
 
@@ -153,17 +155,44 @@ def _norm(x: Tensor, eps: float) -> Tensor:
     return ((x.float() - mean) * torch.rsqrt(variance + eps)).to(x.dtype)
 
 
-def _recomputed(layers: Sequence[Layer], segments: int) -> list[Layer]:
+def _norms_of(module: nn.Module) -> list[_BatchNorm]:
+    """The batch norms in it that keep running averages."""
+    return [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+
+
+@contextmanager
+def _averages_kept(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Batch norm computes as ever, but its running averages, which know the batch, stay."""
+    kept = [(norm.momentum, _count(norm).clone()) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, kept, strict=True):
+            norm.momentum = momentum
+            _count(norm).copy_(count)
+
+
+def _count(norm: _BatchNorm) -> Tensor:
+    assert norm.num_batches_tracked is not None
+    return norm.num_batches_tracked
+
+
+def _recomputed(layers: Sequence[Layer], segments: int, norms: Sequence[_BatchNorm]) -> list[Layer]:
     """The layers in `segments` parts of equal number, each of which is computed twice."""
     count = len(layers)
     cuts = [round(i * count / segments) for i in range(segments + 1)]
     parts = [_chain(layers[a:b]) for a, b in pairwise(cuts) if b > a]
 
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _averages_kept(norms)  # of the first pass, of the second
+
     def again(part: Layer) -> Layer:
         def forward(x: Tensor) -> Tensor:
             if not torch.is_grad_enabled():
                 return part(x)
-            return checkpoint(part, x, use_reentrant=False)  # type: ignore[no-any-return]
+            return checkpoint(part, x, use_reentrant=False, context_fn=contexts)  # type: ignore[no-any-return]
 
         return forward
 
