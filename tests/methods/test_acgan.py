@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from diptych.errors import InputError
 from diptych.methods.acgan import ACGAN, Config
 from diptych.registry import make_config
-from diptych.types import Clock, Generates, Labelled, Translates, Update
+from diptych.types import Attributed, Clock, Generates, Labelled, Translates, Update
 from tests.methods.by_hand import approx, constant, parameters, softplus, terms, updates
 
 
@@ -194,7 +194,14 @@ def test_images_of_several_classes_or_none_are_refused():
             _first_update(label)
 
 
-def _first_update(label: Tensor) -> Update:
+def test_a_tables_images_of_several_classes_or_none_are_refused_at_any_step():
+    for label in (torch.ones(2, 2), torch.zeros(2, 2)):
+        with pytest.raises(InputError, match="acgan takes images of one class each"):
+            _first_update(label, Attributed, step=7)
+    _first_update(torch.eye(2), Attributed, step=7)
+
+
+def _first_update(label: Tensor, kind: type[Labelled] = Labelled, step: int = 0) -> Update:
     image = torch.cat([constant(0.5, 1), constant(-0.25, 1)])
-    batches = iter([Labelled(image, label)])
-    return next(_by_hand().iteration(batches, Clock(0, 0.0, torch.Generator())))
+    batches = iter([kind(image, label)])
+    return next(_by_hand().iteration(batches, Clock(step, 0.0, torch.Generator())))

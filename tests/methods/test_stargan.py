@@ -122,10 +122,14 @@ def test_d_is_updated_critic_steps_times_on_new_batches_and_g_once_on_the_last(s
             drawn.append(i)
             yield Labelled(torch.full((2, 3, 4, 4), float(i)), torch.eye(2))
 
-    method = _by_hand(critic_steps=steps, reconstruction_weight=1.0)
+    method = _by_hand(critic_steps=steps)
+    seen: list[float] = []
+    run = method._run
+    method._run = lambda x, c: (seen.append(x.mean().item()), run(x, c))[1]  # type: ignore[method-assign,func-returns-value]
     groups = [update.group for update in updates(method, count())]
     assert groups == ["discriminator"] * steps + ["generator"]
     assert drawn == list(range(steps))
+    assert seen[:-1] == [*drawn, drawn[-1]]  # by D each, by G the last, which then goes back
 
 
 def test_targets_are_the_batchs_labels_in_another_order():

@@ -67,6 +67,22 @@ def test_the_three_updates_have_the_values_worked_out_by_hand_in_the_papers_orde
     assert terms(discriminators) == approx({"D1": D})
 
 
+def test_each_network_sees_its_images_or_codes_as_one_batch():
+    method = _by_hand()
+    seen: dict[str, list[int]] = {}
+    for name in ("Enc", "Dec", "Dis_l", "Dis_end"):
+        sizes = seen.setdefault(name, [])
+        module = getattr(method, name)[0]
+        module.register_forward_hook(lambda _, x, __, sizes=sizes: sizes.append(len(x[0])))
+    batch = len(next(_batches()).images[0])
+    updates(method, _batches())
+    # Of the encoder's, the decoder's and the discriminator's update.
+    assert seen["Enc"] == [batch, batch]
+    assert seen["Dec"] == [batch, 2 * batch, 2 * batch]
+    assert seen["Dis_l"] == [2 * batch, 3 * batch, 3 * batch]
+    assert seen["Dis_end"] == [3 * batch, 3 * batch]
+
+
 def test_the_decoders_loss_may_be_the_non_saturating_one():
     decoders = updates(_by_hand(gan_loss="log"), _batches())[1]
     assert terms(decoders) == approx({"G1": softplus(-0.75) + softplus(0.0)})

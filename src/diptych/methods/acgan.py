@@ -11,7 +11,8 @@ Where the paper is silent or ambiguous:
   many numbers as those maps. Sizes from 64 pixels take the first table, smaller ones the second.
 - Convolutions are padded so that the maps keep their size or halve.
 - Noise is drawn from N(0, I), and the class of what is generated evenly from all.
-- D is stepped first, then G with new noise and classes, as in Goodfellow et al. 2014.
+- D is stepped first, then G with new noise and classes, as in Goodfellow et al. 2014. D's
+  batch norm sees real and generated images apart.
 - Of the values that were searched over, the learning rate is the middle one, 2e-4, and no
   noise is added to the activations.
 - Each ACGAN of the paper has ten classes of ImageNet; here it has those of the data.
@@ -34,7 +35,7 @@ from torch import Tensor, nn
 from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal
 from diptych.objectives import log_loss, saturating
-from diptych.types import Clock, Group, Labelled, Update
+from diptych.types import Attributed, Clock, Group, Labelled, Update
 
 _DROPOUT, _SLOPE = 0.5, 0.2
 _G_LARGE, _G_SMALL = (48, 24, 16, 12), (24, 12, 6)
@@ -48,7 +49,7 @@ class Config:
     """ACGAN's options; the defaults are the paper's for ImageNet."""
 
     width: int = 16
-    """Channels of D's first layer; G has 48 times as many at first, 768."""
+    """Channels of D's first layer; G has 48 times as many at first, 768, and 24 below 64 pixels."""
     size: int = 128
     """Pixels a side of what is made; 128 for ImageNet, 32 for CIFAR-10."""
     batch_size: int = 100
@@ -101,7 +102,8 @@ class ACGAN(nn.Module):
 
     def iteration(self, batches: Iterator[Labelled], clock: Clock) -> Iterator[Update]:
         batch = next(batches)
-        if clock.step == 0 and bool((batch.label.sum(1) != 1).any()):
+        may_differ = clock.step == 0 or isinstance(batch, Attributed)
+        if may_differ and bool((batch.label.sum(1) != 1).any()):
             raise InputError("acgan takes images of one class each: one folder a class")
         x, c_real = batch.image, batch.label.argmax(1)
         c_fake, z = self._draw(len(x), clock.rng, x)

@@ -12,13 +12,14 @@ Where the paper is silent or ambiguous:
 - The authors' code steps both at once, by the same noise, and halves D's loss; here the
   order is Algorithm 1's, each step with a minibatch of its own.
 
-Deviations: the paper's networks are for digits and for images of 32 pixels, fully connected
+Deviations: the paper's networks are for digits and other images of up to 48 pixels, fully connected
 or with few maps, maxout units and dropout, trained by momentum. Here they are those of DCGAN
 (Radford et al. 2015, arXiv:1511.06434) with its initial weights, noise, batch size and Adam.
 Of those,
 - kernels are 5x5 and the noise uniform, as in that paper's figure and its authors' code;
 - the first norm of G is a map's, where their code norms each number of the 4x4 maps;
-- their code decays weights by 1e-5, which the paper does not say and we do not;
+- their code decays weights by 1e-5, which the paper does not say and we do not, and has no
+  biases in D's first and last layers and G's last;
 - sizes other than its 64 pixels have as many layers as it takes from a 4x4 map;
 - in use, batch norm takes its running averages, so that an image does not depend on the
   others that are made with it.

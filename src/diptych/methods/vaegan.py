@@ -15,10 +15,11 @@ Where the paper is silent or ambiguous:
   samples. The authors' code takes the three gradients at the same weights.
 - L_prior and L_llike are sums over a code and over a map of features, as the density says, and
   means over the batch. The terms that are logged are means over the elements.
-- The weight γ has no value in the paper: 1e-5 is the code's for faces, where the GAN's loss is
-  weighted by 1 - γ besides.
-- Dis_l is the output of the last convolution, before its norm, as in the code. Dis sees
-  originals, reconstructions and samples as one batch, as there.
+- The weight γ has no value in the paper: 1e-5 is that of the code which goes with its last
+  version (commit 1906387; 1e-6 for faces later), where the GAN's loss is weighted by 1 - γ besides.
+- Dis_l is the output of the last convolution, before its norm, as in that code. For L_GAN Dis
+  sees originals, reconstructions and samples as one batch and Dec decodes both kinds of codes
+  as one, as there; here L_llike comes of the same maps, there of a batch without the samples.
 - The encoder's last layer, to means and logarithms of variances of 128 numbers, RMSProp's
   smoothing of 0.9 and biases only where no norm follows are the code's.
 
@@ -59,7 +60,7 @@ class Config:
     z_size: int = 128
     """Numbers in a code; 128 in the code."""
     similarity_weight: float = 1e-5
-    """γ of L_llike in Dec's update; 1e-5 in the code for faces."""
+    """γ of L_llike in Dec's update; 1e-5 in the code."""
     gan_loss: Literal["log-saturating", "log"] = "log-saturating"
     """Of Dec: Algorithm 1's as written, or non-saturating."""
     lr: float = 3e-4
@@ -146,7 +147,7 @@ class VAEGAN(nn.Module):
         fool = saturating if self.config.gan_loss == "log-saturating" else nonsaturating
         losses, terms = [], {}
         for k, X in enumerate(images):
-            fakes = self.Dec[k](Z[k]), self.Dec[k](Z_p[k])
+            fakes = self.Dec[k](torch.cat([Z[k], Z_p[k]])).chunk(2)
             maps = self._see(k, X, *fakes)
             _, score_tilde, score_p = self._judge(k, maps)
             adversarial = fool(score_tilde) + fool(score_p)
@@ -157,7 +158,7 @@ class VAEGAN(nn.Module):
         terms = {}
         for k, X in enumerate(images):
             with torch.no_grad():  # of the decoders as they are now
-                fakes = self.Dec[k](Z[k]), self.Dec[k](Z_p[k])
+                fakes = self.Dec[k](torch.cat([Z[k], Z_p[k]])).chunk(2)
             score, score_tilde, score_p = self._judge(k, self._see(k, X, *fakes))
             fake = log_loss(score_tilde, real=False) + log_loss(score_p, real=False)
             terms[f"D{k + 1}"] = log_loss(score, real=True) + fake  # L_GAN, negated

@@ -11,8 +11,8 @@ networks, batches and image sizes, since it depends on the kinds of layers alone
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import pairwise
 from types import FunctionType
@@ -160,16 +160,23 @@ def _norms_of(module: nn.Module) -> list[_BatchNorm]:
     return [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
 
 
-@contextmanager
-def _averages_kept(norms: Sequence[_BatchNorm]) -> Iterator[None]:
-    """Batch norm computes as ever, but its running averages, which know the batch, stay."""
-    kept = [(norm.momentum, _count(norm).clone()) for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, (momentum, count) in zip(norms, kept, strict=True):
+class _AveragesKept:
+    """Batch norm computes as ever, but its running averages, which know the batch, stay.
+
+    To be entered as often as one likes: a double backward recomputes twice.
+    """
+
+    def __init__(self, norms: Sequence[_BatchNorm]) -> None:
+        self._norms = norms
+        self._kept: list[tuple[float | None, Tensor]] = []
+
+    def __enter__(self) -> None:
+        self._kept = [(norm.momentum, _count(norm).clone()) for norm in self._norms]
+        for norm in self._norms:
+            norm.momentum = 0.0
+
+    def __exit__(self, *_: object) -> None:
+        for norm, (momentum, count) in zip(self._norms, self._kept, strict=True):
             norm.momentum = momentum
             _count(norm).copy_(count)
 
@@ -186,7 +193,7 @@ def _recomputed(layers: Sequence[Layer], segments: int, norms: Sequence[_BatchNo
     parts = [_chain(layers[a:b]) for a, b in pairwise(cuts) if b > a]
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _averages_kept(norms)  # of the first pass, of the second
+        return nullcontext(), _AveragesKept(norms)  # of the first pass, of the second
 
     def again(part: Layer) -> Layer:
         def forward(x: Tensor) -> Tensor:
