@@ -47,7 +47,26 @@ def test_the_value_function_has_the_values_worked_out_by_hand_and_d_comes_first(
 def test_the_discriminators_loss_sends_no_gradient_to_the_generators():
     method = _by_hand()
     updates(method, batches(Unpaired, 0.5, -0.25))[0].loss.backward()
-    assert all(p.grad is None for p in method.groups()["generators"].modules[0].parameters())
+    of_G = [p for m in method.groups()["generators"].modules for p in m.parameters()]
+    assert len(of_G) == 6
+    assert all(p.grad is None for p in of_G)
+
+
+def test_what_is_real_and_what_is_generated_is_judged_as_one_batch_in_both_turns():
+    method = _by_hand()
+    seen: dict[str, list[int]] = {"D1": [], "D2": [], "D_shared": []}
+    for name, sizes in seen.items():
+        getattr(method, name).register_forward_hook(
+            lambda _, x, __, sizes=sizes: sizes.append(len(x[0]))
+        )
+    batch = len(next(batches(Unpaired, 0.5, -0.25)).x)
+    updates(method, batches(Unpaired, 0.5, -0.25))
+    assert seen == {"D1": [2 * batch] * 2, "D2": [2 * batch] * 2, "D_shared": [4 * batch] * 2}
+
+
+def test_the_weights_decay_as_asked():
+    for group in CoGAN(Config(width=1, size=16, weight_decay=0.5)).groups().values():
+        assert group.weight_decay == 0.5
 
 
 # --- translation (Sec. 5) ------------------------------------------------------

@@ -8,6 +8,8 @@ D_Y(x, y) = 1, D_Y(x, fake_y) = 5/2, D_X(y, x) = -5/4, D_X(y, fake_x) = -7/4.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -129,19 +131,46 @@ def test_noise_stays_on_when_translating_unless_dropout_is_zero():
         assert torch.equal(plain.translate(image, (1,)), plain.G(image))
 
 
+def test_with_a_history_d_sees_pairs_of_the_past_and_the_generators_the_present():
+    method = _by_hand(buffer_size=2)
+    _updates(method)
+    for history in (method.fakes_y, method.fakes_x):
+        assert [tuple(pair.shape)[:1] for pair in history.images] == [(6,)] * 2  # with its input
+    of_D, of_G = set(), set()
+    for seed in range(20):
+        discriminators, generators = updates(method, batches(Paired, 0.0, 0.0), seed=seed)
+        of_D.add(round(discriminators.terms["D_Y"].item(), 4))
+        of_G.add(round(generators.terms["adversarial"].item(), 4))
+    assert len(of_D) > 1
+    assert len(of_G) == 1
+
+
 def test_training_draws_noise_for_each_image_from_the_clock_alone():
     method = Pix2Pix(Config(width=4, size=32))
-    seen: list[list[torch.Tensor]] = []
-    forward = method.G.forward
-    method.G.forward = lambda image, z=(): seen.append(z) or forward(image, z)  # type: ignore[assignment,func-returns-value]
+    noise: dict[str, list[Sequence[torch.Tensor]]] = {"G": [], "F": []}
+    for name, seen in noise.items():
+        network = getattr(method, name)
+        network.forward = partial(_noted, network.forward, seen)
     before = torch.get_rng_state()
     for seed in (0, 0, 1):
         list(updates(method, iter([Paired(_images(), _images())]), seed=seed))
     assert torch.equal(torch.get_rng_state(), before)
-    assert len(seen[0][0]) == 2
-    assert not torch.equal(seen[0][0][0], seen[0][0][1])
-    assert all(map(torch.equal, seen[0], seen[1]))
-    assert not torch.equal(seen[0][0], seen[2][0])
+    for seen in noise.values():
+        assert len(seen[0][0]) == 2
+        assert not torch.equal(seen[0][0][0], seen[0][0][1])
+        assert all(map(torch.equal, seen[0], seen[1]))
+        assert not torch.equal(seen[0][0], seen[2][0])
+    assert not torch.equal(noise["G"][0][0], noise["F"][0][0])
+
+
+def _noted(
+    forward: Callable[..., torch.Tensor],
+    seen: list[Sequence[torch.Tensor]],
+    image: torch.Tensor,
+    z: Sequence[torch.Tensor] = (),
+) -> torch.Tensor:
+    seen.append(z)
+    return forward(image, z)
 
 
 # --- networks and options ------------------------------------------------------

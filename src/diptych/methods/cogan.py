@@ -4,21 +4,24 @@ Two generators of images from one noise vector z, with their first layers tied, 
 two discriminators with their last layers tied. So images of one z have the same
 contents in both domains. An image is translated by finding the z that renders it
 and rendering that z in the other domain. Implements Secs. 2, 3 and the
-transformation of Sec. 5, with the networks of the authors' code for faces: CycleGAN's
-authors, too, compare with that code rather than with networks of their own.
+transformation of Sec. 5, with the layers of the authors' code for faces: CycleGAN's
+authors, too, compare with the public implementation rather than networks of their own.
 
 Where the paper is silent or ambiguous:
 - The value function of Sec. 3 is a game of two: D is stepped first, then G with a
-  new z and its non-saturating loss, as in the authors' code.
+  new z and its non-saturating loss, as in the authors' code. There G's turn has new
+  images too, which reach it through D's batch norm; here it has D's.
 - How many layers are tied is a matter of the data: here all but those two at the
-  image's end of each network. The code's networks for digits tie all but one.
+  image's end of each network. The code's networks for digits tie all but one; its
+  networks for faces are a GAN of one domain, with nothing tied.
 - z is found by L-BFGS under the Euclidean distance (Sec. 5), from the same random
   start for every image and in 50 iterations; the paper names neither.
 - No bound is set on the z that is found, though noise is uniform in [-1, 1].
 
-Deviations: in use, batch norm takes its running averages, so that an image's
-translation does not depend on its batch. Networks for other sizes than the code's
-128 pixels have as many layers as it takes from a 4x4 map, for D down to 2x2.
+Deviations: batch norm learns a gain, where the code's has a shift alone, and weights of
+every kind decay, where the code spares norms, slopes and biases. Networks for other
+sizes than the code's 128 pixels have as many layers as it takes from a 4x4 map, for D
+down to 2x2. In use, batch norm takes its running averages, as in the code.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ _DROPOUT = (0.1, 0.3, 0.3, 0.5)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """CoGAN's options; the defaults are those of the authors' code for faces."""
+    """CoGAN's options; the defaults are those of the authors' code for faces, where it has them."""
 
     width: int = 32
     """Channels of D's first layer; G has 32 times as many at its 4x4 map, 1024."""
@@ -61,7 +64,7 @@ class Config:
     beta1: float = 0.5
     """Adam's momentum; 0.5 in Sec. 4."""
     weight_decay: float = 1e-4
-    """Of all weights; 1e-4 in the code."""
+    """Of all that is learnt; 1e-4 in the code, of convolutions and linear layers alone."""
     decay_from: float = 1.0
     """Share of the budget at a constant rate before its linear fall to 0; the paper has none."""
 
@@ -169,9 +172,10 @@ class CoGAN(nn.Module):
         with torch.enable_grad(), torch.autocast(image.device.type, enabled=False):
             start = self._draw(1, torch.Generator().manual_seed(0))
             z = start.to(image.device).requires_grad_()
+            steps = self.config.translation_steps
             optimiser = torch.optim.LBFGS(
-                [z], max_iter=self.config.translation_steps, line_search_fn="strong_wolfe"
-            )
+                [z], max_iter=steps, max_eval=25 * steps, line_search_fn="strong_wolfe"
+            )  # 25 evaluations are the most that one line search takes
 
             def distance() -> float:
                 loss = (self.render(z, source) - image.detach().float()).square().sum()

@@ -10,17 +10,19 @@ X. They are trained at once and share nothing, so the weights are those of two r
 
 Where the paper is silent or ambiguous:
 - The L1 distance of Eq. (3) is a mean over pixels, as in the authors' code.
-- D sees the images before G is stepped by them, as in the authors' code.
+- D is stepped before G, as in Sec. 3.3, and G by the D that has been; the authors' code takes
+  G's gradient through scores that D gave before its own step.
 - The U-Net has as many scales as the image has halvings (8 for 256 pixels, as in
   the paper), so the number of blocks with dropout stays three.
 - One draw of z serves all images that are translated at once: an image's
   translation depends on the seed, not on its place in a batch.
 
-Deviations: instance norm replaces the batch norm. For a batch of one, the
-paper's choice for most data, the two are the same, at test time too, as the paper
-applies the statistics of the test batch; for larger ones an image's translation
-does not depend on its batch here. CycleGAN's authors compare with a pix2pix of
-their own networks and least squares: `--recipe cyclegan-comparison`.
+Deviations: instance norm replaces the batch norm, without the gain and the shift that
+the paper's learns after it. For a batch of one, the paper's choice for most data, both
+take the same statistics, at test time too, as the paper applies those of the test batch;
+for larger ones an image's translation does not depend on its batch here. CycleGAN's
+authors compare with a pix2pix of their own networks and least squares:
+`--recipe cyclegan-comparison`, with the λ = 10 that their code has for it.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Config:
     size: int = 256
     """Pixels a side that the networks see in training; 256 in the paper."""
     batch_size: int = 1
-    """Pairs a step; 1 to 10 in Sec. 3.3, 1 or 4 in the appendix."""
+    """Pairs a step; 1 to 10 in Sec. 3.3 and in the appendix."""
     generator: Literal["unet", "resnet"] = "unet"
     """The paper's U-Net, or CycleGAN's network, which has no noise."""
     discriminator: Patch = "70x70"
@@ -112,6 +114,7 @@ RECIPES: Mapping[str, Recipe] = {
             "generator": "resnet",
             "gan_loss": "lsgan",
             "buffer_size": 50,
+            "l1_weight": 10.0,
             "decay_from": 0.5,
         },
         _PAPER,

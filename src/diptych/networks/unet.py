@@ -19,7 +19,8 @@ class UNetGenerator(nn.Module):
     for 256 pixels, 54,409,603 parameters at width 64 with biases. The innermost
     1x1 map has no norm, which would erase it.
 
-    Instance norm replaces the paper's batch norm, as CycleGAN's code does.
+    Instance norm without learnt gain and shift replaces the paper's batch norm, as in
+    CycleGAN's PyTorch code.
     """
 
     DROPPED = 3

@@ -182,6 +182,7 @@ class Trainer:
             "rng": self.clock.rng.get_state(),
             "global_rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+            "mps_rng": torch.mps.get_rng_state() if self.device.type == "mps" else None,
         }
 
     def close(self) -> None:
@@ -200,6 +201,8 @@ class Trainer:
         torch.set_rng_state(own["global_rng"])
         if self.device.type == "cuda" and own["cuda_rng"] is not None:
             torch.cuda.set_rng_state(own["cuda_rng"])
+        if self.device.type == "mps" and own.get("mps_rng") is not None:
+            torch.mps.set_rng_state(own["mps_rng"])
 
     def _to_device(self) -> Iterator[Any]:
         """The stream's batches, where and as the method computes."""
