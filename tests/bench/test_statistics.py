@@ -26,7 +26,7 @@ def test_a_single_value_has_no_interval_and_none_no_mean():
 @pytest.mark.parametrize(
     ("freedom", "t"), [(1, 12.706), (2, 4.303), (10, 2.228), (11, 2.201), (20, 2.086), (60, 2.000)]
 )
-def tesstudents_ts_are_those_of_printed_tables(freedom: int, t: float):
+def test_students_ts_are_those_of_printed_tables(freedom: int, t: float):
     assert students_t(freedom) == pytest.approx(t, abs=0.003)
 
 

@@ -169,7 +169,7 @@ def test_defaults_are_the_papers_for_imagenet():
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"size": 72}, "size is 72: it must be a multiple of 16"),
+        ({"size": 136}, "size is 136: it must be a multiple of 16"),
         ({"size": 36}, "size is 36: it must be a multiple of 8"),
         ({"batch_size": 1}, "batch_size is 1: it must be at least 2"),
         ({"z_size": 0}, "z_size is 0"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
 from diptych.api import chosen
-from diptych.registry import make_config, method_names
+from diptych.registry import build, make_config, method_names
 from diptych.training.presets import PRESETS
 from diptych.training.settings import Settings
 
@@ -27,7 +29,9 @@ def test_the_papers_preset_changes_nothing(method: str) -> None:
 
 def test_a_method_of_one_size_keeps_it_in_a_preset() -> None:
     config, run = chosen("unit_adaptation", preset="fast")
-    assert config == {"size": 32, "width": 32, "batch_size": 4, "decay_from": 0.75}
+    assert config["size"] == 32
+    assert (config["width"], config["batch_size"], config["decay_from"]) == (16, 32, 0.75)
+    assert config["lr"] * run["lr_scale"] == pytest.approx(1.5e-3)
     assert run == {"lr_scale": 3.0, "ema": 0.999}
 
 
@@ -35,3 +39,14 @@ def test_a_preset_can_hold_a_methods_own_rate() -> None:
     config, run = chosen("unit", preset="fast")
     assert config["lr"] * run["lr_scale"] == pytest.approx(9e-4)
     assert chosen("unit", recipe="street")[0].get("lr") is None
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_fast_batches_are_large_enough_for_the_batch_norm_of_a_method_that_has_it(
+    method: str,
+) -> None:
+    config = make_config(method, chosen(method, preset="fast")[0])
+    with torch.device("meta"):
+        network = build(method, config, 2)
+    has_norm = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
+    assert config.batch_size >= (8 if has_norm else 1)

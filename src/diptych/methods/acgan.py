@@ -8,7 +8,7 @@ the networks of its appendix's tables, for ImageNet and for CIFAR-10. Nothing is
 Where the paper is silent or ambiguous:
 - Its tables give G's linear layer 768 (384) feature maps without a size. Four (three)
   transposed convolutions of stride 2 make 128 (32) pixels of 8x8 (4x4) maps, so it has as
-  many numbers as those maps. Sizes from 64 pixels take the first table, smaller ones the second.
+  many numbers as those maps. Sizes from 128 pixels take the first table, smaller ones the second.
 - Convolutions are padded so that the maps keep their size or halve.
 - Noise is drawn from N(0, I), and the class of what is generated evenly from all.
 - D is stepped first, then G with new noise and classes, as in Goodfellow et al. 2014. D's
@@ -23,7 +23,7 @@ on the others that are made with it. We know of no code of the authors'.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Literal, cast
@@ -40,7 +40,7 @@ from diptych.types import Attributed, Clock, Group, Labelled, Update
 _DROPOUT, _SLOPE = 0.5, 0.2
 _G_LARGE, _G_SMALL = (48, 24, 16, 12), (24, 12, 6)
 """Maps of G over the width: 768, 384, 256, 192 for ImageNet and 384, 192, 96 for CIFAR-10."""
-_FROM_PIXELS = 64
+_FROM_PIXELS = 128
 """The smallest size that takes the first of them."""
 
 
@@ -49,7 +49,7 @@ class Config:
     """ACGAN's options; the defaults are the paper's for ImageNet."""
 
     width: int = 16
-    """Channels of D's first layer; G has 48 times as many at first, 768, and 24 below 64 pixels."""
+    """Channels of D's first layer; G has 48 times as many at first, below 128 pixels 24."""
     size: int = 128
     """Pixels a side of what is made; 128 for ImageNet, 32 for CIFAR-10."""
     batch_size: int = 100
@@ -76,6 +76,13 @@ class Config:
     def factors(self) -> tuple[int, ...]:
         """Maps of G over the width, from the smallest map on."""
         return _G_LARGE if self.size >= _FROM_PIXELS else _G_SMALL
+
+
+PRESETS: Mapping[str, Mapping[str, int | str]] = {
+    "fast": {"width": 16, "batch_size": 16, "gan_loss": "log"}
+}
+"""The paper's width, which at the preset's would be twice as much, and batches that batch norm
+can use; with four images all became one lattice."""
 
 
 class ACGAN(nn.Module):
