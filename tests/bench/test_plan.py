@@ -143,11 +143,21 @@ def test_a_training_is_the_same_whatever_its_seed_and_place_but_not_with_other_o
     assert not is_same(one, identity("cyclegan", other, row.run, "f"))
 
 
-def test_an_option_that_an_older_result_has_never_heard_of_does_not_count():
+def test_an_option_that_an_older_result_has_never_heard_of_had_its_default():
     (row,) = rows_of(rows=["cyclegan"])
     known = identity("cyclegan", row.config, row.run, "f")
-    del known["config"]["buffer_size"]
+    del known["config"]["buffer_size"], known["run"]["ema"]
     assert is_same(known, identity("cyclegan", row.config, row.run, "f"))
+    other = replace(row.config, buffer_size=0)
+    assert not is_same(known, identity("cyclegan", other, row.run, "f"))
+    assert not is_same(known, identity("cyclegan", row.config, replace(row.run, ema=0.9), "f"))
+
+
+def test_an_option_that_there_is_no_more_makes_another_training():
+    (row,) = rows_of(rows=["cyclegan"])
+    known = identity("cyclegan", row.config, row.run, "f")
+    known["config"]["gone"] = 1
+    assert not is_same(known, identity("cyclegan", row.config, row.run, "f"))
 
 
 def test_labels_become_names_of_files():

@@ -86,7 +86,7 @@ def test_a_row_that_cannot_be_timed_is_told_and_tried_again(bench, carried, plac
         return {"why_not": "no memory"} if spec["config"]["cycle"] == "none" else usual(spec)
 
     carried.way = breaks
-    bench("cyclegan", GAN_ALONE)
+    assert bench("cyclegan", GAN_ALONE) == 1
     assert carried.names == ["cyclegan.speed", "gan-alone.speed", "cyclegan-0.job"]
     assert problems(read_report(place)) == ["GAN alone was not trained: no memory."]
     carried.way = usual
@@ -122,6 +122,16 @@ def test_rescoring_is_for_what_has_scores(bench, carried, place):
     carried.pieces.clear()
     bench("cyclegan", GAN_ALONE, options=Options(device="cpu", rescore=True))
     assert carried.names == ["cyclegan-0.job"]
+    assert [piece.spec["trains"] for piece in carried.pieces] == [False]
+
+
+def test_a_rescoring_that_fails_leaves_the_scores_that_were(bench, carried, place):
+    bench("cyclegan")
+    known = read_json(place.result("cyclegan", 0))
+    assert "scores" in known
+    carried.way = lambda spec: {"why_not": "no space"}
+    assert bench("cyclegan", options=Options(device="cpu", rescore=True)) == 1
+    assert read_json(place.result("cyclegan", 0)) == known
 
 
 def test_lanes_are_devices_and_share_the_threads_of_a_cpu(monkeypatch):

@@ -125,6 +125,24 @@ def test_mirror_images_are_compared_where_their_patches_came_from():
     assert seen[True] == pytest.approx(seen[False], rel=1e-5)
 
 
+def test_fastcut_translates_half_of_the_batches_mirrored_and_cut_none():
+    rng = torch.Generator().manual_seed(0)
+    x, y = (torch.rand(1, 3, 4, 4, generator=rng) * 2 - 1 for _ in range(2))
+    mirrored: dict[bool, list[bool]] = {True: [], False: []}
+    for flips, found in mirrored.items():
+        method = _by_hand(is_flip_equivariant=flips)
+        seen: list[Tensor] = []
+        method.G.register_forward_hook(lambda _, given, __, seen=seen: seen.append(given[0]))
+        for seed in range(16):
+            seen.clear()
+            updates(method, iter([Unpaired(x, y)]), seed=seed)
+            both = torch.cat([x, y])  # y for the sake of λ_Y
+            found.append(torch.equal(seen[0], both.flip(3)))
+            assert found[-1] or torch.equal(seen[0], both)
+    assert 4 <= sum(mirrored[True]) <= 12
+    assert not any(mirrored[False])
+
+
 def test_what_is_translated_is_the_target_of_no_gradient():
     torch.manual_seed(0)
     method = CUT(Config(width=2, size=32, nce_y_weight=0.0))

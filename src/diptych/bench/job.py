@@ -144,6 +144,8 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
     run = replace(run, out=str(folder), keep_every=steps // QUARTERS)
     if _is_begun(folder, method, config, run, data.fingerprint):
         outcome = resume(folder, device=run.device)
+    elif not spec["trains"]:
+        raise InputError(f"{folder} holds no such run, so there is nothing to score anew")
     else:
         outcome = train(method, config, run, overwrite=True)
     if not outcome.is_finished:

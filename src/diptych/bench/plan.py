@@ -143,15 +143,22 @@ def identity(method: str, config: Any, run: Settings, fingerprint: str) -> dict[
 def is_same(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a training of identity `known` is the one that is `wanted`.
 
-    Options that `known` has never heard of, as it is older, do not count.
+    An option that `known` has never heard of, as it is older, had what is now its default.
     """
     if known["method"] != wanted["method"] or known["data"] != wanted["data"]:
         return False
+    kinds = {"config": find_method(wanted["method"]).Config, "run": Settings}
     return all(
-        key in wanted[part] and wanted[part][key] == value
-        for part in ("config", "run")
-        for key, value in known[part].items()
+        known[part].keys() <= wanted[part].keys()
+        and {**_defaults(kind), **known[part]} == {**_defaults(kind), **wanted[part]}
+        for part, kind in kinds.items()
     )
+
+
+def _defaults(kind: Any) -> dict[str, Any]:
+    """Of a dataclass of options, as JSON has them, without those of the run's place."""
+    known: dict[str, Any] = _plain(asdict(kind()))
+    return {key: value for key, value in known.items() if key not in _PLACE}
 
 
 def slug(text: str) -> str:

@@ -127,6 +127,7 @@ class Running:
             if why is None:
                 self._say(f"{row.label}: {answer['seconds_per_step'] * 1000:.1f} ms a step")
             else:
+                self._failures += len(row.seeds)
                 self._say(f"{row.label} cannot be trained: {why}")
 
         if pieces:
@@ -184,8 +185,13 @@ class Running:
         known = read_json(self._place.result(job.row.slug, job.seed))
         if known is None or "why_not" in known:  # what failed may go well now
             return False
-        anew = self._options.rescore and "scores" in known
-        return is_same(known["trained"], job.wanted) and not anew
+        return is_same(known["trained"], job.wanted) and not self._is_rescored(job)
+
+    def _is_rescored(self, job: Job) -> bool:
+        """Whether scores that are there are to be made anew, of the weights that are there."""
+        known = read_json(self._place.result(job.row.slug, job.seed)) or {}
+        there = "scores" in known and is_same(known["trained"], job.wanted)
+        return self._options.rescore and there
 
     def _prepare(self, jobs: Sequence[Job], device: str) -> None:
         """What several runs share is made once, before they would all make it at a time."""
@@ -205,6 +211,7 @@ class Running:
             out=str(place.out),
             runs=str(place.runs),
             draws=job.seed == row.seeds[0],
+            trains=not self._is_rescored(job),
         )
         return Piece(place.runs / f"{row.slug}-{job.seed}.job", spec)
 
@@ -230,7 +237,8 @@ class Running:
         costs = {key: speed[key] for key in ("seconds_per_step", "peak_gib", "parameters")}
         names = {"label": job.row.label, "row": job.row.slug, "seed": job.seed}
         result = {**names, "trained": job.wanted, "cost": costs, **answer}
-        write_json(self._place.result(job.row.slug, job.seed), result)
+        if "why_not" not in answer or not self._is_rescored(job):  # else the old scores hold
+            write_json(self._place.result(job.row.slug, job.seed), result)
         why = answer.get("diverged") or answer.get("why_not")
         if why is not None:
             self._failures += 1

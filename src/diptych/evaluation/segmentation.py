@@ -1,6 +1,6 @@
 """The FCN score: whether a segmentation network finds in photos the labels they were made from.
 
-Isola et al. 2017 (arXiv:1611.07004, Sec. 3.4), which Zhu et al. 2017 (arXiv:1703.10593,
+Isola et al. 2017 (arXiv:1611.07004, Sec. 4.1), which Zhu et al. 2017 (arXiv:1703.10593,
 Sec. 5.1.1) follow for labels → photo: an FCN-8s that was trained on real photos and their
 labels is applied to generated photos, and what it finds is compared with the labels that
 these were generated from. What it makes of real photos is the ceiling, and is always scored

@@ -11,16 +11,17 @@ runs.
 
 Where the paper is silent or ambiguous:
 - The sums of Eq. (3) over layers and places are means, as in the authors' code.
-- The layers are the image, both convolutions of stride 2 before their norm, and
-  the first and fifth residual block, as in the code. Places are the same for all
+- The layers are the image, both convolutions that halve it before their norm, and
+  the first and fifth residual block, as in the code, where the first is padded and
+  the halving comes after, by its blur. Places are the same for all
   images of a batch. The negatives are the other sampled patches of the same image.
 - The features of x are targets: no gradient passes through them, as in the code.
 - The learning rate is 2e-4 as in the code, where the paper's text has 0.002.
 - D is stepped before G, as in the code, and sees the latest images only.
 
-Deviations: the code halves both contrastive losses where Eq. (4) adds them; λ_X and
-λ_Y here are Eq. (4)'s. G is the paper's ResNet; the code's blurs where it changes
-resolution. Weights start from N(0, 0.02²), as CycleGAN's. The code's recipe for
+Deviations: the code halves both contrastive losses of CUT where Eq. (4) adds them; λ_X
+and λ_Y here are Eq. (4)'s. G is the paper's ResNet and D CycleGAN's; both of the code's
+blur where they change resolution. Weights start from N(0, 0.02²), as CycleGAN's. The code's recipe for
 FastCUT, not the paper, has the flips (`is_flip_equivariant`).
 """
 

@@ -73,26 +73,26 @@ _QUIETEST = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The options; the defaults are the paper's, but for the network and the size."""
+    """The options; the defaults differ from the paper's in network, size, start and effort."""
 
     size: int = 256
     """Pixels a side of the training images whose Gram matrices are gathered."""
     batch_size: int = 4
-    """Images of each domain a step; the result does not depend on it."""
+    """Images of each domain a step; the result is the same for all that divide their number."""
     features: Literal["efficientnet-lite0", "vgg16-hed", "vgg16", "vgg19"] = "efficientnet-lite0"
     """The pretrained network; VGG-19 in Sec. 2."""
     feature_file: str | None = None
     """The file of the network's weights: torchvision's for vgg16 and vgg19."""
     content_layer: str | None = None
-    """Whose map is kept; by default relu4_2 (Sec. 3) of VGGs, stage3 of EfficientNet-Lite0."""
+    """Whose map is kept; by default relu4_2 (Sec. 3) of VGGs, stage4 of EfficientNet-Lite0."""
     pooling: Literal["average", "max"] = "average"
     """Of VGGs; Sec. 2 prefers averages."""
     content_weight: float = 1e-3
-    """α in Eq. (7)."""
+    """α in Eq. (7), of a mean over places where Eq. (1) has a sum."""
     style_weight: float = 1.0
     """β in Eq. (7)."""
     start: Literal["content", "noise"] = "content"
-    """Where the search begins: at the input, or at white noise."""
+    """Where the search begins: at the input, or at white noise, as the paper does."""
     translation_steps: int = 100
     """Iterations of L-BFGS that look for the image."""
 

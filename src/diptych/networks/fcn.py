@@ -34,7 +34,7 @@ class FCN8s(nn.Module):
     """(B, 3, S, S) images in [-1, 1] to (B, `classes`, S, S) scores, for any side S.
 
     `trunk` is EfficientNet-Lite0, as `load_features` gives it, frozen. Scoring layers begin at
-    zero (Sec. 4.1), so that all classes score alike at first; no random number is drawn.
+    zero (Sec. 4.3), so that all classes score alike at first; no random number is drawn.
     """
 
     def __init__(self, trunk: FeatureNetwork, classes: int) -> None:
