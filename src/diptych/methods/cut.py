@@ -21,8 +21,8 @@ Where the paper is silent or ambiguous:
 
 Deviations: the code halves both contrastive losses of CUT where Eq. (4) adds them; λ_X
 and λ_Y here are Eq. (4)'s. G is the paper's ResNet and D CycleGAN's; both of the code's
-blur where they change resolution. Weights start from N(0, 0.02²), as CycleGAN's. The code's recipe for
-FastCUT, not the paper, has the flips (`is_flip_equivariant`).
+blur where they change resolution. Weights start from N(0, 0.02²), as CycleGAN's. The
+code's recipe for FastCUT, not the paper, has the flips (`is_flip_equivariant`).
 """
 
 from __future__ import annotations
