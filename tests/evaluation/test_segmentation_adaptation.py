@@ -16,6 +16,7 @@ from diptych.errors import InputError
 from diptych.evaluation import segmentation_training
 from diptych.evaluation.segmentation_adaptation import (
     ROWS,
+    Row,
     adaptation_scores,
     segmentation_scores,
 )
@@ -110,6 +111,24 @@ def test_labels_of_the_target_train_the_oracle_alone(few_steps, monkeypatch, tmp
     assert scores(missing, others, "c") == scores(with_labels, others, "b")
     with pytest.raises(AssertionError, match="a label of the target's training images was read"):
         scores(without, ("target (oracle)",), "d")
+
+
+@pytest.mark.slow
+def test_other_labels_of_the_same_images_train_another_network(few_steps, monkeypatch, tmp_path):
+    monkeypatch.setattr(segmentation_training, "STEPS", 2)
+    data = _data()
+    assert data.test is not None
+    (labels, own) = data.train.label_maps
+    assert isinstance(labels, ArrayImages)
+    other = replace(data, train=replace(data.train, label_maps=(_mirrored(labels), own)))
+    for one, networks in ((data, 1), (data, 1), (other, 2)):
+        rows: tuple[Row, ...] = ("source only",)
+        adaptation_scores(_develop, one, data.test, size=SIZE, rows=rows, folder=tmp_path)
+        assert len(list(tmp_path.iterdir())) == networks
+
+
+def _mirrored(images: ArrayImages) -> ArrayImages:
+    return ArrayImages(images.image_uint8[:, :, ::-1].copy())
 
 
 def test_what_is_missing_is_named_before_anything_is_trained(monkeypatch):

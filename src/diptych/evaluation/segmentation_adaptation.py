@@ -10,6 +10,7 @@ Labels of the target score, and train the oracle: the other two never read one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +19,9 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from diptych.data import Data, Split, evaluation_pairs
+from diptych.data import Data, Images, Split, evaluation_pairs
 from diptych.data.label_maps import LabelSquares
+from diptych.data.splits import spread
 from diptych.errors import InputError
 from diptych.evaluation.labels import Confusion, true_class
 from diptych.evaluation.segmentation_training import Labelled, on_its_device, train_fcn, trained_fcn
@@ -31,7 +33,7 @@ ADAPTATION_NOTE = (
     " labelled images of the target, scored on the target's held-out images"
 )
 
-_BATCH = 16
+_BATCH, _PROBED = 16, 256
 
 
 def adaptation_scores(
@@ -76,9 +78,10 @@ def adaptation_scores(
             )
         else:
             index = 0 if row == "source only" else 1
+            labelled = _labelled(data, data.train, index)
             network = trained_fcn(
-                _labelled(data, data.train, index),
-                key=f"{data.fingerprint} {data.domains[index]}",
+                labelled,
+                key=f"{data.fingerprint} {data.domains[index]} {_digest(labelled.labels)}",
                 what=f"FCN, {row}",
                 size=size,
                 folder=folder,
@@ -141,6 +144,14 @@ def segmentation_scores(
         raise problem or InputError("there are no images to score")
     most = float(counts.counts.sum(1).max() / counts.counts.sum().clamp(min=1))
     return {"images": found} | counts.scores(labelled.palette) | {"majority_share": most}
+
+
+def _digest(labels: Images) -> str:
+    """Of up to 256 label images: the data's fingerprint knows nothing of `pixel_labels`."""
+    digest = hashlib.sha256()
+    for index in spread(len(labels), _PROBED):
+        digest.update(labels.read(index).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _labelled(data: Data, split: Split, index: int) -> Labelled:
