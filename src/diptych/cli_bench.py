@@ -121,8 +121,7 @@ def _report(places: list[Place], options: BenchCommand) -> int:
 
 def _plan(options: BenchCommand, target: str | None) -> tuple[dict[str, Any], str]:
     """The plan with what the command line says in its place, and its name."""
-    from diptych.bench.place import source_name
-    from diptych.bench.plan import DEFAULT_PLAN, read_plan_file, slug
+    from diptych.bench.plan import DEFAULT_PLAN, read_plan_file, slug, source_name
 
     is_file = target is not None and target.endswith(".toml")
     if sum((is_file, options.plan is not None, options.table is not None)) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,9 @@ def test_all_stands_for_every_method_that_the_data_fit(picture_folders):
     assert sorted([*trained, *bench.left_out]) == method_names()
     assert "cyclegan" in trained
     assert "unit_adaptation" in bench.left_out  # the images have no classes
+    told = " ".join([bench.title, *bench.left_out.values()])
+    assert str(Path(x).parent) not in told
+    assert f"{Path(x).name} and {Path(y).name} by" in bench.title
     assert bench.rows[-1].label == "again"
 
 

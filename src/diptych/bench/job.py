@@ -25,8 +25,8 @@ from typing import Any, cast
 import torch
 
 from diptych import __version__
-from diptych.bench.place import SHARES, Place, source_name, without_details, write_json
-from diptych.bench.plan import QUARTERS, identity, is_same
+from diptych.bench.place import SHARES, Place, without_details, write_json
+from diptych.bench.plan import QUARTERS, identity, is_same, source_name
 from diptych.bench.strips import write_strips
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator
 from diptych.classifier import Classifier

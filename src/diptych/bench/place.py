@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +56,6 @@ class Place:
 
     def run(self, row: str, seed: int) -> Path:
         return self.runs / f"{row}-{seed}"
-
-
-def source_name(source: str) -> str:
-    """What the data are called where nobody shall know in which folder they lie."""
-    parts = [re.split(r"[/\\]", part.rstrip("/\\"))[-1] for part in source.split(" and ")]
-    return " and ".join(parts)
 
 
 def section_of(source: str, size: int) -> str:

@@ -125,7 +125,7 @@ def make_bench(plan: Mapping[str, Any]) -> Bench:
     for i, row in enumerate(rows):
         if row.slug in [other.slug for other in rows[:i]]:
             raise InputError(f"two rows are called {row.label!r}: give each a label of its own")
-    title = plan.get("title", f"{rows[0].source} by {len(rows)} methods")
+    title = plan.get("title", f"{source_name(rows[0].source)} by {len(rows)} methods")
     if not isinstance(title, str):
         raise InputError(f"title is {title!r}: it must be a text")
     return Bench(title=title, rows=tuple(rows), left_out=left_out, opened=opened)
@@ -166,6 +166,19 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower().removeprefix("sample:")).strip("-") or "row"
 
 
+def _without_folders(text: str, shared: Mapping[str, Any]) -> str:
+    for key in ("data", "x", "y"):
+        if isinstance(path := shared.get(key), str):
+            text = text.replace(path, source_name(path))
+    return text
+
+
+def source_name(source: str) -> str:
+    """What the data are called where nobody shall know in which folder they lie."""
+    parts = [re.split(r"[/\\]", part.rstrip("/\\"))[-1] for part in source.split(" and ")]
+    return " and ".join(parts)
+
+
 def _entries(rows: Any) -> tuple[list[dict[str, Any]], bool]:
     """The rows that are named, each as a table, and whether all methods are asked for."""
     if isinstance(rows, str):
@@ -202,7 +215,7 @@ def _all_rows(
             row = _row({"method": name}, plan, shared)
             check_data(row, opened)
         except InputError as error:
-            left_out[name] = str(error)
+            left_out[name] = _without_folders(str(error), shared)
         else:
             rows.append(row)
     if not rows:

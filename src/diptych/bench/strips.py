@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from diptych.bench.place import Place, section_of, source_name
+from diptych.bench.place import Place, section_of
+from diptych.bench.plan import source_name
 from diptych.data import Data, evaluation_images, evaluation_pairs
 from diptych.files import atomic_write
 from diptych.images import to_image
