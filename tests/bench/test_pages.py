@@ -142,6 +142,17 @@ def test_fcn_scores_lead_labels_to_photo_with_real_photographs_as_their_ceiling(
     assert [c.text for c in cited[-1].cells] == ["–", "0.71", "0.25", "0.18", "–"]
 
 
+def test_references_are_those_of_the_most_images(place):
+    for label, images, pixel in (("cyclegan", 32, 0.8), ("cogan", 203, 0.9)):
+        ceiling = {"pixel_accuracy": pixel, "class_accuracy": 0.8, "mean_iou": 0.7}
+        fcn = {key: value / 2 for key, value in ceiling.items()}
+        more = {"fcn": fcn, "fcn_of_real": ceiling, "images": images}
+        for seed in (0, 1, 2) if label == "cyclegan" else (0,):
+            write_json(place.result(label, seed), result(seed, 0.4, **more))
+    (real,) = [one for one in table(place, "Table 2").lines if one.label == "real images"]
+    assert real.cells[1].text == "0.900"
+
+
 def test_a_row_that_was_still_improving_is_marked(place):
     labels = [one.label for one in table(place, "Table 3").lines]
     assert "CycleGAN" in labels  # gains 0.1, 0.2, 0.3: 0.2 is less than 0.248

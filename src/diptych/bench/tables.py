@@ -238,11 +238,13 @@ def improving_mark(row: Measured, part: str, score: Score) -> str:
 
 
 def _references(rows: Sequence[Measured], part: str, columns: Sequence[Score]) -> Iterator[Line]:
-    """Real images and untranslated inputs by the same scores: the same for every row."""
+    """Real images and untranslated inputs by the same scores, of the most images: the same for
+    every row but those of methods that are scored on fewer."""
     runs = [run["scores"]["100"].get(part) for row in rows for run in row.scored]
-    known = next((run for run in runs if run is not None), None)
-    if known is None:
+    there = [run for run in runs if run is not None]
+    if not there:
         return
+    known = max(there, key=lambda run: run.get("images", 0))
     for label, places in _REFERENCES:
         cells = []
         for column in columns:
