@@ -246,7 +246,7 @@ def test_state_holds_everything_by_name(data):
     assert (state["step"], state["position"]) == (3, 3)
     assert set(state["optimisers"]) == {"generators", "discriminators"}
     (own,) = state["ranks"]
-    assert set(own) == {"extra", "rng", "global_rng", "cuda_rng"}
+    assert set(own) == {"extra", "rng", "global_rng", "cuda_rng", "mps_rng"}
     assert len(own["extra"]["fakes_x._extra_state"]["images"]) == 3
     assert not any("extra" in name for name in state["method"])
     assert state["average"].keys() == trainer.inference_weights().keys()
