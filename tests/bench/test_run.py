@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from diptych.bench import job
+from diptych.bench.job import make_spec
 from diptych.bench.lanes import Lane
 from diptych.bench.place import read_json, write_json
 from diptych.bench.results import read_report
@@ -21,6 +23,8 @@ from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.images import to_tensor
 from diptych.methods.cyclegan import CycleGAN
+from diptych.registry import make_config
+from diptych.training.settings import Settings
 from diptych.translator import load
 
 GAN_ALONE = {"method": "cyclegan", "label": "GAN alone", "recipe": "gan-alone"}
@@ -224,3 +228,14 @@ def test_what_cannot_be_carried_out_is_told_with_its_circumstances(paired_data, 
     answer = job.carry_out(spec)
     assert "none" in answer["why_not"]
     assert answer["torch"] == torch.__version__
+
+
+def test_scoring_anew_trains_nothing_where_the_run_is_gone(paired_data, tmp_path):
+    config, run = make_config("cyclegan", {"size": 32, "width": 4}), Settings(data=paired_data)
+    spec = make_spec(
+        "run", "cyclegan", config, replace(run, steps=8), row="gone", out=str(tmp_path / "out"),
+        runs=str(tmp_path / "runs"), draws=False, trains=False,
+    )  # fmt: skip
+    answer = job.carry_out(spec)
+    assert "holds no such run, so there is nothing to score anew" in answer["why_not"]
+    assert not (tmp_path / "runs" / "gone-0").exists()

@@ -103,6 +103,24 @@ def test_an_image_is_translated_by_the_code_that_renders_it():
     torch.testing.assert_close(back, image, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("steps", [3, 5, 10])
+def test_the_search_takes_the_iterations_it_is_given(steps: int, monkeypatch):
+    done = []
+    step = torch.optim.LBFGS.step
+
+    def watched(optimiser, closure):
+        result = step(optimiser, closure)
+        done.append(optimiser.state[optimiser.param_groups[0]["params"][0]]["n_iter"])
+        return result
+
+    monkeypatch.setattr(torch.optim.LBFGS, "step", watched)
+    torch.manual_seed(0)
+    method = CoGAN(Config(width=4, size=32, batch_size=2, translation_steps=steps)).eval()
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    method.find(image, 0)
+    assert done == [steps]
+
+
 def test_of_images_that_it_cannot_render_it_finds_the_closest():
     image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     z = _renderer().find(image, 0)[0]

@@ -202,6 +202,7 @@ def test_recipes_are_configurations_of_the_method(name: str):
 def test_cyclegans_comparison_has_cyclegans_networks_and_no_noise():
     method = Pix2Pix(Config(**{**RECIPES["cyclegan-comparison"].config, "width": 2, "size": 64}))
     assert isinstance(method.G, ResNetGenerator)
+    assert (method.config.l1_weight, method.config.buffer_size) == (10.0, 50)
     assert method.size_multiple == 4
     assert isinstance(Pix2Pix(Config(width=2, size=64)).G, UNetGenerator)
     assert Pix2Pix(Config(width=2, size=64)).size_multiple == 64
