@@ -127,6 +127,30 @@ def test_other_labels_of_the_same_images_train_another_network(few_steps, monkey
         assert len(list(tmp_path.iterdir())) == networks
 
 
+@pytest.mark.slow
+def test_a_label_image_that_cannot_be_read_is_left_out_of_training(
+    few_steps, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(segmentation_training, "STEPS", 2)
+    data = _data()
+    assert data.test is not None
+    labels, own = data.train.label_maps
+    assert isinstance(labels, ArrayImages)
+    torn = replace(data, train=replace(data.train, label_maps=(Torn(labels.image_uint8), own)))
+    rows: tuple[Row, ...] = ("source only",)
+    scores = adaptation_scores(_develop, torn, data.test, size=SIZE, rows=rows, folder=tmp_path)
+    assert scores["source only"]["images"] == 8
+
+
+class Torn(ArrayImages):
+    """The first is unusable."""
+
+    def read(self, index: int) -> Image.Image:
+        if index == 0:
+            raise InputError("0.png is torn")
+        return super().read(index)
+
+
 def _mirrored(images: ArrayImages) -> ArrayImages:
     return ArrayImages(images.image_uint8[:, :, ::-1].copy())
 
