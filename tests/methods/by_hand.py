@@ -67,5 +67,10 @@ def softplus(s: float) -> float:
     return math.log1p(math.exp(s))
 
 
+def sigmoid(s: float) -> float:
+    """The derivative of `softplus`."""
+    return 1 / (1 + math.exp(-s))
+
+
 def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())

@@ -23,6 +23,7 @@ from tests.methods.by_hand import (
     batches,
     constant,
     parameters,
+    sigmoid,
     softplus,
     terms,
     updates,
@@ -73,6 +74,58 @@ def test_eqs_3_to_8_have_the_values_worked_out_by_hand():
     assert generators.loss.item() == approx(by_hand)
 
 
+def test_the_generators_loss_has_the_gradients_worked_out_by_hand():
+    method = _by_hand()
+    _updates(method)[1].loss.backward()
+    # By G_AB's factor: D_B(fake_b) rises by a, again_a by -a, again_b by fake_a, features by a.
+    reconstruction = (2 * -0.5 * -0.5 + 2 * 0.875 * 0.75) / 4
+    others = 0.1 * -sigmoid(-1.5) * 0.5 + 0.9 * 2 * (0.75 + 0.75) * 0.5
+    assert method.G_AB.scale.grad.item() == approx(0.5 * others + 0.5 * reconstruction)
+    # By G_BA's: D_A(fake_a) rises by 3b, again_a by fake_b, again_b by b/2, features by b and 2b.
+    reconstruction = (2 * -0.5 * 0.5 + 2 * 0.875 * -0.125) / 4
+    others = 0.1 * -sigmoid(-2.25) * -0.75 + 0.9 * 2 * (0.25 * -0.25 + 0.5 * -0.5)
+    assert method.G_BA.scale.grad.item() == approx(0.5 * others + 0.5 * reconstruction)
+
+
+def test_the_discriminators_loss_has_the_gradients_worked_out_by_hand():
+    method = _by_hand()
+    _updates(method)[0].loss.backward()
+    assert method.D_A.scale.grad.item() == approx(-sigmoid(-1.5) * 0.5 + sigmoid(2.25) * 0.75)
+    assert method.D_B.scale.grad.item() == approx(-sigmoid(-0.75) * -0.25 + sigmoid(1.5) * 0.5)
+
+
+class Centred(Affine):
+    """What an image is above the mean of its batch, as batch norm sees it."""
+
+    def forward(self, t: Tensor) -> Any:
+        centred = super().forward(t - t.mean())
+        return centred, [centred]
+
+
+def test_discriminators_see_real_and_generated_images_one_batch_after_the_other():
+    method = _by_hand()
+    method.D_A, method.D_B = Centred(1.0), Centred(1.0)
+    discriminators, generators, _ = _updates(method)
+    assert terms(discriminators) == approx({"D_A": 2 * softplus(0.0), "D_B": 2 * softplus(0.0)})
+    assert terms(generators)["adversarial"] == approx(2 * softplus(0.0))
+    assert terms(generators)["matching"] == 0
+
+
+def test_running_averages_are_of_what_is_translated_real_images():
+    torch.manual_seed(0)
+    method = DiscoGAN(Config(width=2, size=16, batch_size=2, generator_steps=1))
+    rng = torch.Generator().manual_seed(5)
+    drawn = [Unpaired(*(torch.rand(2, 2, 3, 16, 16, generator=rng) * 2 - 1)) for _ in range(2)]
+    updates(method, iter(drawn))
+    for G, inputs in ((method.G_AB, [b.x for b in drawn]), (method.G_BA, [b.y for b in drawn])):
+        convolution, leaky, second, norm = list(G)[:4]
+        means = [second(leaky(convolution(image))).mean((0, 2, 3)) for image in inputs]
+        assert norm.num_batches_tracked == 2
+        by_hand = 0.9 * 0.1 * means[0] + 0.1 * means[1]
+        assert torch.allclose(norm.running_mean, by_hand, atol=1e-6)
+        assert norm.momentum == 0.1
+
+
 def test_reconstruction_weighs_little_at_the_start_alone():
     method = _by_hand(curriculum=0.1)
     start = 0.99 * (0.1 * ADVERSARIAL + 0.9 * MATCHING) + 0.01 * RECONSTRUCTION
@@ -112,7 +165,7 @@ def test_matching_compares_means_over_the_batch():
 def test_the_discriminators_loss_sends_no_gradient_to_the_generators():
     method = _by_hand()
     _updates(method)[0].loss.backward()
-    assert all(p.grad is None for p in method.groups()["generators"].modules[0].parameters())
+    assert all(p.grad is None for p in [*method.G_AB.parameters(), *method.G_BA.parameters()])
 
 
 # --- networks ------------------------------------------------------------------
@@ -174,9 +227,18 @@ def test_defaults_are_those_of_the_paper_and_its_code():
         assert (group.lr, group.betas, group.weight_decay) == (2e-4, (0.5, 0.999), 1e-4)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_recipes_are_configurations_of_the_method(name: str):
-    assert make_config("discogan", RECIPES[name].config) != Config()
+def test_recipes_are_the_two_scripts_of_the_code_and_the_equations_alone():
+    made = {name: make_config("discogan", recipe.config) for name, recipe in RECIPES.items()}
+    code = {"batch_size": 64, "weight_decay": 1e-5}
+    rates = {"reconstruction_rate": 0.9, "starting_rate": 0.9}
+    assert made == {
+        "code": Config(bottleneck=0, **code),
+        "angles": Config(**rates, **code),
+        "equations": Config(matching_rate=0.0, curriculum=0.0),
+    }
+    generator = DiscoGAN(Config(width=64, **RECIPES["code"].config)).G_AB
+    convolutions = 16 * 2 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512)
+    assert parameters(generator) == convolutions + 2 * (128 + 256 + 512 + 256 + 128 + 64)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ fake_v = 1/2, fake_u = 3/4; G_B(1/2) = 0, G_A(3/4) = 5/8.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,6 +39,44 @@ def test_eqs_1_to_3_have_the_values_worked_out_by_hand():
     assert critics.loss.item() == approx(D_A + D_B)
     assert terms(generators) == approx(GENERATORS)
     assert generators.loss.item() == approx(500 * (0.5 + 0.875) - 1.5 - 2.25)
+
+
+def test_eqs_1_to_3_have_the_gradients_worked_out_by_hand():
+    method = _by_hand(critic_steps=1, clip=10.0, u_weight=2.0, v_weight=7.0)
+    source = batches(Unpaired, 0.5, -0.25)
+    updates(method, source)[1].loss.backward()
+    # By G_A's factor: G_B(fake_v) - u < 0 rises by -u, G_A(fake_u) - v > 0 by fake_u, D_A by u.
+    assert method.G_A.scale.grad.item() == approx(2 * 0.5 + 7 * 0.75 - 0.5)
+    # By G_B's: the first rises by fake_v, the second by v/2, D_B by 3v.
+    assert method.G_B.scale.grad.item() == approx(2 * -0.5 + 7 * -0.125 + 0.75)
+
+    method = _by_hand(critic_steps=1, clip=10.0)
+    updates(method, source)[0].loss.backward()
+    assert method.D_A.scale.grad.item() == approx(0.5 + 0.25)  # fake_v - v
+    assert method.D_B.scale.grad.item() == approx(0.75 - 0.5)  # fake_u - u
+
+
+def test_training_draws_the_noise_anew_for_each_image_and_each_pass():
+    torch.manual_seed(0)
+    method = DualGAN(Config(width=2, size=32, critic_steps=1))
+    drawn = []
+    for G in (method.G_A, method.G_B):
+
+        def noise(count: int, *shape: Any, original: Any = G.noise) -> Any:
+            drawn.append((count, original(count, *shape)))
+            return drawn[-1][1]
+
+        G.noise = noise  # type: ignore[method-assign]
+    image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    a, b = (updates(method, iter([Unpaired(image, -image)] * 2), seed=s)[1] for s in (1, 2))
+    assert terms(a)["reconstructed_u"] != terms(b)["reconstructed_u"]
+    assert [count for count, _ in drawn] == [2] * 2 * (2 + 4)
+    masks = [z[0] for _, z in drawn]
+    assert all(not torch.equal(m, n) for m, n in itertools.combinations(masks, 2))
+
+    plain = DualGAN(Config(width=2, size=32, critic_steps=1, dropout=0.0))
+    a, b = (updates(plain, iter([Unpaired(image, -image)] * 2), seed=s)[1] for s in (1, 2))
+    assert terms(a) == terms(b)
 
 
 def test_lambdas_weigh_each_direction_back_to_where_it_began():
@@ -108,9 +147,9 @@ def test_networks_and_training_are_the_papers_and_the_codes():
         assert (group.optimiser, group.lr, group.betas[1]) == ("rmsprop", 5e-5, 0.9)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_recipes_are_configurations_of_the_method(name: str):
-    assert make_config("dualgan", RECIPES[name].config) != Config()
+def test_the_recipe_gives_photographs_the_smaller_lambda():
+    made = {name: make_config("dualgan", recipe.config) for name, recipe in RECIPES.items()}
+    assert made == {"photos-and-labels": Config(u_weight=100.0, v_weight=500.0)}
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,21 @@ def test_eq_4_with_features_has_the_values_worked_out_by_hand():
     assert discriminators.loss.item() == approx(D_Y + D_X)
 
 
+def test_eq_4_with_features_has_the_gradients_worked_out_by_hand():
+    method = _by_hand()
+    source = batches(Unpaired, 0.25, -0.25)  # G(1/4) = 3/8, F(-1/4) = 3/4
+    updates(method, source)[0].loss.backward()
+    # By G's factor: psi(fake_y) > psi(x) rises by 4 fake_y x, D_Y(fake_y) = 11/8 by x.
+    assert method.G.scale.grad.item() == approx(4 * 0.375 * 0.25 + 2 * 0.375 * 0.25)
+    # By F's: psi(fake_x) > psi(y) rises by 4 fake_x y, D_X(fake_x) = 9/4 by 3y.
+    assert method.F.scale.grad.item() == approx(4 * 0.75 * -0.25 + 2 * 1.25 * -0.75)
+
+    method = _by_hand()
+    _updates(method)[-1].loss.backward()
+    assert method.D_Y.scale.grad.item() == approx(-0.25 * -0.25 + 1.5 * 0.5)
+    assert method.D_X.scale.grad.item() == approx(0.5 * 0.5 + 2.25 * 0.75)
+
+
 def test_lambda_weighs_the_distance_and_warm_up_leaves_it_alone():
     assert _updates(_by_hand(feature_weight=3.0))[0].loss.item() == approx(FOOL + 3)
     method = _by_hand(refiner_warm_up=1, discriminator_warm_up=1)
@@ -125,9 +140,12 @@ def test_networks_are_cyclegans_and_steps_algorithm_1s():
     assert (c.refiner_steps, c.discriminator_steps, c.buffer_size) == (2, 1, 50)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_recipes_are_configurations_of_the_method(name: str):
-    assert make_config("feature_gan", RECIPES[name].config) != Config()
+def test_recipes_are_simgans_own_training_and_that_of_the_comparison():
+    made = {name: make_config("feature_gan", recipe.config) for name, recipe in RECIPES.items()}
+    assert made == {
+        "algorithm-1": Config(gan_loss="log", refiner_warm_up=1000, discriminator_warm_up=200),
+        "cyclegan-comparison": Config(refiner_steps=1),
+    }
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,22 @@ Where the paper is silent or ambiguous:
 - Eq. (3) prints its critics' terms as D_A(G_B(v)) and D_B(G_A(u)). They are
   D_A(G_A(u)) and D_B(G_B(v)), as in Eqs. (1, 2) and the authors' code.
 - λ is "within [100, 1000]" and c "within [0.01, 0.1]", n_critic "2-4", batches
-  "1-4": here 500 and 0.01, as in the code, 3 and 1. The L1 distances are means
-  over pixels, as in the code.
+  "1-4": here 500, 0.01, 3 and 1. The authors' code had λ = 200, c = 0.01 and 3 steps
+  in May 2017, cross-entropy and λ = 20 that August, and has λ = 500 and a gradient
+  penalty with 1 step since 2020. The L1 distances are means over pixels, as there.
 - The noise is dropout "applied to several layers" when training and translating:
-  here in the U-Net's three innermost blocks at a rate of 0.5, as in pix2pix, on
-  which its networks build. The code's default leaves it out.
+  here in the U-Net's three innermost blocks at a rate of 0.5, as in the code of 2017
+  and in pix2pix, on which its networks build. That of 2020 leaves it out by default.
 - RMSprop's rate, 5e-5, and smoothing, 0.9, are the code's, as is the U-Net: one
   that halves down to a single pixel.
-- The critics judge 70x70 patches (Sec. 3.3); the code came to judge whole images,
-  and to a gradient penalty instead of clipping.
+- The critics judge 70x70 patches (Sec. 3.3); the code's judge whole images, that of
+  2020 by default.
 
-Deviations: instance norm replaces batch norm, so that an image's translation does
-not depend on its batch; one draw of the noise serves all images that are translated
-at once.
+Deviations: norms are instance norms, as those that the code calls batch norms, but
+without a learnt gain and shift, which clipping would bound too; the innermost block
+has none. Kernels are 4x4 (the code: 3x3). TensorFlow's RMSprop starts from a mean
+square of 1, PyTorch's from 0. One draw of the noise serves all images that are
+translated at once.
 """
 
 from __future__ import annotations

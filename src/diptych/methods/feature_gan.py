@@ -18,9 +18,12 @@ Deviations: the features are those of EfficientNet-Lite0, at the depth where a
 pixel of the map is 8 of the image's, as it is in relu4_2, since its weights
 install with pip; `--features vgg16 --feature-file FILE` takes the paper's, by
 torchvision's weights rather than Caffe's. The authors' weight is 10, on Caffe's
-activations; ours is 1: on EfficientNet's, an image and its translation are some 13
-times as far apart as in pixels (6.9 and 0.54 on satellite pictures and label maps).
-The authors' code steps G once a step of D: `--recipe cyclegan-comparison`.
+activations; but the step that scales images to [0, 255] divides the gradient by 127.5
+where it should multiply it, so that theirs acts as 10 / 127.5² would. Ours is 1: on
+EfficientNet's, an image and its translation are some 13 times as far apart as in pixels
+(6.9 and 0.54 on satellite pictures and label maps). Enlarging is bicubic. The authors'
+code steps G once a step of D, `--recipe cyclegan-comparison`; it steps D first, and
+both on the same batch. As in `simgan.py`, D's loss is halved and a mean over patches.
 """
 
 from __future__ import annotations
@@ -65,7 +68,7 @@ class Config:
     is_enlarged: bool = False
     """Whether the pretrained network sees images of 224 pixels, as in the authors' code."""
     feature_weight: float = 1.0
-    """λ in SimGAN's Eq. (4); 10 in the authors' code, for features of another scale."""
+    """λ in SimGAN's Eq. (4); 10 in the authors' code, with less effect: see above."""
     refiner_steps: int = 2
     """K_g in Algorithm 1; 2 in SimGAN's Sec. 3.1, 1 in CycleGAN's comparison."""
     discriminator_steps: int = 1
@@ -105,7 +108,7 @@ class Config:
 
 RECIPES: Mapping[str, Recipe] = {
     "algorithm-1": Recipe(
-        "SimGAN's own loss and warm-up (its Sec. 3.1)",
+        "SimGAN's own loss and warm-up of 1,200 steps (its Sec. 3.1)",
         {"gan_loss": "log", "refiner_warm_up": 1000, "discriminator_warm_up": 200},
     ),
     "cyclegan-comparison": Recipe(

@@ -13,12 +13,14 @@ Differences from SimGAN's own paper, by CycleGAN's authors: the refiner is
 CycleGAN's ResNet rather than one at full resolution, D its 70x70 PatchGAN; least
 squares replace the logarithms; Adam, the rate and the batch of 1 are CycleGAN's,
 as are the weight of 10 of the regularisation (their code) and 50 images of
-history. CycleGAN's authors step G once a step of D: `--recipe cyclegan-comparison`.
+history. D's loss is halved, as CycleGAN's. Its authors step G once a step of D:
+`--recipe cyclegan-comparison`; theirs steps D first, and both on the same batch.
 
 Where the paper is silent or ambiguous:
 - Its D says how likely an image is to be synthetic; here D says how likely it is
   to be real, as everywhere in Diptych. The losses are the same.
-- ψ is the identity, as in most of its experiments, and ‖·‖₁ a mean over pixels.
+- ψ is the identity, as in most of its experiments, and ‖·‖₁ a mean over pixels. The
+  local losses are means over patches, where its Sec. 2.2 sums.
 - Half of a batch of one is an older image every other time.
 """
 
@@ -84,7 +86,7 @@ class Config:
 
 RECIPES: Mapping[str, Recipe] = {
     "algorithm-1": Recipe(
-        "SimGAN's own loss and warm-up (Sec. 3.1)",
+        "SimGAN's own loss and warm-up of 1,200 steps (Sec. 3.1)",
         {"gan_loss": "log", "refiner_warm_up": 1000, "discriminator_warm_up": 200},
     ),
     "cyclegan-comparison": Recipe(

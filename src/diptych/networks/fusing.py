@@ -21,10 +21,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from diptych.networks.norm import instance_norm
+from diptych.networks.norm import AveragesKept, instance_norm
 
 _log = logging.getLogger("diptych")
 Layer = Callable[[Tensor], Tensor]
@@ -50,7 +49,7 @@ def fuse(network: nn.Module, *, compiled: bool = False, segments: int = 1) -> No
         if isinstance(module, nn.Sequential):
             layers = _fused(list(module), compiled)
             if segments > 1 and id(module) not in inner:
-                layers = _recomputed(layers, segments, _norms_of(module))
+                layers = _recomputed(layers, segments, module)
             module.forward = _chain(layers)  # type: ignore[method-assign]
 
 
@@ -155,45 +154,14 @@ def _norm(x: Tensor, eps: float) -> Tensor:
     return ((x.float() - mean) * torch.rsqrt(variance + eps)).to(x.dtype)
 
 
-def _norms_of(module: nn.Module) -> list[_BatchNorm]:
-    """The batch norms in it that keep running averages."""
-    return [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-
-
-class _AveragesKept:
-    """Batch norm computes as ever, but its running averages, which know the batch, stay.
-
-    To be entered as often as one likes: a double backward recomputes twice.
-    """
-
-    def __init__(self, norms: Sequence[_BatchNorm]) -> None:
-        self._norms = norms
-        self._kept: list[tuple[float | None, Tensor]] = []
-
-    def __enter__(self) -> None:
-        self._kept = [(norm.momentum, _count(norm).clone()) for norm in self._norms]
-        for norm in self._norms:
-            norm.momentum = 0.0
-
-    def __exit__(self, *_: object) -> None:
-        for norm, (momentum, count) in zip(self._norms, self._kept, strict=True):
-            norm.momentum = momentum
-            _count(norm).copy_(count)
-
-
-def _count(norm: _BatchNorm) -> Tensor:
-    assert norm.num_batches_tracked is not None
-    return norm.num_batches_tracked
-
-
-def _recomputed(layers: Sequence[Layer], segments: int, norms: Sequence[_BatchNorm]) -> list[Layer]:
-    """The layers in `segments` parts of equal number, each of which is computed twice."""
+def _recomputed(layers: Sequence[Layer], segments: int, module: nn.Module) -> list[Layer]:
+    """The layers of `module` in `segments` parts of equal number, each computed twice."""
     count = len(layers)
     cuts = [round(i * count / segments) for i in range(segments + 1)]
     parts = [_chain(layers[a:b]) for a, b in pairwise(cuts) if b > a]
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _AveragesKept(norms)  # of the first pass, of the second
+        return nullcontext(), AveragesKept(module)  # of the first pass, of the second
 
     def again(part: Layer) -> Layer:
         def forward(x: Tensor) -> Tensor:

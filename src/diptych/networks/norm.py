@@ -1,10 +1,14 @@
-"""Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022) that is right in every layout."""
+"""Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022) that is right in every layout.
+
+And batch normalisation whose running averages stay.
+"""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -37,3 +41,34 @@ def instance_norm(
     return torch.cat(
         [F.batch_norm(one, None, None, weight, bias, training=True, eps=eps) for one in images]
     )
+
+
+class AveragesKept:
+    """Within it, batch norms in `modules` compute as ever, but their running averages stay.
+
+    To be entered as often as one likes, one time after the other.
+    """
+
+    def __init__(self, *modules: nn.Module) -> None:
+        self._norms = [
+            norm
+            for module in modules
+            for norm in module.modules()
+            if isinstance(norm, _BatchNorm) and norm.track_running_stats
+        ]
+        self._kept: list[tuple[float | None, Tensor]] = []
+
+    def __enter__(self) -> None:
+        self._kept = [(norm.momentum, _count(norm).clone()) for norm in self._norms]
+        for norm in self._norms:
+            norm.momentum = 0.0
+
+    def __exit__(self, *_: object) -> None:
+        for norm, (momentum, count) in zip(self._norms, self._kept, strict=True):
+            norm.momentum = momentum
+            _count(norm).copy_(count)
+
+
+def _count(norm: _BatchNorm) -> Tensor:
+    assert norm.num_batches_tracked is not None
+    return norm.num_batches_tracked
