@@ -92,7 +92,7 @@ def run_job(
         DivergedError: a loss was not finite.
     """
     path = place.scores(seed)
-    if path.exists():
+    if path.exists() and _is_of(path, run, steps, fcn_steps):
         return
     known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
     folder = run or _trained(place.folder(seed), seed, steps, precision)
@@ -123,6 +123,12 @@ def run_job(
     }
     write_json(path, facts | known)
     say(f"{path.stem}: scored, {path}")
+
+
+def _is_of(path: Path, run: Path | None, steps: int, fcn_steps: int) -> bool:
+    """Whether a result is of these numbers of steps, and not of a trial; any of a given run."""
+    known = json.loads(path.read_text("utf-8"))
+    return known["fcn_steps"] == fcn_steps and (run is not None or known["steps"] == steps)
 
 
 def _trained(folder: Path, seed: int, steps: int, precision: Precision) -> Path:

@@ -9,7 +9,9 @@ import pytest
 
 from diptych.bench.place import Place, write_json
 from diptych.cli import main
-from diptych.cli_bench import BenchCommand, _place, _plan
+from diptych.cli_bench import BenchCommand, _claim, _place, _plan
+from diptych.errors import InputError
+from diptych.training.settings import Settings
 
 
 def command(*target: str, **options: Any) -> BenchCommand:
@@ -39,12 +41,33 @@ def test_a_plan_of_one_s_own_is_named_after_its_file_and_methods_replace_its_row
     assert (name, plan["rows"], plan["data"]) == ("mine", ["gan", "vaegan"], "sample:emoji")
 
 
+def test_two_folders_and_palettes_are_options_of_their_own():
+    given = command(x="my/horses", y="my/zebras", palette=("zebras=cityscapes",), plan="papers")
+    plan, name = _plan(given, None)
+    assert (plan["x"], plan["y"], plan["palette"]) == ("my/horses", "my/zebras",
+                                                       ["zebras=cityscapes"])  # fmt: skip
+    assert "data" not in plan  # the plan's own sample
+    assert name == "horses-zebras-papers"
+
+
+def test_data_of_one_name_do_not_take_each_other_s_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for where in ("winter", "summer"):
+        (tmp_path / where / "pairs").mkdir(parents=True)
+    place = Place(Path("bench/pairs"), Path("runs/bench/pairs"))
+    _claim(place, Settings(data="winter/pairs"))
+    _claim(place, Settings(data=str(tmp_path / "winter" / "pairs") + "/"))
+    with pytest.raises(InputError, match=r"bench.pairs holds a bench of .*winter.pairs: give"):
+        _claim(place, Settings(data="summer/pairs"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--plan", "papers", "--table", "2"], "give one plan: a FILE.toml, --plan or --table"),
         (["--table", "6"], "--table is 6: it must be 2, 3, 4 or 5"),
         (["a", "b"], "give one target, not 2: a b"),
+        (["a", "--x", "b"], "give a, or --x and --y, not both"),
         (["no.toml"], "no.toml cannot be read"),
         (["--methods", "unit"], "UNIT has no data"),
         (["--report-only", "nowhere"], "bench/nowhere holds no bench"),

@@ -14,6 +14,7 @@ from diptych.errors import InputError
 
 if TYPE_CHECKING:
     from diptych.bench.place import Place
+    from diptych.training.settings import Settings
 
 _TABLES = {2: "systems", 3: "systems", 4: "ablations", 5: "ablations"}
 
@@ -28,6 +29,12 @@ class BenchCommand:
     target: tyro.conf.Positional[tuple[str, ...]] = ()
     """Data, as --data of diptych train, or a plan's FILE.toml; with --report-only the folders
     of benches too."""
+    x: str | None = None
+    """Folder of one domain's images, instead of a target."""
+    y: str | None = None
+    """Folder of the other domain's images."""
+    palette: tuple[str, ...] = ()
+    """As of diptych train, such as labels=cityscapes: scores in classes need it."""
     plan: str | None = None
     """One of Diptych's own: methods (the default), papers, systems, ablations, variants, maps."""
     table: int | None = None
@@ -80,6 +87,8 @@ def bench_command(arguments: list[str]) -> int:
     plan, name = _plan(options, target)
     place = _place(options, name)
     bench = make_bench(plan)
+    if options.out is None and not (target or "").endswith(".toml"):
+        _claim(place, bench.rows[0].run)
     ways = Options(
         device=options.device,
         parallel=options.parallel,
@@ -140,14 +149,46 @@ def _plan(options: BenchCommand, target: str | None) -> tuple[dict[str, Any], st
     given = {key: value for key, value in own.items() if value is not None}
     if {"steps", "minutes"} & given.keys():
         plan = {key: value for key, value in plan.items() if key not in ("steps", "minutes")}
+    if options.x is not None or options.y is not None:
+        if target is not None and not is_file:
+            raise InputError(f"give {target}, or --x and --y, not both")
+        plan.pop("data", None)
+        given |= {key: vars(options)[key] for key in ("x", "y") if vars(options)[key] is not None}
     if target is not None and not is_file:
         given["data"] = target
+    if options.palette:
+        given["palette"] = list(options.palette)
     if options.methods:
         given["rows"] = list(options.methods)
     plan |= given
     named = Path(name).stem if is_file else chosen
-    data = slug(source_name(str(plan["data"]))) if "data" in plan else None
+    places = [source_name(str(plan[key])) for key in ("data", "x", "y") if key in plan]
+    data = slug(" ".join(places)) if places else None
     return plan, "-".join(part for part in (data if not is_file else None, named) if part)
+
+
+def _claim(place: Place, run: Settings) -> None:
+    """Data of one name share a bench's folder: the first keeps it.
+
+    Raises:
+        InputError: it is other data's.
+    """
+    from diptych.files import atomic_write_text
+
+    lie = [given for given in (run.data, run.x, run.y) if given is not None]
+    if any(given.startswith("sample:") or not Path(given).exists() for given in lie):
+        return  # no two samples have one name; what is missing is told of later
+    here = "\n".join(str(Path(given).resolve()) for given in lie)
+    file = place.runs / "data.txt"
+    known = file.read_text("utf-8") if file.exists() else None
+    if known is None:
+        place.runs.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(file, here)
+    elif known != here:
+        raise InputError(
+            f"{place.out} holds a bench of {' and '.join(known.splitlines())}: give another --out,"
+            f" or --out {place.out} if the data have moved"
+        )
 
 
 def _place(options: BenchCommand, name: str) -> Place:

@@ -302,7 +302,8 @@ def _report(arguments: list[str]) -> int:
     _write(options, reports)
     console = Console()
     console.print(tables.terminal_table(reports))
-    console.print("\n".join(f"- {line}" for line in tables.notes(reports)), style="dim")
+    notes = "\n".join(f"- {line}" for line in tables.notes(reports))
+    console.print(notes, style="dim", markup=False)
     if options.paper:
         console.print("", tables.paper_table(), f"[dim]- {tables.PAPER_NOTE}[/]", sep="\n")
     return 0

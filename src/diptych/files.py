@@ -56,15 +56,17 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
 
 
 @contextmanager
-def only_one_process(folder: Path, name: str) -> Iterator[None]:
+def only_one_process(folder: Path, name: str, wait: float = 0.0) -> Iterator[None]:
     """Hold the lock `name` in `folder`, which exists; it ends with the process, however that ends.
+
+    Another process has `wait` seconds to let go of it.
 
     Raises:
         InputError: another process holds it, or the file cannot be made.
     """
     lock = FileLock(folder / name)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait)
     except Timeout:
         raise InputError(
             f"another process is working in {folder}: wait until it is done, or stop it"

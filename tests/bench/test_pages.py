@@ -209,8 +209,8 @@ def test_latex_has_booktabs_rules_and_escapes_what_it_must(place):
 
 def draw(place: Place) -> None:
     for path, level in (
-        (place.real("earth-climate-32", "climate"), 10),
-        (place.real("earth-climate-32", "aerial"), 20),
+        (place.real("earth-climate-32-f", "climate"), 10),
+        (place.real("earth-climate-32-f", "aerial"), 20),
         (place.strip("cogan", 0, "climate→aerial"), 30),
         (place.strip("cyclegan", 0, "climate→aerial"), 40),
     ):
@@ -262,10 +262,42 @@ def test_the_markdown_page_links_its_pictures_from_where_it_lies(place, tmp_path
     assert "![](../bench/results/cyclegan-0.climate-aerial.png)" in page
     assert page.startswith("# A <trial>\n")
     assert "commit cccccccccc" in page
-    assert "Seeds 0, 1, 2; KID of the features of efficientnet-lite0" in page
+    assert "- Seeds 0, 1, 2\n" in page
     both = markdown_page([report, report], tmp_path / "docs")
     assert both.count("## A <trial>\n") == 2
     assert html_page(report) == html_page(read_report(place))
+
+
+def test_what_kid_depends_on_is_told(place):
+    counts = {"mean": 0.5, "images": 203, "real_images": 1203, "subsets": 100, "subset_size": 101}
+    for seed, images in enumerate((203, 32)):
+        more = {"kid": counts | {"images": images}}
+        known = result(seed, 0.4, **more)
+        known["scores"]["100"]["resizing"] = "bicubic to 224x224"
+        write_json(place.result("cyclegan", seed), known)
+    assert (
+        "- KID of the features of efficientnet-lite0, images bicubic to 224x224; 32 to 203 images"
+        " against 1,203 real ones, mean over 100 random subsets of 101; ± is over seeds,"
+        " not subsets\n"
+    ) in markdown_page([read_report(place)], place.out)
+
+
+def test_data_of_one_name_and_other_contents_stand_apart(place):
+    known = result(0, 0.5)
+    known["data"] = DATA | {"fingerprint": "g"}
+    write_json(place.result("cogan", 0), known)
+    sections = [[row.label for row in rows] for _, rows in read_report(place).sections()]
+    assert sections == [["CoGAN"], ["CycleGAN", "pix2pix"]]
+
+
+def test_a_speed_of_other_options_is_not_this_row_s(place):
+    speeds = dict.fromkeys(("cogan", "pix2pix"), SPEED)
+    timed = SPEED["trained"] | {"run": {"steps": 7}}  # any number of steps was timed alike
+    speeds |= {"cogan": SPEED | {"trained": timed}}
+    other = SPEED["trained"] | {"config": {"width": 4}}
+    write_json(place.speed, speeds | {"cyclegan": SPEED | {"trained": other}})
+    known = {row.label: row.speed is not None for row in read_report(place).rows}
+    assert known == {"CoGAN": True, "CycleGAN": False, "pix2pix": True}
 
 
 def test_a_method_that_is_scored_on_fewer_images_is_named(place):

@@ -147,6 +147,26 @@ def test_a_training_is_the_same_whatever_its_seed_and_place_but_not_with_other_o
     assert not is_same(one, identity("cyclegan", other, row.run, "f"))
 
 
+def test_where_the_data_and_their_palettes_lie_is_no_part_of_a_training():
+    (row,) = rows_of(rows=["cyclegan"])
+    one = identity("cyclegan", row.config, row.run, "f")
+    elsewhere = replace(row.run, data=None, x="a", y="b", palette=("a=p.csv",))
+    assert is_same(one, identity("cyclegan", row.config, elsewhere, "f"))
+    older = {**one, "run": {**one["run"], "data": "d", "x": None, "palette": []}}
+    assert is_same(older, one)
+    named = replace(row.run, names=("a", "b"))
+    assert not is_same(one, identity("cyclegan", row.config, named, "f"))
+
+
+def test_data_are_called_by_their_folders_last_names():
+    def called(**run: Any) -> str:
+        return rows_of(rows=["cyclegan"], **{"data": None} | run)[0].source
+
+    assert called(data="some/where/horse2zebra/") == "horse2zebra"
+    assert called(x="my cats and dogs/a", y="other\\b") == "a and b"
+    assert called(data="sample:emoji") == "sample:emoji"
+
+
 def test_an_option_that_an_older_result_has_never_heard_of_had_its_default():
     (row,) = rows_of(rows=["cyclegan"])
     known = identity("cyclegan", row.config, row.run, "f")

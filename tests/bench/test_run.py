@@ -16,17 +16,22 @@ from diptych.bench import job
 from diptych.bench.job import make_spec
 from diptych.bench.lanes import Lane
 from diptych.bench.place import read_json, write_json
-from diptych.bench.results import read_report
+from diptych.bench.results import read_report, value_at
 from diptych.bench.run import OVERHEAD, Options, _lanes
 from diptych.bench.tables import problems
+from diptych.checkpoint import load_translator
 from diptych.data import open_data
 from diptych.errors import InputError
+from diptych.evaluation import evaluate
 from diptych.images import to_tensor
 from diptych.methods.cyclegan import CycleGAN
 from diptych.registry import make_config
+from diptych.training.log import read_metrics
 from diptych.training.settings import Settings
-from diptych.translator import load
+from diptych.translator import Translator, load
+from tests.evaluation.made_labels import train_little, write_labelled
 
+SCORE = job.score
 GAN_ALONE = {"method": "cyclegan", "label": "GAN alone", "recipe": "gan-alone"}
 
 
@@ -35,8 +40,8 @@ def test_each_row_is_timed_then_trained_one_seed_of_everything_first(bench, carr
     assert carried.names == [
         "cyclegan.speed", "gan-alone.speed", "cyclegan-0.job", "gan-alone-0.job", "cyclegan-1.job",
     ]  # fmt: skip
-    draws = [piece.spec["draws"] for piece in carried.pieces[2:]]
-    assert draws == [True, True, False]  # the pictures are of the first seed
+    after = [piece.spec["draws_after"] for piece in carried.pieces[2:]]
+    assert after == [[], [], [0]]  # the pictures are of the first seed that goes well
 
 
 def test_what_is_finished_is_not_trained_again(bench, carried, place):
@@ -63,6 +68,88 @@ def test_another_option_or_other_data_train_anew(bench, carried, paired_data):
     carried.pieces.clear()
     bench("cyclegan", cycle_weight=5.0, steps=12)
     assert carried.names == both
+
+
+def test_data_that_have_moved_are_the_same_and_a_begun_run_finds_them(
+    bench, trained, place, paired_data, monkeypatch, tmp_path
+):
+    with monkeypatch.context() as patch:
+        real = CycleGAN.iteration
+
+        def iteration(self: CycleGAN, batches: Any, clock: Any) -> Any:
+            if clock.step == 1:
+                signal.raise_signal(signal.SIGINT)
+            return real(self, batches, clock)
+
+        patch.setattr(CycleGAN, "iteration", iteration)
+        with pytest.raises(KeyboardInterrupt):
+            bench("cyclegan")
+    moved = tmp_path / "elsewhere" / "dark2bright"
+    moved.parent.mkdir()
+    Path(paired_data).rename(moved)
+    trained.pieces.clear()
+    assert bench("cyclegan", data=str(moved)) == 0
+    assert trained.names == ["cyclegan-0.job"]
+    assert len(read_metrics(place.run("cyclegan", 0) / "metrics.jsonl")) == 4
+    trained.pieces.clear()
+    bench("cyclegan", data=f"{moved}/")
+    assert trained.names == []
+
+
+def test_another_palette_scores_anew_and_trains_nothing(bench, carried, place, paired_data):
+    usual, train = carried.way, []
+
+    def way(spec: dict[str, Any]) -> dict[str, Any]:
+        train.append(spec.get("trains"))
+        answer = usual(spec)
+        data = open_data(paired_data, palettes=spec["run"].get("palette", ()), size=32)
+        answer["data"] = answer["data"] | {"palettes": job.palettes_of(data)}
+        return answer
+
+    carried.way = way
+    table = Path(paired_data).parent / "colours.csv"
+    table.write_text("name,r,g,b\nblack,0,0,0\nwhite,255,255,255\n")
+    bench("cyclegan", palette=[f"dark={table}"])
+    carried.pieces.clear()
+    elsewhere = table.rename(table.with_name("moved.csv"))
+    bench("cyclegan", palette=[f"dark={elsewhere}"])
+    assert carried.names == []
+    elsewhere.write_text("name,r,g,b\nblack,0,0,0\ngrey,127,127,127\n")
+    shown = read_report(place).rows[0]
+    assert len(shown.scored) == 1
+    bench("cyclegan", palette=[f"dark={elsewhere}"])
+    assert carried.names == ["cyclegan-0.job"]  # which finds its training finished
+    assert len(read_report(place).rows[0].scored) == 1
+
+
+def test_scores_by_another_palette_are_not_shown(bench, carried, place):
+    bench("cyclegan")
+    plan = read_json(place.plan)
+    known = read_json(place.result("cyclegan", 0))
+    known["data"]["palettes"] = plan["rows"][0]["palettes"]
+    write_json(place.result("cyclegan", 0), known)
+    assert len(read_report(place).rows[0].scored) == 1
+    plan["rows"][0]["palettes"] = "other"
+    write_json(place.plan, plan)
+    assert read_report(place).rows[0].scored == ()
+
+
+def test_the_pictures_are_of_the_first_seed_that_has_not_failed(place):
+    assert not job._has_failed(place, "cyclegan", 0)
+    write_json(place.result("cyclegan", 0), {"scores": {}})
+    assert not job._has_failed(place, "cyclegan", 0)
+    write_json(place.result("cyclegan", 0), {"diverged": "G is nan at step 3"})
+    assert job._has_failed(place, "cyclegan", 0)
+
+
+def test_a_row_is_timed_again_before_minutes_become_its_steps(bench, carried, place):
+    bench("cyclegan", GAN_ALONE, steps=None, minutes=0.1)
+    only = Options(device="cpu", only=("GAN alone",))
+    bench({"method": "cyclegan", "cycle_weight": 5.0}, GAN_ALONE, options=only, steps=None,
+          minutes=0.1)  # fmt: skip
+    first, second = read_json(place.plan)["rows"]
+    assert first["trained"] is None
+    assert second["trained"]["run"]["steps"] == 116  # of 0.05 seconds
 
 
 def test_what_failed_is_told_and_tried_again_and_the_others_go_on(bench, carried, place):
@@ -186,12 +273,37 @@ def test_a_run_is_trained_drawn_and_goes_on_where_it_was(
     assert (place.run("cyclegan", 0) / "translator.safetensors").read_bytes() == weights
 
 
+@pytest.mark.slow
+def test_scores_are_of_the_test_images_by_the_weights_of_each_share_with_the_fcn(
+    bench, trained, place, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("DIPTYCH_CACHE", str(tmp_path / "cache"))
+    train_little(monkeypatch, 2, 2, side=32)
+    monkeypatch.setattr(job, "score", SCORE)
+    root = write_labelled(tmp_path / "scenes", 4, 4)
+    assert bench("cyclegan", data=str(root)) == 0
+    found = read_json(place.result("cyclegan", 0))["scores"]
+    data, folder = open_data(root, size=32), place.run("cyclegan", 0)
+    files = {"25": "snapshots/00000001", "50": "snapshots/00000002", "100": "translator"}
+    for share, name in files.items():
+        translator = Translator(*load_translator(folder / f"{name}.safetensors"), device="cpu")
+        by_hand = evaluate(translator.translate_batch, data, "test", size=32, features=None)
+        for part in ("photo→label", "label→photo"):
+            assert value_at(found[share][part], ("l1",)) == by_hand.directions[part]["l1"]
+        assert found[share]["split"] == "test"
+        assert 0 <= found[share]["label→photo"]["fcn"]["pixel_accuracy"] <= 1
+        assert found[share]["photo→label"]["pixel_accuracy"] >= 0
+        assert "fcn" not in found[share]["photo→label"]
+    assert found["25"]["photo→label"]["l1"] != found["100"]["photo→label"]["l1"]
+
+
 def _check_strips(place: Any, paired_data: str) -> None:
     """They hold the test images and what the run makes of them."""
     data = open_data(paired_data, size=32)
     assert data.test is not None
     assert data.test.pairs is not None
-    real = Image.open(place.real("dark2bright-32", "dark")).convert("RGB")
+    section = f"dark2bright-32-{data.fingerprint[:8]}"
+    real = Image.open(place.real(section, "dark")).convert("RGB")
     assert real.size == (64, 6 * 64 + 5 * 4)  # 32 pixels, twice as large, and gaps of 4
     first = data.test.pairs[0].read(0).convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
     assert real.crop((0, 0, 64, 64)).tobytes() == first.tobytes()
@@ -234,7 +346,7 @@ def test_scoring_anew_trains_nothing_where_the_run_is_gone(paired_data, tmp_path
     config, run = make_config("cyclegan", {"size": 32, "width": 4}), Settings(data=paired_data)
     spec = make_spec(
         "run", "cyclegan", config, replace(run, steps=8), row="gone", out=str(tmp_path / "out"),
-        runs=str(tmp_path / "runs"), draws=False, trains=False,
+        runs=str(tmp_path / "runs"), draws_after=[], trains=False,
     )  # fmt: skip
     answer = job.carry_out(spec)
     assert "holds no such run, so there is nothing to score anew" in answer["why_not"]

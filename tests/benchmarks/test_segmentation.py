@@ -57,6 +57,21 @@ def _few(source: str, *, size: int) -> Data:
     return replace(data, test=Split(domains, label_maps=labels))
 
 
+def test_a_trial_is_not_taken_for_the_whole(tmp_path, monkeypatch):
+    place = Place(tmp_path / "results", tmp_path / "runs")
+    _write(place, 0, source=0.1, translated=0.2, target=0.3)
+
+    def begun(*_: object) -> None:
+        raise InputError("it would train")
+
+    monkeypatch.setattr(segmentation, "_trained", begun)
+    options = {"run": None, "precision": "auto"}
+    segmentation.run_job(place, 0, steps=1500, fcn_steps=100, **options)  # is there
+    for steps in ({"steps": 1500, "fcn_steps": 99}, {"steps": 4, "fcn_steps": 100}):
+        with pytest.raises(InputError, match="it would train"):
+            segmentation.run_job(place, 0, **steps, **options)
+
+
 def test_the_tables_show_means_with_intervals_beside_the_authors_figures(tmp_path, readme):
     place = Place(tmp_path / "results", tmp_path / "runs")
     for seed, value in enumerate((0.5, 0.51, 0.52)):

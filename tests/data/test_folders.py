@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -248,6 +249,18 @@ def test_what_is_held_out_is_5_percent_at_least_1_and_at_most_200_by_a_hash_of_t
     assert _names(data.test.domains[0]) == sorted(f"{stem}.png" for stem in by_hash[:2])
     together = _names(data.train.domains[0]) + _names(data.test.domains[0])
     assert sorted(together) == sorted(f"{i}.png" for i in range(40))
+
+
+def test_the_fingerprint_sees_each_of_a_thousand_files(tmp_path: Path) -> None:
+    for side in ("x", "y"):
+        _fill(tmp_path / side, _numbered(1000 if side == "x" else 2, side))
+    before = open_data(x=tmp_path / "x", y=tmp_path / "y", size=8).fingerprint
+    for file in sorted((tmp_path / "x").iterdir())[::37]:
+        long = file.stat().st_size
+        with file.open("ab") as more:
+            more.write(b"x")
+        assert open_data(x=tmp_path / "x", y=tmp_path / "y", size=8).fingerprint != before
+        os.truncate(file, long)
 
 
 def test_the_fingerprint_follows_names_and_sizes_and_not_the_place(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
@@ -118,6 +119,28 @@ def test_a_trained_network_finds_shapes_and_perfect_photos_score_the_ceiling(mad
     assert scores["fcn"]["pixel_accuracy"] > 0.9
     assert min(scores["fcn"]["accuracy_per_class"].values()) > 0.7
     assert scores["fcn"]["mean_iou"] > 0.7
+
+
+class _Unread:
+    """Images that nobody may look at."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def name(self, index: int) -> str:
+        return str(index)
+
+    def read(self, index: int) -> Image.Image:
+        raise AssertionError(f"image {index} was looked at")
+
+
+def test_networks_are_trained_without_a_look_at_the_test_images(made, tmp_path, monkeypatch):
+    data, *_ = made
+    hidden = Split((_Unread(), _Unread()), pairs=(_Unread(), _Unread()))
+    train_little(monkeypatch, 1, 2)
+    segmenter_for(replace(data, test=hidden, validation=hidden), size=SIZE, folder=tmp_path)
+    with pytest.raises(AssertionError, match="was looked at"):  # so the guard is one
+        segmenter_for(replace(data, train=hidden, fingerprint="o"), size=SIZE, folder=tmp_path)
 
 
 @pytest.mark.slow

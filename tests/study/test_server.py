@@ -265,9 +265,26 @@ def test_joining_needs_consent_and_an_invitation_where_there_are_any(client, fol
     assert client.join(code=code).json["number"] == 1
 
 
+def test_a_browser_may_take_part_in_two_studies_of_one_host(client, new_study) -> None:
+    client.join()
+    assert client.post("/api/show", trial=1).status == 200
+    assert client.post("/api/answer", trial=1, choice="left").status == 200
+    with served(new_study("another")) as another:
+        other = Client(another)
+        other.cookie = client.cookie
+        assert other.get("/api/state").json["stage"] == "welcome"
+        other.join("r2")
+        both = f"{client.cookie}; {other.cookie}"  # as a browser keeps them
+        client.cookie = other.cookie = both
+        assert client.cookie.count("participant-") == 2
+        assert other.get("/api/state").json["number"] == 1
+        assert client.get("/api/state").json["number"] == 2
+
+
 def test_answers_of_strangers_are_refused(client, folder) -> None:
     Study(folder).join("someone")
-    for cookie in ("", "participant=", "participant=guess", "a=b; c", 'participant="\\'):
+    name = client.join("r9").headers["Set-Cookie"].partition("=")[0]
+    for cookie in ("", f"{name}=", f"{name}=guess", "a=b; c", f'{name}="\\'):
         client.cookie = cookie
         assert client.post("/api/answer", trial=1, choice="left").status == 403
         assert client.post("/api/show", trial=1).status == 409

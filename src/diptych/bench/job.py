@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -25,21 +26,29 @@ from typing import Any, cast
 import torch
 
 from diptych import __version__
-from diptych.bench.place import SHARES, Place, without_details, write_json
-from diptych.bench.plan import QUARTERS, identity, is_same, source_name
+from diptych.bench.place import SHARES, Place, read_json, without_details, write_json
+from diptych.bench.plan import DATA_SETTINGS, QUARTERS, identity, is_same, source_of
 from diptych.bench.strips import write_strips
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator
 from diptych.classifier import Classifier
 from diptych.data import Data
 from diptych.errors import InputError
 from diptych.evaluation import evaluate, evaluate_generated
+from diptych.files import only_one_process
 from diptych.registry import dataclass_from, make_config
 from diptych.training.device import cpu_threads, find_device, find_precision
 from diptych.training.log import METRICS_FILE, read_metrics
 from diptych.training.loop import DivergedError
 from diptych.training.report import describe_machine
-from diptych.training.run import open_run_data, resume, train
-from diptych.training.settings import CONFIG_FILE, Plan, Resolved, Settings, read_plan
+from diptych.training.run import LOCK_FILE, open_run_data, resume, train
+from diptych.training.settings import (
+    CONFIG_FILE,
+    Plan,
+    Resolved,
+    Settings,
+    read_plan,
+    write_plan,
+)
 from diptych.training.sitting import SNAPSHOTS_FOLDER
 from diptych.training.trainer import Trainer
 from diptych.translator import Translator
@@ -49,6 +58,8 @@ STOPPED = 130
 _WARM_UP_STEPS = 2
 _MEASURED_STEPS = 5
 _MEASURED_SECONDS = 4.0
+_ENDS_WITHIN = 60.0
+"""Seconds that a run of a bench that was killed has to save itself."""
 _MOST_OF_SLOW = 32
 """Images that are scored of methods that optimise when they translate."""
 
@@ -126,7 +137,7 @@ def measure(method: str, config: Any, run: Settings) -> dict[str, Any]:
         "device": device.type,
         "precision": precision,
         "parts": _parts(trainer.method, data),
-        "data": _facts(data, config.size),
+        "data": _facts(data, run, config.size),
     }
 
 
@@ -143,6 +154,7 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
     assert steps is not None
     run = replace(run, out=str(folder), keep_every=steps // QUARTERS)
     if _is_begun(folder, method, config, run, data.fingerprint):
+        _find_data_at(folder, run)
         outcome = resume(folder, device=run.device)
     elif not spec["trains"]:
         raise InputError(f"{folder} holds no such run, so there is nothing to score anew")
@@ -158,18 +170,17 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
         translator = folder / TRANSLATOR_FILE if share == 100 else file
         result = score(translator, data, config.size, run.device, segmenter)
         scores[str(share)] = result if share == 100 else without_details(result)
-    parts = []
-    if spec["draws"]:
+    parts, facts = [], _facts(data, run, config.size)
+    if all(_has_failed(place, spec["row"], seed) for seed in spec["draws_after"]):
         loaded = Translator(*load_translator(folder), device=run.device)
-        names = {"row": spec["row"], "seed": run.seed, "size": config.size}
-        parts = write_strips(place, loaded, data, **names)
+        parts = write_strips(place, loaded, data, facts, row=spec["row"], seed=run.seed)
     return {
         "steps": steps,
         "seconds": float(read_metrics(folder / METRICS_FILE)[-1]["seconds"]),
         "threads": plan.resolved.threads,
         "device": plan.resolved.device.partition(":")[0],
         "precision": plan.resolved.precision,
-        "data": _facts(data, config.size),
+        "data": facts,
         "pictures": parts,
         "scores": scores,
     }
@@ -243,6 +254,15 @@ def _is_begun(folder: Path, method: str, config: Any, run: Settings, fingerprint
     return kept and is_same(known, identity(method, config, run, fingerprint))
 
 
+def _find_data_at(folder: Path, run: Settings) -> None:
+    """Tell a run that is begun where its data, which are the same, lie by now."""
+    with only_one_process(folder, LOCK_FILE, wait=_ENDS_WITHIN):
+        plan = read_plan(folder)
+        there = {name: getattr(run, name) for name in DATA_SETTINGS}
+        if any(getattr(plan.run, name) != value for name, value in there.items()):
+            write_plan(folder, replace(plan, run=replace(plan.run, **there)))
+
+
 def _seconds_per_step(trainer: Trainer) -> float:
     for _ in range(_WARM_UP_STEPS):
         trainer.step(None)
@@ -277,10 +297,23 @@ def _parts(method: object, data: Data) -> list[str]:
     return list(data.domains) if isinstance(method, Generates) else []
 
 
-def _facts(data: Data, size: int) -> dict[str, Any]:
+def _has_failed(place: Place, row: str, seed: int) -> bool:
+    """Whether the run has ended without scores: then a later seed's pictures are shown."""
+    known = read_json(place.result(row, seed))
+    return known is not None and "scores" not in known
+
+
+def palettes_of(data: Data) -> str:
+    """A digest of what the labels' colours mean, on which scores depend and no training does."""
+    known = {name: asdict(palette) for name, palette in sorted(data.palettes.items())}
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
+
+
+def _facts(data: Data, run: Settings, size: int) -> dict[str, Any]:
     return {
-        "source": source_name(data.source),
+        "source": source_of(run),
         "size": size,
+        "palettes": palettes_of(data),
         "fingerprint": data.fingerprint,
         "domains": list(data.domains),
         "label_domains": sorted(data.palettes),

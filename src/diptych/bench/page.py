@@ -121,7 +121,6 @@ def circumstances(report: Report) -> list[str]:
             if "commit" in run
         }
     )
-    features = sorted({run["scores"]["100"]["features"] for run in runs})
     seeds = sorted({run["seed"] for run in runs})
     timed = sorted({f"{row.speed['machine']}, {row.speed['threads']} threads"
                     for row in report.rows if row.speed and "threads" in row.speed})  # fmt: skip
@@ -133,7 +132,8 @@ def circumstances(report: Report) -> list[str]:
         f"Trained on {'; '.join(every('machine'))}; device {', '.join(every('device'))},"
         f" precision {', '.join(every('precision'))}, threads {', '.join(every('threads'))}",
         f"Steps timed on {'; '.join(timed)}",
-        f"Seeds {', '.join(map(str, seeds))}; KID of the features of {', '.join(features)}",
+        f"Seeds {', '.join(map(str, seeds))}",
+        *_of_kid(runs),
         "Scores are of the test images and of the last step's weights: no checkpoint was chosen",
     ]
     facts += _fewer_images(report)
@@ -144,6 +144,29 @@ def circumstances(report: Report) -> list[str]:
             " trained is the number of steps that fill them"
         )
     return facts
+
+
+def _of_kid(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What KID depends on: features, resizing, numbers of images, subsets."""
+    found: dict[str, list[tuple[int, int, int, int]]] = {}
+    for scores in (run["scores"]["100"] for run in runs):
+        how = f"{scores['features']}, images {scores.get('resizing', 'as they are')}"
+        for part in scores.values():
+            kid = part.get("kid", {}) if isinstance(part, Mapping) else {}
+            if "subsets" in kid:
+                counts = (kid["images"], kid["real_images"], kid["subsets"], kid["subset_size"])
+                found.setdefault(how, []).append(counts)
+    for how in sorted(found):
+        made, real, subsets, size = (_span(values) for values in zip(*found[how], strict=True))
+        yield (
+            f"KID of the features of {how}; {made} images against {real} real ones,"
+            f" mean over {subsets} random subsets of {size}; ± is over seeds, not subsets"
+        )
+
+
+def _span(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _fewer_images(report: Report) -> list[str]:

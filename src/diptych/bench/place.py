@@ -58,9 +58,9 @@ class Place:
         return self.runs / f"{row}-{seed}"
 
 
-def section_of(source: str, size: int) -> str:
+def section_of(source: str, size: int, fingerprint: str) -> str:
     """Names the data at one size: rows of one section can be compared."""
-    return f"{slug(source)}-{size}"
+    return f"{slug(source)}-{size}-{fingerprint[:8]}"
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -44,6 +44,8 @@ _OURS = ("out", "seed", "keep_every", "epochs", "device", "init")
 _PLACE = ("out", "seed", "device", "threads", "workers", "checkpoint_every", "keep_every",
           "sample_every", "compile", "recompute")  # fmt: skip
 """Settings that do not change what is trained, or only its last bits; and the seed."""
+DATA_SETTINGS = ("data", "x", "y", "attributes", "palette")
+"""Where the data lie. What they are is in their fingerprint, and no palette trains anything."""
 _PLAN_KEYS = ("title", "preset", "seeds", "rows")
 _ROW_KEYS = ("method", "label", "recipe", "preset", "seeds", "group")
 
@@ -69,8 +71,8 @@ class Row:
 
     @property
     def source(self) -> str:
-        """What the data are called."""
-        return self.run.data or f"{self.run.x} and {self.run.y}"
+        """What the data are called, without the folders that they lie in."""
+        return source_of(self.run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,7 @@ def make_bench(plan: Mapping[str, Any]) -> Bench:
     for i, row in enumerate(rows):
         if row.slug in [other.slug for other in rows[:i]]:
             raise InputError(f"two rows are called {row.label!r}: give each a label of its own")
-    title = plan.get("title", f"{source_name(rows[0].source)} by {len(rows)} methods")
+    title = plan.get("title", f"{rows[0].source} by {len(rows)} methods")
     if not isinstance(title, str):
         raise InputError(f"title is {title!r}: it must be a text")
     return Bench(title=title, rows=tuple(rows), left_out=left_out, opened=opened)
@@ -133,7 +135,7 @@ def make_bench(plan: Mapping[str, Any]) -> Bench:
 
 def identity(method: str, config: Any, run: Settings, fingerprint: str) -> dict[str, Any]:
     """What a training is besides its seed, as JSON has it: with it a result holds or falls."""
-    kept = {key: value for key, value in asdict(run).items() if key not in _PLACE}
+    kept = {key: value for key, value in asdict(run).items() if key not in _PLACE + DATA_SETTINGS}
     known: dict[str, Any] = _plain(
         {"method": method, "config": asdict(config), "run": kept, "data": fingerprint}
     )
@@ -148,17 +150,20 @@ def is_same(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     if known["method"] != wanted["method"] or known["data"] != wanted["data"]:
         return False
     kinds = {"config": find_method(wanted["method"]).Config, "run": Settings}
-    return all(
-        known[part].keys() <= wanted[part].keys()
-        and {**_defaults(kind), **known[part]} == {**_defaults(kind), **wanted[part]}
-        for part, kind in kinds.items()
-    )
+    for part, kind in kinds.items():
+        is_apart = DATA_SETTINGS if part == "run" else ()  # an older result has them
+        was = {key: value for key, value in known[part].items() if key not in is_apart}
+        defaults = _plain(asdict(kind()))
+        if not was.keys() <= wanted[part].keys():
+            return False
+        if any(was.get(key, defaults[key]) != value for key, value in wanted[part].items()):
+            return False
+    return True
 
 
-def _defaults(kind: Any) -> dict[str, Any]:
-    """Of a dataclass of options, as JSON has them, without those of the run's place."""
-    known: dict[str, Any] = _plain(asdict(kind()))
-    return {key: value for key, value in known.items() if key not in _PLACE}
+def without_budget(known: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity as of timing, which is the same for any number of steps."""
+    return {**known, "run": {**known["run"], "steps": None, "minutes": None}}
 
 
 def slug(text: str) -> str:
@@ -173,10 +178,16 @@ def _without_folders(text: str, shared: Mapping[str, Any]) -> str:
     return text
 
 
-def source_name(source: str) -> str:
-    """What the data are called where nobody shall know in which folder they lie."""
-    parts = [re.split(r"[/\\]", part.rstrip("/\\"))[-1] for part in source.split(" and ")]
-    return " and ".join(parts)
+def source_of(run: Settings) -> str:
+    """What the run's data are called."""
+    if run.data is not None:
+        return source_name(run.data)
+    return " and ".join(source_name(side) for side in (run.x, run.y) if side is not None)
+
+
+def source_name(path: str) -> str:
+    """What data are called where nobody shall know in which folder they lie."""
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
 def _entries(rows: Any) -> tuple[list[dict[str, Any]], bool]:
@@ -230,10 +241,16 @@ def check_data(row: Row, opened: Opened) -> Data:
         InputError: they are not there, or not of its kind.
     """
     run, size = row.run, row.config.size
-    key = (run.data, run.x, run.y, run.names, run.attributes, size)
+    key = (run.data, run.x, run.y, run.names, run.attributes, run.palette, size)
     if key not in opened:
         opened[key] = open_data(
-            run.data, x=run.x, y=run.y, names=run.names, attributes=run.attributes, size=size
+            run.data,
+            x=run.x,
+            y=run.y,
+            names=run.names,
+            attributes=run.attributes,
+            palettes=run.palette,
+            size=size,
         )
     batch_type = cast(type[Method], method_class(row.method)).batch_type
     data = for_batches(opened[key], batch_type)

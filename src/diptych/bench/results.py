@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from diptych.bench.place import Place, read_json, section_of
-from diptych.bench.plan import is_same
+from diptych.bench.plan import is_same, without_budget
 from diptych.errors import InputError
 
 
@@ -41,7 +41,7 @@ class Measured:
     def section(self) -> str | None:
         if self.data is None:
             return None
-        return section_of(self.data["source"], self.data["size"])
+        return section_of(self.data["source"], self.data["size"], self.data["fingerprint"])
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
@@ -105,12 +105,14 @@ def read_report(place: Place) -> Report:
 
 
 def _row(place: Place, entry: Mapping[str, Any], speed: Mapping[str, Any] | None) -> Measured:
-    runs = []
+    wanted, runs = entry["trained"], []
     for seed in entry["seeds"]:
         run = read_json(place.result(entry["row"], seed))
         # What another plan has left is not this row's.
-        if run is not None and entry["trained"] and is_same(run["trained"], entry["trained"]):
+        if run is not None and wanted and is_result_of(run, wanted, entry.get("palettes")):
             runs.append(run)
+    if wanted and speed and not is_same(without_budget(speed["trained"]), without_budget(wanted)):
+        speed = None
     return Measured(
         label=entry["label"],
         row=entry["row"],
@@ -120,6 +122,16 @@ def _row(place: Place, entry: Mapping[str, Any], speed: Mapping[str, Any] | None
         speed=speed,
         runs=tuple(runs),
     )
+
+
+def is_result_of(known: Mapping[str, Any], wanted: Mapping[str, Any], palettes: str | None) -> bool:
+    """Whether a run is the one that is wanted, and is scored by the palettes of this digest.
+
+    What neither says of palettes, as it is older, agrees.
+    """
+    scored_by = known.get("data", {}).get("palettes")
+    agree = palettes is None or scored_by is None or scored_by == palettes
+    return agree and is_same(known["trained"], wanted)
 
 
 def value_at(scores: Any, path: tuple[str, ...]) -> float | None:

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from diptych.bench.job import find_segmenter, make_spec
+from diptych.bench.job import find_segmenter, make_spec, palettes_of
 from diptych.bench.lanes import Lane, Piece, on_lanes
 from diptych.bench.place import Place, read_json, write_json
-from diptych.bench.plan import QUARTERS, Bench, Row, check_data, identity, is_same
+from diptych.bench.plan import QUARTERS, Bench, Row, check_data, identity, is_same, without_budget
+from diptych.bench.results import is_result_of
 from diptych.data import Data
 from diptych.errors import InputError
 from diptych.files import only_one_process
@@ -112,7 +113,7 @@ class Running:
         pieces = []
         for row in self._rows:
             known = speeds.get(row.slug)
-            wanted = self._identity(row, replace(row.run, minutes=None, steps=None))
+            wanted = without_budget(self._identity(row, row.run))
             if known is None or "why_not" in known or not is_same(known["trained"], wanted):
                 stem = self._place.runs / f"{row.slug}.speed"
                 spec = make_spec("measure", row.method, row.config, row.run)
@@ -146,13 +147,18 @@ class Running:
                     yield Job(row, seed, run, self._identity(row, run))
 
     def _settings(self, row: Row) -> Settings | None:
-        """The row's with its budget in steps; None where it cannot be trained."""
+        """The row's with its budget in steps; None where they are unknown or none goes well."""
         speed = (read_json(self._place.speed) or {}).get(row.slug)
-        if speed is None or "why_not" in speed:
+        wanted = without_budget(self._identity(row, row.run))
+        if speed is not None and not is_same(without_budget(speed["trained"]), wanted):
+            speed = None  # it is of other options, and this row is not timed now
+        if speed is not None and "why_not" in speed:
             return None
         if row.run.steps is not None:
             return row.run
         assert row.run.minutes is not None
+        if speed is None:
+            return None
         steps = int(60 * row.run.minutes / (speed["seconds_per_step"] * OVERHEAD))
         steps = max(QUARTERS, steps - steps % QUARTERS)
         return replace(row.run, minutes=None, steps=steps)
@@ -175,6 +181,7 @@ class Running:
                     "minutes": row.run.minutes,
                     "trained": None if run is None else self._identity(row, run),
                     "data": data.fingerprint,
+                    "palettes": palettes_of(data),
                 }
             )
         left_out = dict(self._bench.left_out)
@@ -185,7 +192,8 @@ class Running:
         known = read_json(self._place.result(job.row.slug, job.seed))
         if known is None or "why_not" in known:  # what failed may go well now
             return False
-        return is_same(known["trained"], job.wanted) and not self._is_rescored(job)
+        palettes = palettes_of(self._data[job.row.slug])
+        return is_result_of(known, job.wanted, palettes) and not self._is_rescored(job)
 
     def _is_rescored(self, job: Job) -> bool:
         """Whether scores that are there are to be made anew, of the weights that are there."""
@@ -210,7 +218,7 @@ class Running:
             row=row.slug,
             out=str(place.out),
             runs=str(place.runs),
-            draws=job.seed == row.seeds[0],
+            draws_after=list(row.seeds[: row.seeds.index(job.seed)]),
             trains=not self._is_rescored(job),
         )
         return Piece(place.runs / f"{row.slug}-{job.seed}.job", spec)

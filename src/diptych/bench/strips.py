@@ -5,13 +5,14 @@ The page shows the files as they are, so it can be put together anew anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
 
 from diptych.bench.place import Place, section_of
-from diptych.bench.plan import source_name
 from diptych.data import Data, evaluation_images, evaluation_pairs
 from diptych.files import atomic_write
 from diptych.images import to_image
@@ -28,17 +29,23 @@ _SEED = 0
 
 
 def write_strips(
-    place: Place, translator: Translator, data: Data, *, row: str, seed: int, size: int
+    place: Place,
+    translator: Translator,
+    data: Data,
+    facts: Mapping[str, Any],
+    *,
+    row: str,
+    seed: int,
 ) -> list[str]:
     """Draw what the run makes of the first test images, and these; returns the parts drawn.
 
-    Parts are directions, such as "climate→aerial", or domains where new images are made.
-    Data with attributes have no grid.
+    `facts` are those of the data that its result holds. Parts are directions, such as
+    "climate→aerial", or domains where new images are made. Data with attributes have no grid.
     """
-    real = _real(data, size)
+    real = _real(data, facts["size"])
     if real is None:
         return []
-    section = section_of(source_name(data.source), size)
+    section = section_of(facts["source"], facts["size"], facts["fingerprint"])
     for name, images in zip(data.domains, real, strict=True):
         _write(place.real(section, name), images)
     parts = []

@@ -18,7 +18,7 @@ HELD_OUT_SHARE = 0.05
 HELD_OUT_MOST = 200
 """Where the data have no test images: 5% of each domain, at least 1, at most 200."""
 
-_PROBED_SIZES = 256
+_PROBED_SIZES = 10_000
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def held_out(
 
 
 def fingerprint_of(found: Found) -> str:
-    """Over all names and the sizes of up to 256 files a folder.
+    """Over all names and the sizes of up to 10,000 files a folder.
 
     Asking for every size would take minutes for a million files on a network
     drive; contents, hours. A change inside a file of which neither name nor

@@ -37,7 +37,6 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_COOKIE = "participant"
 _COOKIE_SECONDS = 180 * 24 * 3600
 _MOST_BYTES = 4096
 _WORD = re.compile(r"[\w-]{1,64}", re.ASCII)
@@ -92,6 +91,11 @@ class _Handler(BaseHTTPRequestHandler):
     @property
     def _study(self) -> Study:
         return cast(StudyServer, self.server).study
+
+    @property
+    def _cookie(self) -> str:
+        """Its name: browsers send a host's cookies to all its ports, so each study has its own."""
+        return f"participant-{self._study.id}"
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: each line would hold an address."""
@@ -162,7 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
             token = self._study.join(request, code)
         except NotInvitedError:
             raise _BadRequestError(HTTPStatus.FORBIDDEN, "not invited") from None
-        cookie = f"{_COOKIE}={token}; Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
+        cookie = (
+            f"{self._cookie}={token}; Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
+        )
         self._send_json(self._study.state(token), {"Set-Cookie": cookie})
 
     def _show(self, body: Mapping[str, Any]) -> None:
@@ -191,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             cookie = SimpleCookie(self.headers.get("Cookie", ""))
         except CookieError:
             return ""
-        return cookie[_COOKIE].value if _COOKIE in cookie else ""
+        return cookie[self._cookie].value if self._cookie in cookie else ""
 
     def _body(self) -> Mapping[str, Any]:
         """The request's JSON object, from this very site and of a small size."""

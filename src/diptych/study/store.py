@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,15 @@ class Study:
         try:
             with self._open() as connection:
                 version, text = connection.execute("SELECT * FROM study").fetchone()
+                files = connection.execute("SELECT file FROM images ORDER BY file").fetchall()
         except (sqlite3.DatabaseError, TypeError, ValueError) as error:
             raise InputError(f"{folder / DATABASE} cannot be read as a study: {error}") from error
         if version != _FORMAT:
             raise InputError(f"{folder} has format {version}, this version reads {_FORMAT}")
         values = json.loads(text)
         self.settings = StudySettings(**values | {"methods": tuple(values["methods"])})
+        # Files' names are random words, so no two studies share this one.
+        self.id = sha256(" ".join(file for (file,) in files).encode()).hexdigest()[:12]
 
     def join(self, request: str, code: str = "") -> str:
         """A participant's token, for a new one unless `request` or `code` was used before.

@@ -45,7 +45,7 @@ _OWN_FILES = (
     *STATE_FILES, CONFIG_FILE, TRANSLATOR_FILE, METRICS_FILE, REPORT_FILE, SCORES_FILE,
     FAMILIARITY_FILE,
 )  # fmt: skip
-_LOCK_FILE = "run.lock"
+LOCK_FILE = "run.lock"
 _OWN_FOLDERS = (SAMPLES_FOLDER, SNAPSHOTS_FOLDER, EVENTS_FOLDER)
 _WARM_UP_STEPS = 2
 _MEASURED_STEPS = 5
@@ -179,7 +179,7 @@ def _resume(
 
 
 def _locked(folder: Path, ranks: Ranks) -> AbstractContextManager[None]:
-    return only_one_process(folder, _LOCK_FILE) if ranks.is_first else nullcontext()
+    return only_one_process(folder, LOCK_FILE) if ranks.is_first else nullcontext()
 
 
 def _sweep(folder: Path) -> None:
