@@ -12,6 +12,7 @@ from diptych.data import Data, Palette, Split
 from diptych.data.collections import ArrayImages
 from diptych.errors import InputError
 from diptych.evaluation import evaluate, scores_table
+from diptych.evaluation.scores import Memory
 from diptych.networks.features import FeatureNetwork
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -83,6 +84,24 @@ def test_kid_compares_translations_inputs_and_training_images_with_the_real_ones
     assert kid["kid_untranslated"]["mean"] > kid["kid"]["mean"]
     assert scores["features"] == "efficientnet-lite0"
     assert scores["resizing"] == "none"
+
+
+def test_features_of_real_images_are_remembered_and_the_scores_are_the_same() -> None:
+    seen: list[int] = []
+
+    class Counting(_Mean):
+        def forward(self, images: Tensor) -> Tensor:
+            seen.append(len(images))
+            return super().forward(images)
+
+    memory: Memory = {}
+    fresh, first, again = (
+        evaluate(_to_label, _data(), size=32, features=Counting(), memory=m).as_json()  # type: ignore[arg-type]
+        for m in (None, memory, memory)
+    )
+    assert fresh == first == again
+    # Of each of two domains 10 real, 10 training and 10 translated images; then the last alone.
+    assert seen == [10] * (6 + 6 + 2)
 
 
 def test_unpaired_images_get_no_paired_scores() -> None:

@@ -34,6 +34,7 @@ from diptych.classifier import Classifier
 from diptych.data import Data
 from diptych.errors import InputError
 from diptych.evaluation import evaluate, evaluate_generated
+from diptych.evaluation.scores import Memory
 from diptych.files import only_one_process
 from diptych.registry import dataclass_from, make_config
 from diptych.training.device import cpu_threads, find_device, find_precision
@@ -164,11 +165,12 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
         raise KeyboardInterrupt
     plan = read_plan(folder)
     segmenter = find_segmenter(data, config.size, run.device)
-    scores = {}
+    scores: dict[str, Any] = {}
+    memory: Memory = {}
     for share in SHARES:
         file = folder / SNAPSHOTS_FOLDER / f"{steps * share // 100:08d}.safetensors"
         translator = folder / TRANSLATOR_FILE if share == 100 else file
-        result = score(translator, data, config.size, run.device, segmenter)
+        result = score(translator, data, config.size, run.device, segmenter, memory)
         scores[str(share)] = result if share == 100 else without_details(result)
     parts, facts = [], _facts(data, run, config.size)
     if all(_has_failed(place, spec["row"], seed) for seed in spec["draws_after"]):
@@ -186,12 +188,15 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
     }
 
 
-def score(file: Path, data: Data, size: int, device: str, segmenter: Any) -> dict[str, Any]:
+def score(
+    file: Path, data: Data, size: int, device: str, segmenter: Any, memory: Memory
+) -> dict[str, Any]:
     """Every score on the test images that a translator file and its data allow."""
     method, info = load_translator(file)
     translator = Translator(method, info, device=device)
     if not translator.translates:
-        return evaluate_generated(translator.generate_batch, data, size=size).as_json()
+        made = evaluate_generated(translator.generate_batch, data, size=size, memory=memory)
+        return made.as_json()
     classifies = isinstance(method, Classifies) and bool(data.classes)
     more: dict[str, Any] = {} if segmenter is None else {"segmenter": segmenter}
     return evaluate(
@@ -200,6 +205,7 @@ def score(file: Path, data: Data, size: int, device: str, segmenter: Any) -> dic
         size=size,
         most=_MOST_OF_SLOW if translator.is_slow else None,
         classify=Classifier(method, info, device=device).classify_batch if classifies else None,
+        memory=memory,
         **more,
     ).as_json()
 

@@ -15,6 +15,7 @@ from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.precision import precision_and_recall
 from diptych.evaluation.scores import (
     LAST_STEP,
+    Memory,
     RealFeatures,
     Scores,
     choose_split,
@@ -38,12 +39,13 @@ def evaluate_generated(
     features: FeatureNetwork | Literal["auto"] | None = "auto",
     seed: int = 0,
     console: Console | None = None,
+    memory: Memory | None = None,
 ) -> Scores:
     """Score as many new images of each domain as `split` has real ones, against these.
 
     Real ones are scaled and cropped to `size` pixels. With `features` ("auto" is
     EfficientNet-Lite0 where it is installed): KID, precision and recall, and FID where
-    there are images enough; `seed` draws KID's subsets.
+    there are images enough; `seed` draws KID's subsets. `memory` is that of `evaluate`.
 
     Raises:
         InputError: there is no such split, or no usable images in it.
@@ -51,7 +53,7 @@ def evaluate_generated(
     network = installed() if features == "auto" else features
     chosen = choose_split(data, split)
     images = chosen.pairs if chosen.pairs is not None else chosen.domains
-    real = RealFeatures(data, images, network, size)
+    real = RealFeatures(data, images, network, size, memory)
     console = console or Console(stderr=True)
     domains: dict[str, dict[str, Any]] = {}
     bars = Progress(console=console, transient=True, disable=not console.is_terminal)

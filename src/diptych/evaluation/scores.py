@@ -84,6 +84,7 @@ def evaluate(
     segmenter: Segmenter | None = None,
     seed: int = 0,
     console: Console | None = None,
+    memory: Memory | None = None,
 ) -> Scores:
     """Score translations in every direction between the data's domains.
 
@@ -97,7 +98,8 @@ def evaluate(
     is the change of one of them: see `attribute_scores`. With `classify`: its accuracy in each
     domain whose images are labelled. With `segmenter`: the FCN score of each direction from
     labels to photos that has true pairs, and of the real photos. `most` limits how many
-    images of a direction are translated, evenly spread; `seed` draws KID's subsets.
+    images of a direction are translated, evenly spread; `seed` draws KID's subsets. A `memory`
+    keeps real images' features for the next call on the same data, split, size and network.
 
     Raises:
         InputError: there is no such split, or no usable images in it.
@@ -114,7 +116,7 @@ def evaluate(
     if chosen.attributes is not None:
         results = attribute_scores(translate, data, chosen, network, **options)
     else:
-        options["segmenter"] = segmenter
+        options |= {"segmenter": segmenter, "memory": memory}
         results = _between_domains(translate, data, chosen, network, perceptual, **options)
     return Scores(
         split=split,
@@ -141,10 +143,11 @@ def _between_domains(
     seed: int,
     console: Console,
     segmenter: Segmenter | None,
+    memory: Memory | None,
 ) -> dict[str, dict[str, Any]]:
     """Scores by direction, from each domain to each other one."""
     images = chosen.pairs if chosen.pairs is not None else chosen.domains
-    real = RealFeatures(data, images, network, size)
+    real = RealFeatures(data, images, network, size, memory)
     directions = [
         (source, target)
         for source in range(len(data.domains))
@@ -261,14 +264,23 @@ class _Direction:
         self.sums[name] = self.sums.get(name, 0.0) + float(values.double().sum())
 
 
+Memory = dict[tuple[str, int, int], Tensor]
+"""Features of real images, by which images they are: of one data set, split, size and network."""
+
+
 class RealFeatures:
     """Features of the real images, each domain's computed once."""
 
     def __init__(
-        self, data: Data, images: Sequence[Images], network: FeatureNetwork | None, size: int
+        self,
+        data: Data,
+        images: Sequence[Images],
+        network: FeatureNetwork | None,
+        size: int,
+        memory: Memory | None = None,
     ) -> None:
         self._data, self._images, self._network, self._size = data, images, network, size
-        self._known: dict[tuple[str, int, int], Tensor] = {}
+        self._known: Memory = {} if memory is None else memory
 
     def of(self, domain: int, most: int | None = None) -> Tensor:
         """(N, D), of the split that is scored; at most `most` of it, evenly spread."""
