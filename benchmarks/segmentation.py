@@ -61,7 +61,10 @@ CITED = (
     ("FCN in the wild (Hoffman et al. 2016), by the authors", "27.1", "—"),
     ("CycleGAN, by the authors", "34.8", "82.8"),
 )
-"""Per-class and per-pixel accuracy in percent, GTA5 → Cityscapes: CycleGAN's project page."""
+"""Per-class and per-pixel accuracy in percent, GTA5 → Cityscapes: CycleGAN's project page.
+
+The first may be class IoU: that is what CyCADA (arXiv:1711.03213) calls the same figures.
+"""
 FIGURES = ("class_accuracy", "pixel_accuracy", "mean_iou")
 
 _HERE = Path(__file__).parent
@@ -178,7 +181,9 @@ def _lines(found: list[dict[str, Any]]) -> Iterator[str]:
     commits = sorted({result["commit"][:10] for result in found})
     yield (
         "Mean over n seeds ± half of the 95% t-interval; a single seed has none. The authors'"
-        " rows are of GTA5 → Cityscapes, 19 classes."
+        " rows are of GTA5 → Cityscapes, 19 classes; their page calls the first figure per-class"
+        " accuracy, CyCADA (Hoffman et al. 2018, arXiv:1711.03213) prints the same figures as"
+        " mean IoU: hold them against both columns."
         f" {first['images']} test pictures; naming the most frequent class everywhere would get"
         f" {100 * first['majority_share']:.1f}% of the pixels. CycleGAN: {found[0]['steps']:,}"
         f" steps; FCNs: {found[0]['fcn_steps']:,}. Commits of the runs: {', '.join(commits)}."
