@@ -26,6 +26,7 @@ from diptych.evaluation import evaluate
 from diptych.images import to_tensor
 from diptych.methods.cyclegan import CycleGAN
 from diptych.registry import make_config
+from diptych.training.device import cpu_threads
 from diptych.training.log import read_metrics
 from diptych.training.settings import Settings
 from diptych.translator import Translator, load
@@ -279,9 +280,18 @@ def test_scores_are_of_the_test_images_by_the_weights_of_each_share_with_the_fcn
 ):
     monkeypatch.setenv("DIPTYCH_CACHE", str(tmp_path / "cache"))
     train_little(monkeypatch, 2, 2, side=32)
-    monkeypatch.setattr(job, "score", SCORE)
+    threads = []
+
+    def score(*arguments: Any) -> dict[str, Any]:
+        threads.append(torch.get_num_threads())
+        return SCORE(*arguments)
+
+    monkeypatch.setattr(job, "score", score)
     root = write_labelled(tmp_path / "scenes", 4, 4)
-    assert bench("cyclegan", data=str(root)) == 0
+    with cpu_threads(2):
+        assert bench("cyclegan", data=str(root)) == 0
+        assert torch.get_num_threads() == 2
+    assert threads == [1, 1, 1]  # the lane's, of a machine that others use too
     found = read_json(place.result("cyclegan", 0))["scores"]
     data, folder = open_data(root, size=32), place.run("cyclegan", 0)
     files = {"25": "snapshots/00000001", "50": "snapshots/00000002", "100": "translator"}

@@ -164,18 +164,19 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
     if not outcome.is_finished:
         raise KeyboardInterrupt
     plan = read_plan(folder)
-    segmenter = find_segmenter(data, config.size, run.device)
     scores: dict[str, Any] = {}
     memory: Memory = {}
-    for share in SHARES:
-        file = folder / SNAPSHOTS_FOLDER / f"{steps * share // 100:08d}.safetensors"
-        translator = folder / TRANSLATOR_FILE if share == 100 else file
-        result = score(translator, data, config.size, run.device, segmenter, memory)
-        scores[str(share)] = result if share == 100 else without_details(result)
     parts, facts = [], _facts(data, run, config.size)
-    if all(_has_failed(place, spec["row"], seed) for seed in spec["draws_after"]):
-        loaded = Translator(*load_translator(folder), device=run.device)
-        parts = write_strips(place, loaded, data, facts, row=spec["row"], seed=run.seed)
+    with cpu_threads(run.threads or torch.get_num_threads()):  # as training has: others run too
+        segmenter = find_segmenter(data, config.size, run.device)
+        for share in SHARES:
+            file = folder / SNAPSHOTS_FOLDER / f"{steps * share // 100:08d}.safetensors"
+            translator = folder / TRANSLATOR_FILE if share == 100 else file
+            result = score(translator, data, config.size, run.device, segmenter, memory)
+            scores[str(share)] = result if share == 100 else without_details(result)
+        if all(_has_failed(place, spec["row"], seed) for seed in spec["draws_after"]):
+            loaded = Translator(*load_translator(folder), device=run.device)
+            parts = write_strips(place, loaded, data, facts, row=spec["row"], seed=run.seed)
     return {
         "steps": steps,
         "seconds": float(read_metrics(folder / METRICS_FILE)[-1]["seconds"]),
