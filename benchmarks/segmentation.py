@@ -61,10 +61,7 @@ CITED = (
     ("FCN in the wild (Hoffman et al. 2016), by the authors", "27.1", "—"),
     ("CycleGAN, by the authors", "34.8", "82.8"),
 )
-"""Per-class and per-pixel accuracy in percent, GTA5 → Cityscapes: CycleGAN's project page.
-
-The first may be class IoU: that is what CyCADA (arXiv:1711.03213) calls the same figures.
-"""
+"""Per-class and per-pixel accuracy in percent, GTA5 → Cityscapes: CycleGAN's project page."""
 FIGURES = ("class_accuracy", "pixel_accuracy", "mean_iou")
 
 _HERE = Path(__file__).parent
@@ -90,12 +87,14 @@ def run_job(
     """Translate with `run`, or with one trained here, and score; nothing if that is done.
 
     Raises:
-        InputError: the samples extra is missing, or the run's folder holds another training.
+        InputError: the samples extra is missing, the run's folder holds another training, or
+            there is a result of other numbers of steps.
         KeyboardInterrupt: it was interrupted, and can go on.
         DivergedError: a loss was not finite.
     """
     path = place.scores(seed)
-    if path.exists() and _is_of(path, run, steps, fcn_steps):
+    if path.exists():
+        _check_is_of(path, run, steps, fcn_steps)
         return
     known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
     folder = run or _trained(place.folder(seed), seed, steps, precision)
@@ -128,10 +127,16 @@ def run_job(
     say(f"{path.stem}: scored, {path}")
 
 
-def _is_of(path: Path, run: Path | None, steps: int, fcn_steps: int) -> bool:
-    """Whether a result is of these numbers of steps, and not of a trial; any of a given run."""
+def _check_is_of(path: Path, run: Path | None, steps: int, fcn_steps: int) -> None:
+    """Raises InputError where a result is of other numbers of steps: a trial is not the whole."""
     known = json.loads(path.read_text("utf-8"))
-    return known["fcn_steps"] == fcn_steps and (run is not None or known["steps"] == steps)
+    wanted = {"fcn_steps": fcn_steps} | ({"steps": steps} if run is None else {})
+    for name, count in wanted.items():
+        if known[name] != count:
+            raise InputError(
+                f"{path} is of {known[name]:,} {name}, not {count:,}: move it, or give another"
+                " --results"
+            )
 
 
 def _trained(folder: Path, seed: int, steps: int, precision: Precision) -> Path:
@@ -181,9 +186,7 @@ def _lines(found: list[dict[str, Any]]) -> Iterator[str]:
     commits = sorted({result["commit"][:10] for result in found})
     yield (
         "Mean over n seeds ± half of the 95% t-interval; a single seed has none. The authors'"
-        " rows are of GTA5 → Cityscapes, 19 classes; their page calls the first figure per-class"
-        " accuracy, CyCADA (Hoffman et al. 2018, arXiv:1711.03213) prints the same figures as"
-        " mean IoU: hold them against both columns."
+        " rows are of GTA5 → Cityscapes, 19 classes."
         f" {first['images']} test pictures; naming the most frequent class everywhere would get"
         f" {100 * first['majority_share']:.1f}% of the pixels. CycleGAN: {found[0]['steps']:,}"
         f" steps; FCNs: {found[0]['fcn_steps']:,}. Commits of the runs: {', '.join(commits)}."

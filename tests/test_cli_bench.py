@@ -9,9 +9,7 @@ import pytest
 
 from diptych.bench.place import Place, write_json
 from diptych.cli import main
-from diptych.cli_bench import BenchCommand, _claim, _place, _plan
-from diptych.errors import InputError
-from diptych.training.settings import Settings
+from diptych.cli_bench import BenchCommand, _place, _plan
 
 
 def command(*target: str, **options: Any) -> BenchCommand:
@@ -48,17 +46,6 @@ def test_two_folders_and_palettes_are_options_of_their_own():
                                                        ["zebras=cityscapes"])  # fmt: skip
     assert "data" not in plan  # the plan's own sample
     assert name == "horses-zebras-papers"
-
-
-def test_data_of_one_name_do_not_take_each_other_s_place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for where in ("winter", "summer"):
-        (tmp_path / where / "pairs").mkdir(parents=True)
-    place = Place(Path("bench/pairs"), Path("runs/bench/pairs"))
-    _claim(place, Settings(data="winter/pairs"))
-    _claim(place, Settings(data=str(tmp_path / "winter" / "pairs") + "/"))
-    with pytest.raises(InputError, match=r"bench.pairs holds a bench of .*winter.pairs: give"):
-        _claim(place, Settings(data="summer/pairs"))
 
 
 @pytest.mark.parametrize(

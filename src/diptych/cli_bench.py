@@ -14,7 +14,6 @@ from diptych.errors import InputError
 
 if TYPE_CHECKING:
     from diptych.bench.place import Place
-    from diptych.training.settings import Settings
 
 _TABLES = {2: "systems", 3: "systems", 4: "ablations", 5: "ablations"}
 
@@ -87,8 +86,6 @@ def bench_command(arguments: list[str]) -> int:
     plan, name = _plan(options, target)
     place = _place(options, name)
     bench = make_bench(plan)
-    if options.out is None and not (target or "").endswith(".toml"):
-        _claim(place, bench.rows[0].run)
     ways = Options(
         device=options.device,
         parallel=options.parallel,
@@ -165,30 +162,6 @@ def _plan(options: BenchCommand, target: str | None) -> tuple[dict[str, Any], st
     places = [source_name(str(plan[key])) for key in ("data", "x", "y") if key in plan]
     data = slug(" ".join(places)) if places else None
     return plan, "-".join(part for part in (data if not is_file else None, named) if part)
-
-
-def _claim(place: Place, run: Settings) -> None:
-    """Data of one name share a bench's folder: the first keeps it.
-
-    Raises:
-        InputError: it is other data's.
-    """
-    from diptych.files import atomic_write_text
-
-    lie = [given for given in (run.data, run.x, run.y) if given is not None]
-    if any(given.startswith("sample:") or not Path(given).exists() for given in lie):
-        return  # no two samples have one name; what is missing is told of later
-    here = "\n".join(str(Path(given).resolve()) for given in lie)
-    file = place.runs / "data.txt"
-    known = file.read_text("utf-8") if file.exists() else None
-    if known is None:
-        place.runs.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(file, here)
-    elif known != here:
-        raise InputError(
-            f"{place.out} holds a bench of {' and '.join(known.splitlines())}: give another --out,"
-            f" or --out {place.out} if the data have moved"
-        )
 
 
 def _place(options: BenchCommand, name: str) -> Place:

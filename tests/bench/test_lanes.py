@@ -52,7 +52,7 @@ def test_a_piece_in_a_process_of_its_own_trains_and_stops_when_its_input_ends(
 ):
     config = make_config("cyclegan", {"size": 32, "width": 4, "blocks": 1})
     run = Settings(data=paired_data, steps=4000, workers=0, precision="fp32")
-    more = {"row": "r", "out": str(tmp_path / "out"), "runs": str(tmp_path), "draws_after": []}
+    more = {"row": "r", "out": str(tmp_path / "out"), "runs": str(tmp_path)}
     more["trains"] = True
     piece = Piece(tmp_path / "r-0.job", make_spec("run", "cyclegan", config, run, **more))
     process = lanes.start(piece, Lane("cpu", 1))

@@ -209,8 +209,8 @@ def test_latex_has_booktabs_rules_and_escapes_what_it_must(place):
 
 def draw(place: Place) -> None:
     for path, level in (
-        (place.real("earth-climate-32-f", "climate"), 10),
-        (place.real("earth-climate-32-f", "aerial"), 20),
+        (place.real("f-32", "climate"), 10),
+        (place.real("f-32", "aerial"), 20),
         (place.strip("cogan", 0, "climate→aerial"), 30),
         (place.strip("cyclegan", 0, "climate→aerial"), 40),
     ):
@@ -230,6 +230,18 @@ def test_the_grid_has_the_inputs_first_the_rows_in_order_and_the_truth_last(plac
         "CycleGAN"
     ]
     assert columns_of(place, data, systems, "aerial→climate") == []
+
+
+def test_the_pictures_are_of_the_first_seed_that_went_well(place):
+    draw(place)
+    failed = {"seed": 0, "trained": TRAINED, "diverged": "G is nan at step 7"}
+    write_json(place.result("cyclegan", 0), failed)
+    place.strip("cyclegan", 0, "climate→aerial").rename(
+        place.strip("cyclegan", 1, "climate→aerial")
+    )
+    (data, rows), *_ = read_report(place).sections()
+    columns = columns_of(place, data, groups_of(data, rows)[0], "climate→aerial")
+    assert [path.name for _, path in columns][2] == "cyclegan-1.climate-aerial.png"
 
 
 def test_the_pages_are_the_same_to_the_byte_wherever_and_whenever_they_are_made(
@@ -288,6 +300,10 @@ def test_data_of_one_name_and_other_contents_stand_apart(place):
     write_json(place.result("cogan", 0), known)
     sections = [[row.label for row in rows] for _, rows in read_report(place).sections()]
     assert sections == [["CoGAN"], ["CycleGAN", "pix2pix"]]
+    known["data"] = DATA | {"source": "what it was called"}
+    write_json(place.result("cogan", 0), known)
+    sections = [[row.label for row in rows] for _, rows in read_report(place).sections()]
+    assert sections == [["CoGAN", "CycleGAN", "pix2pix"]]
 
 
 def test_a_speed_of_other_options_is_not_this_row_s(place):

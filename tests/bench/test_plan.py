@@ -20,6 +20,7 @@ from diptych.bench.published import PUBLISHED
 from diptych.errors import InputError
 from diptych.registry import method_names
 
+AB = ("a", "b")
 PLAN: dict[str, Any] = {"data": "sample:earth-climate", "size": 32, "steps": 8}
 
 
@@ -138,24 +139,35 @@ def test_the_papers_rows_are_those_of_its_tables():
 
 def test_a_training_is_the_same_whatever_its_seed_and_place_but_not_with_other_options():
     (row,) = rows_of(rows=["cyclegan"])
-    one = identity("cyclegan", row.config, row.run, "f")
+    one = identity("cyclegan", row.config, row.run, "f", AB)
     elsewhere = replace(row.run, seed=3, out="x", device="cuda", threads=7, workers=2)
-    assert is_same(one, identity("cyclegan", row.config, elsewhere, "f"))
-    assert not is_same(one, identity("cyclegan", row.config, row.run, "g"))
-    assert not is_same(one, identity("cyclegan", row.config, replace(row.run, steps=12), "f"))
+    assert is_same(one, identity("cyclegan", row.config, elsewhere, "f", AB))
+    assert not is_same(one, identity("cyclegan", row.config, row.run, "g", AB))
+    assert not is_same(one, identity("cyclegan", row.config, replace(row.run, steps=12), "f", AB))
     other = replace(row.config, buffer_size=0)
-    assert not is_same(one, identity("cyclegan", other, row.run, "f"))
+    assert not is_same(one, identity("cyclegan", other, row.run, "f", AB))
 
 
 def test_where_the_data_and_their_palettes_lie_is_no_part_of_a_training():
     (row,) = rows_of(rows=["cyclegan"])
-    one = identity("cyclegan", row.config, row.run, "f")
+    one = identity("cyclegan", row.config, row.run, "f", AB)
     elsewhere = replace(row.run, data=None, x="a", y="b", palette=("a=p.csv",))
-    assert is_same(one, identity("cyclegan", row.config, elsewhere, "f"))
+    assert is_same(one, identity("cyclegan", row.config, elsewhere, "f", AB))
     older = {**one, "run": {**one["run"], "data": "d", "x": None, "palette": []}}
     assert is_same(older, one)
+    assert is_same(older, older)  # as of a plan.json and results of one age
+    assert is_same(one, older)
     named = replace(row.run, names=("a", "b"))
-    assert not is_same(one, identity("cyclegan", row.config, named, "f"))
+    assert not is_same(one, identity("cyclegan", row.config, named, "f", AB))
+
+
+def test_other_domains_are_other_data_though_the_files_look_alike():
+    (row,) = rows_of(rows=["cyclegan"])
+    one = identity("cyclegan", row.config, row.run, "f", AB)
+    assert not is_same(one, identity("cyclegan", row.config, row.run, "f", ("a", "c")))
+    older = {key: value for key, value in one.items() if key != "domains"}
+    assert is_same(older, one)
+    assert is_same(one, older)
 
 
 def test_data_are_called_by_their_folders_last_names():
@@ -169,19 +181,20 @@ def test_data_are_called_by_their_folders_last_names():
 
 def test_an_option_that_an_older_result_has_never_heard_of_had_its_default():
     (row,) = rows_of(rows=["cyclegan"])
-    known = identity("cyclegan", row.config, row.run, "f")
+    known = identity("cyclegan", row.config, row.run, "f", AB)
     del known["config"]["buffer_size"], known["run"]["ema"]
-    assert is_same(known, identity("cyclegan", row.config, row.run, "f"))
+    assert is_same(known, identity("cyclegan", row.config, row.run, "f", AB))
     other = replace(row.config, buffer_size=0)
-    assert not is_same(known, identity("cyclegan", other, row.run, "f"))
-    assert not is_same(known, identity("cyclegan", row.config, replace(row.run, ema=0.9), "f"))
+    assert not is_same(known, identity("cyclegan", other, row.run, "f", AB))
+    assert not is_same(known, identity("cyclegan", row.config, replace(row.run, ema=0.9), "f", AB))
 
 
 def test_an_option_that_there_is_no_more_makes_another_training():
     (row,) = rows_of(rows=["cyclegan"])
-    known = identity("cyclegan", row.config, row.run, "f")
+    known = identity("cyclegan", row.config, row.run, "f", AB)
     known["config"]["gone"] = 1
-    assert not is_same(known, identity("cyclegan", row.config, row.run, "f"))
+    assert not is_same(known, identity("cyclegan", row.config, row.run, "f", AB))
+    assert is_same(known, known)  # as of a plan.json and results of one age
 
 
 def test_labels_become_names_of_files():

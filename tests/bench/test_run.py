@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ import torch
 from PIL import Image
 
 from diptych.bench import job
+from diptych.bench.claim import claim
 from diptych.bench.job import make_spec
 from diptych.bench.lanes import Lane
-from diptych.bench.place import read_json, write_json
+from diptych.bench.place import Place, read_json, write_json
 from diptych.bench.results import read_report, value_at
 from diptych.bench.run import OVERHEAD, Options, _lanes
 from diptych.bench.tables import problems
@@ -41,8 +43,6 @@ def test_each_row_is_timed_then_trained_one_seed_of_everything_first(bench, carr
     assert carried.names == [
         "cyclegan.speed", "gan-alone.speed", "cyclegan-0.job", "gan-alone-0.job", "cyclegan-1.job",
     ]  # fmt: skip
-    after = [piece.spec["draws_after"] for piece in carried.pieces[2:]]
-    assert after == [[], [], [0]]  # the pictures are of the first seed that goes well
 
 
 def test_what_is_finished_is_not_trained_again(bench, carried, place):
@@ -98,10 +98,9 @@ def test_data_that_have_moved_are_the_same_and_a_begun_run_finds_them(
 
 
 def test_another_palette_scores_anew_and_trains_nothing(bench, carried, place, paired_data):
-    usual, train = carried.way, []
+    usual = carried.way
 
     def way(spec: dict[str, Any]) -> dict[str, Any]:
-        train.append(spec.get("trains"))
         answer = usual(spec)
         data = open_data(paired_data, palettes=spec["run"].get("palette", ()), size=32)
         answer["data"] = answer["data"] | {"palettes": job.palettes_of(data)}
@@ -118,8 +117,16 @@ def test_another_palette_scores_anew_and_trains_nothing(bench, carried, place, p
     elsewhere.write_text("name,r,g,b\nblack,0,0,0\ngrey,127,127,127\n")
     shown = read_report(place).rows[0]
     assert len(shown.scored) == 1
-    bench("cyclegan", palette=[f"dark={elsewhere}"])
-    assert carried.names == ["cyclegan-0.job"]  # which finds its training finished
+    known = read_json(place.result("cyclegan", 0))
+    carried.way = lambda spec: {"why_not": "no such run"}
+    assert bench("cyclegan", palette=[f"dark={elsewhere}"]) == 1
+    assert read_json(place.result("cyclegan", 0)) == known  # nothing is lost
+    assert read_report(place).rows[0].scored == ()  # and nothing shown
+    carried.way = way
+    carried.pieces.clear()
+    assert bench("cyclegan", palette=[f"dark={elsewhere}"]) == 0
+    assert carried.names == ["cyclegan-0.job"]
+    assert [piece.spec["trains"] for piece in carried.pieces] == [False]
     assert len(read_report(place).rows[0].scored) == 1
 
 
@@ -135,12 +142,30 @@ def test_scores_by_another_palette_are_not_shown(bench, carried, place):
     assert read_report(place).rows[0].scored == ()
 
 
-def test_the_pictures_are_of_the_first_seed_that_has_not_failed(place):
-    assert not job._has_failed(place, "cyclegan", 0)
-    write_json(place.result("cyclegan", 0), {"scores": {}})
-    assert not job._has_failed(place, "cyclegan", 0)
-    write_json(place.result("cyclegan", 0), {"diverged": "G is nan at step 3"})
-    assert job._has_failed(place, "cyclegan", 0)
+def test_a_bench_does_not_take_another_s_folders(bench, carried, place, paired_data, tmp_path):
+    bench("cyclegan")
+    before = place.result("cyclegan", 0).read_bytes()
+    other = tmp_path / "summer" / "dark2bright"
+    shutil.copytree(paired_data, other)
+    Image.new("RGB", (32, 32)).save(other / "trainA" / "new.png")
+    carried.pieces.clear()
+    with pytest.raises(InputError, match=r"bench holds a bench of other data than .*summer"):
+        bench("cyclegan", data=str(other))
+    elsewhere = Place(tmp_path / "another", place.runs)
+    with pytest.raises(InputError, match=r"runs holds the runs of .*bench: give another --runs"):
+        claim(elsewhere, [Settings(data=paired_data)], [open_data(paired_data, size=32)])
+    assert carried.names == []
+    assert place.result("cyclegan", 0).read_bytes() == before
+    (other / "trainA" / "new.png").unlink()  # now it is a copy: the same data
+    bench("cyclegan", data=str(other))
+    assert carried.names == []
+
+
+def test_data_that_cannot_be_used_claim_no_folder(bench, place, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty"):
+        bench("cyclegan", data=str(tmp_path / "empty"))
+    assert not (place.runs / "claim.json").exists()
 
 
 def test_a_row_is_timed_again_before_minutes_become_its_steps(bench, carried, place):
@@ -312,7 +337,7 @@ def _check_strips(place: Any, paired_data: str) -> None:
     data = open_data(paired_data, size=32)
     assert data.test is not None
     assert data.test.pairs is not None
-    section = f"dark2bright-32-{data.fingerprint[:8]}"
+    section = f"{data.fingerprint[:8]}-32"
     real = Image.open(place.real(section, "dark")).convert("RGB")
     assert real.size == (64, 6 * 64 + 5 * 4)  # 32 pixels, twice as large, and gaps of 4
     first = data.test.pairs[0].read(0).convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
@@ -356,8 +381,9 @@ def test_scoring_anew_trains_nothing_where_the_run_is_gone(paired_data, tmp_path
     config, run = make_config("cyclegan", {"size": 32, "width": 4}), Settings(data=paired_data)
     spec = make_spec(
         "run", "cyclegan", config, replace(run, steps=8), row="gone", out=str(tmp_path / "out"),
-        runs=str(tmp_path / "runs"), draws_after=[], trains=False,
+        runs=str(tmp_path / "runs"), trains=False,
     )  # fmt: skip
     answer = job.carry_out(spec)
     assert "holds no such run, so there is nothing to score anew" in answer["why_not"]
+    assert "gone-0.json to train it" in answer["why_not"]
     assert not (tmp_path / "runs" / "gone-0").exists()

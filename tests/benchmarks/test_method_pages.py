@@ -45,8 +45,8 @@ def bench(tmp_path: Path) -> Place:
     failed = {"seed": 0, "trained": trained("discogan"), "diverged": "G is nan", "data": DATA}
     write_json(place.result("2", 0), failed)
     for path in (
-        place.real("earth-climate-64-f", "climate"),
-        place.real("earth-climate-64-f", "aerial"),
+        place.real("f-64", "climate"),
+        place.real("f-64", "aerial"),
         place.strip("0", 0, PART),
     ):
         Image.new("RGBA", (64, 132)).save(path)

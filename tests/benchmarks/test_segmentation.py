@@ -62,14 +62,19 @@ def test_a_trial_is_not_taken_for_the_whole(tmp_path, monkeypatch):
     _write(place, 0, source=0.1, translated=0.2, target=0.3)
 
     def begun(*_: object) -> None:
-        raise InputError("it would train")
+        raise AssertionError("it would train")
 
     monkeypatch.setattr(segmentation, "_trained", begun)
+    before = place.scores(0).read_bytes()
     options = {"run": None, "precision": "auto"}
     segmentation.run_job(place, 0, steps=1500, fcn_steps=100, **options)  # is there
-    for steps in ({"steps": 1500, "fcn_steps": 99}, {"steps": 4, "fcn_steps": 100}):
-        with pytest.raises(InputError, match="it would train"):
+    for steps, named in (
+        ({"steps": 1500, "fcn_steps": 99}, "is of 100 fcn_steps, not 99: move it"),
+        ({"steps": 4, "fcn_steps": 100}, "is of 1,500 steps, not 4: move it"),
+    ):
+        with pytest.raises(InputError, match=named):
             segmentation.run_job(place, 0, **steps, **options)
+    assert place.scores(0).read_bytes() == before
 
 
 def test_the_tables_show_means_with_intervals_beside_the_authors_figures(tmp_path, readme):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from diptych.networks.norm import InstanceNorm2d, instance_norm
+from diptych.networks.norm import AveragesKept, InstanceNorm2d, instance_norm
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -76,3 +76,20 @@ def test_affine_norms_have_a_factor_and_a_shift_a_channel(count, layout):
     half = norm(x.to(torch.bfloat16))
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.float(), norm(x), rtol=2e-2, atol=2e-2)
+
+
+def test_running_averages_are_kept_whatever_comes_and_by_the_very_same_tensors():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    network(torch.randn(2, 3, 8, 8))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    averages = network[1].running_mean
+    with AveragesKept(network):
+        network(torch.full((2, 3, 8, 8), float("inf")))
+        network(torch.randn(2, 3, 8, 8)).square().sum().backward()
+    assert network[1].running_mean is averages
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert network[0].weight.grad is not None
+    network(torch.randn(2, 3, 8, 8))
+    assert network[1].num_batches_tracked == 2

@@ -26,8 +26,15 @@ from typing import Any, cast
 import torch
 
 from diptych import __version__
-from diptych.bench.place import SHARES, Place, read_json, without_details, write_json
-from diptych.bench.plan import DATA_SETTINGS, QUARTERS, identity, is_same, source_of
+from diptych.bench.place import SHARES, Place, without_details, write_json
+from diptych.bench.plan import (
+    DATA_SETTINGS,
+    QUARTERS,
+    identity,
+    is_missing,
+    is_same,
+    source_of,
+)
 from diptych.bench.strips import write_strips
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator
 from diptych.classifier import Classifier
@@ -154,11 +161,14 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
     steps = run.steps
     assert steps is not None
     run = replace(run, out=str(folder), keep_every=steps // QUARTERS)
-    if _is_begun(folder, method, config, run, data.fingerprint):
-        _find_data_at(folder, run)
+    if _is_begun(folder, identity(method, config, run, data.fingerprint, data.domains), run):
+        _follow_moved_data(folder, run)
         outcome = resume(folder, device=run.device)
     elif not spec["trains"]:
-        raise InputError(f"{folder} holds no such run, so there is nothing to score anew")
+        raise InputError(
+            f"{folder} holds no such run, so there is nothing to score anew: remove"
+            f" {place.result(spec['row'], run.seed)} to train it"
+        )
     else:
         outcome = train(method, config, run, overwrite=True)
     if not outcome.is_finished:
@@ -166,7 +176,7 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
     plan = read_plan(folder)
     scores: dict[str, Any] = {}
     memory: Memory = {}
-    parts, facts = [], _facts(data, run, config.size)
+    facts = _facts(data, run, config.size)
     with cpu_threads(run.threads or torch.get_num_threads()):  # as training has: others run too
         segmenter = find_segmenter(data, config.size, run.device)
         for share in SHARES:
@@ -174,9 +184,8 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
             translator = folder / TRANSLATOR_FILE if share == 100 else file
             result = score(translator, data, config.size, run.device, segmenter, memory)
             scores[str(share)] = result if share == 100 else without_details(result)
-        if all(_has_failed(place, spec["row"], seed) for seed in spec["draws_after"]):
-            loaded = Translator(*load_translator(folder), device=run.device)
-            parts = write_strips(place, loaded, data, facts, row=spec["row"], seed=run.seed)
+        loaded = Translator(*load_translator(folder), device=run.device)
+        parts = write_strips(place, loaded, data, facts, row=spec["row"], seed=run.seed)
     return {
         "steps": steps,
         "seconds": float(read_metrics(folder / METRICS_FILE)[-1]["seconds"]),
@@ -248,7 +257,7 @@ def _commit() -> tuple[str | None, bool]:
     return git("rev-parse", "HEAD"), git("status", "--porcelain", ".") == ""
 
 
-def _is_begun(folder: Path, method: str, config: Any, run: Settings, fingerprint: str) -> bool:
+def _is_begun(folder: Path, wanted: Mapping[str, Any], run: Settings) -> bool:
     """Whether `folder` holds this very training; another is in the way and is replaced."""
     if not (folder / CONFIG_FILE).exists():
         return False
@@ -256,18 +265,24 @@ def _is_begun(folder: Path, method: str, config: Any, run: Settings, fingerprint
         plan = read_plan(folder)
     except InputError:  # of another version
         return False
-    known = identity(plan.method, plan.config, plan.run, plan.resolved.fingerprint)
+    of = plan.resolved
+    known = identity(plan.method, plan.config, plan.run, of.fingerprint, of.domains)
     kept = plan.run.keep_every == run.keep_every and plan.run.seed == run.seed
-    return kept and is_same(known, identity(method, config, run, fingerprint))
+    return kept and is_same(known, wanted)
 
 
-def _find_data_at(folder: Path, run: Settings) -> None:
-    """Tell a run that is begun where its data, which are the same, lie by now."""
+def _follow_moved_data(folder: Path, run: Settings) -> None:
+    """Tell a run that is begun where its data lie by now, if they are where they were no more.
+
+    Palettes train nothing, so those of now hold.
+    """
     with only_one_process(folder, LOCK_FILE, wait=_ENDS_WITHIN):
         plan = read_plan(folder)
-        there = {name: getattr(run, name) for name in DATA_SETTINGS}
-        if any(getattr(plan.run, name) != value for name, value in there.items()):
-            write_plan(folder, replace(plan, run=replace(plan.run, **there)))
+        places = (plan.run.data, plan.run.x, plan.run.y, plan.run.attributes)
+        moved = DATA_SETTINGS if any(is_missing(place) for place in places) else ("palette",)
+        now = replace(plan.run, **{name: getattr(run, name) for name in moved})
+        if now != plan.run:
+            write_plan(folder, replace(plan, run=now))
 
 
 def _seconds_per_step(trainer: Trainer) -> float:
@@ -302,12 +317,6 @@ def _parts(method: object, data: Data) -> list[str]:
         pairs = itertools.permutations(data.domains, 2)
         return [f"{source}→{target}" for source, target in pairs]
     return list(data.domains) if isinstance(method, Generates) else []
-
-
-def _has_failed(place: Place, row: str, seed: int) -> bool:
-    """Whether the run has ended without scores: then a later seed's pictures are shown."""
-    known = read_json(place.result(row, seed))
-    return known is not None and "scores" not in known
 
 
 def palettes_of(data: Data) -> str:

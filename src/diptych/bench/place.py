@@ -58,9 +58,9 @@ class Place:
         return self.runs / f"{row}-{seed}"
 
 
-def section_of(source: str, size: int, fingerprint: str) -> str:
-    """Names the data at one size: rows of one section can be compared."""
-    return f"{slug(source)}-{size}-{fingerprint[:8]}"
+def section_of(data: Mapping[str, Any]) -> str:
+    """Names the data at one size, whatever they are called: rows of one section compare."""
+    return f"{data['fingerprint'][:8]}-{data['size']}"
 
 
 def write_json(path: Path, values: Any) -> None:

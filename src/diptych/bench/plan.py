@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from diptych.api import chosen
-from diptych.data import Data, for_batches, open_data, stream
+from diptych.data import Data, for_batches, stream
 from diptych.errors import InputError
 from diptych.registry import dataclass_from, find_method, make_config, method_class, method_names
+from diptych.training.run import open_whole
 from diptych.training.settings import SETTING_NAMES, Settings, read_toml
 from diptych.types import Method
 
@@ -133,30 +134,40 @@ def make_bench(plan: Mapping[str, Any]) -> Bench:
     return Bench(title=title, rows=tuple(rows), left_out=left_out, opened=opened)
 
 
-def identity(method: str, config: Any, run: Settings, fingerprint: str) -> dict[str, Any]:
-    """What a training is besides its seed, as JSON has it: with it a result holds or falls."""
-    kept = {key: value for key, value in asdict(run).items() if key not in _PLACE + DATA_SETTINGS}
-    known: dict[str, Any] = _plain(
-        {"method": method, "config": asdict(config), "run": kept, "data": fingerprint}
-    )
-    return known
+def identity(
+    method: str, config: Any, run: Settings, fingerprint: str, domains: Sequence[str]
+) -> dict[str, Any]:
+    """What a training is besides its seed, as JSON has it: with it a result holds or falls.
+
+    `fingerprint` and `domains` are the data's.
+    """
+    known = {"method": method, "config": asdict(config), "run": _of_training(asdict(run))}
+    plain: dict[str, Any] = _plain({**known, "data": fingerprint, "domains": domains})
+    return plain
+
+
+def _of_training(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide what is trained."""
+    return {key: value for key, value in run.items() if key not in _PLACE + DATA_SETTINGS}
 
 
 def is_same(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a training of identity `known` is the one that is `wanted`.
 
-    An option that `known` has never heard of, as it is older, had what is now its default.
+    An option that `known` has never heard of, as it is older, had what is now its default;
+    domains that either does not name agree.
     """
     if known["method"] != wanted["method"] or known["data"] != wanted["data"]:
         return False
+    if "domains" in known and "domains" in wanted and known["domains"] != wanted["domains"]:
+        return False
+    was, now = ({**one, "run": _of_training(one["run"])} for one in (known, wanted))
     kinds = {"config": find_method(wanted["method"]).Config, "run": Settings}
     for part, kind in kinds.items():
-        is_apart = DATA_SETTINGS if part == "run" else ()  # an older result has them
-        was = {key: value for key, value in known[part].items() if key not in is_apart}
         defaults = _plain(asdict(kind()))
-        if not was.keys() <= wanted[part].keys():
+        if not was[part].keys() <= now[part].keys():
             return False
-        if any(was.get(key, defaults[key]) != value for key, value in wanted[part].items()):
+        if {**defaults, **was[part]} != {**defaults, **now[part]}:
             return False
     return True
 
@@ -176,6 +187,11 @@ def _without_folders(text: str, shared: Mapping[str, Any]) -> str:
         if isinstance(path := shared.get(key), str):
             text = text.replace(path, source_name(path))
     return text
+
+
+def is_missing(place: str | None) -> bool:
+    """Whether data were to lie at `place` and nothing does; samples lie nowhere."""
+    return place is not None and not place.startswith("sample:") and not Path(place).exists()
 
 
 def source_of(run: Settings) -> str:
@@ -243,15 +259,7 @@ def check_data(row: Row, opened: Opened) -> Data:
     run, size = row.run, row.config.size
     key = (run.data, run.x, run.y, run.names, run.attributes, run.palette, size)
     if key not in opened:
-        opened[key] = open_data(
-            run.data,
-            x=run.x,
-            y=run.y,
-            names=run.names,
-            attributes=run.attributes,
-            palettes=run.palette,
-            size=size,
-        )
+        opened[key] = open_whole(run, size)
     batch_type = cast(type[Method], method_class(row.method)).batch_type
     data = for_batches(opened[key], batch_type)
     stream(data, batch_type, batch_size=1, size=size, seed=0).close()

@@ -39,9 +39,7 @@ class Measured:
 
     @property
     def section(self) -> str | None:
-        if self.data is None:
-            return None
-        return section_of(self.data["source"], self.data["size"], self.data["fingerprint"])
+        return None if self.data is None else section_of(self.data)
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
@@ -109,7 +107,9 @@ def _row(place: Place, entry: Mapping[str, Any], speed: Mapping[str, Any] | None
     for seed in entry["seeds"]:
         run = read_json(place.result(entry["row"], seed))
         # What another plan has left is not this row's.
-        if run is not None and wanted and is_result_of(run, wanted, entry.get("palettes")):
+        if run is None or not wanted or not is_same(run["trained"], wanted):
+            continue
+        if is_scored_by(run, entry.get("palettes")):
             runs.append(run)
     if wanted and speed and not is_same(without_budget(speed["trained"]), without_budget(wanted)):
         speed = None
@@ -124,14 +124,13 @@ def _row(place: Place, entry: Mapping[str, Any], speed: Mapping[str, Any] | None
     )
 
 
-def is_result_of(known: Mapping[str, Any], wanted: Mapping[str, Any], palettes: str | None) -> bool:
-    """Whether a run is the one that is wanted, and is scored by the palettes of this digest.
+def is_scored_by(known: Mapping[str, Any], palettes: str | None) -> bool:
+    """Whether a run's scores are by the palettes of this digest.
 
-    What neither says of palettes, as it is older, agrees.
+    Where either says nothing of palettes, as it is older, they agree.
     """
     scored_by = known.get("data", {}).get("palettes")
-    agree = palettes is None or scored_by is None or scored_by == palettes
-    return agree and is_same(known["trained"], wanted)
+    return palettes is None or scored_by is None or scored_by == palettes
 
 
 def value_at(scores: Any, path: tuple[str, ...]) -> float | None:

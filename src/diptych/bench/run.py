@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from diptych.bench.claim import claim
 from diptych.bench.job import find_segmenter, make_spec, palettes_of
 from diptych.bench.lanes import Lane, Piece, on_lanes
 from diptych.bench.place import Place, read_json, write_json
 from diptych.bench.plan import QUARTERS, Bench, Row, check_data, identity, is_same, without_budget
-from diptych.bench.results import is_result_of
+from diptych.bench.results import is_scored_by
 from diptych.data import Data
 from diptych.errors import InputError
 from diptych.files import only_one_process
@@ -91,6 +92,7 @@ class Running:
         with only_one_process(place.runs, _LOCK_FILE):
             for row in self._bench.rows:
                 self._data[row.slug] = check_data(row, self._bench.opened)
+            claim(place, [row.run for row in self._bench.rows], self._data.values())
             self._measure(lanes[0].device)
             self._write_plan()
             jobs = [job for job in self._jobs() if not self._is_done(job)]
@@ -112,9 +114,9 @@ class Running:
         speeds = read_json(self._place.speed) or {}
         pieces = []
         for row in self._rows:
-            known = speeds.get(row.slug)
-            wanted = without_budget(self._identity(row, row.run))
-            if known is None or "why_not" in known or not is_same(known["trained"], wanted):
+            known = self._speed(row)
+            if known is None or "why_not" in known:
+                wanted = without_budget(self._identity(row, row.run))
                 stem = self._place.runs / f"{row.slug}.speed"
                 spec = make_spec("measure", row.method, row.config, row.run)
                 pieces.append((Piece(stem, spec), row, wanted))
@@ -148,23 +150,27 @@ class Running:
 
     def _settings(self, row: Row) -> Settings | None:
         """The row's with its budget in steps; None where they are unknown or none goes well."""
-        speed = (read_json(self._place.speed) or {}).get(row.slug)
-        wanted = without_budget(self._identity(row, row.run))
-        if speed is not None and not is_same(without_budget(speed["trained"]), wanted):
-            speed = None  # it is of other options, and this row is not timed now
+        speed = self._speed(row)
         if speed is not None and "why_not" in speed:
             return None
         if row.run.steps is not None:
             return row.run
-        assert row.run.minutes is not None
         if speed is None:
             return None
+        assert row.run.minutes is not None
         steps = int(60 * row.run.minutes / (speed["seconds_per_step"] * OVERHEAD))
         steps = max(QUARTERS, steps - steps % QUARTERS)
         return replace(row.run, minutes=None, steps=steps)
 
+    def _speed(self, row: Row) -> dict[str, Any] | None:
+        """What was timed of the row as it is: not what is there of other options."""
+        known: dict[str, Any] | None = (read_json(self._place.speed) or {}).get(row.slug)
+        wanted = without_budget(self._identity(row, row.run))
+        return known if known and is_same(without_budget(known["trained"]), wanted) else None
+
     def _identity(self, row: Row, run: Settings) -> dict[str, Any]:
-        return identity(row.method, row.config, run, self._data[row.slug].fingerprint)
+        data = self._data[row.slug]
+        return identity(row.method, row.config, run, data.fingerprint, data.domains)
 
     def _write_plan(self) -> None:
         rows = []
@@ -192,20 +198,20 @@ class Running:
         known = read_json(self._place.result(job.row.slug, job.seed))
         if known is None or "why_not" in known:  # what failed may go well now
             return False
-        palettes = palettes_of(self._data[job.row.slug])
-        return is_result_of(known, job.wanted, palettes) and not self._is_rescored(job)
+        return is_same(known["trained"], job.wanted) and not self._is_rescored(job)
 
     def _is_rescored(self, job: Job) -> bool:
         """Whether scores that are there are to be made anew, of the weights that are there."""
         known = read_json(self._place.result(job.row.slug, job.seed)) or {}
         there = "scores" in known and is_same(known["trained"], job.wanted)
-        return self._options.rescore and there
+        palettes = palettes_of(self._data[job.row.slug])
+        return there and (self._options.rescore or not is_scored_by(known, palettes))
 
     def _prepare(self, jobs: Sequence[Job], device: str) -> None:
         """What several runs share is made once, before they would all make it at a time."""
-        kinds = {(d.fingerprint, job.row.config.size): d
+        kinds = {(d.fingerprint, palettes_of(d), job.row.config.size): d
                  for job in jobs for d in [self._data[job.row.slug]]}  # fmt: skip
-        for (_, size), data in kinds.items():
+        for (*_, size), data in kinds.items():
             find_segmenter(data, size, device)
 
     def _piece(self, job: Job) -> Piece:
@@ -218,7 +224,6 @@ class Running:
             row=row.slug,
             out=str(place.out),
             runs=str(place.runs),
-            draws_after=list(row.seeds[: row.seeds.index(job.seed)]),
             trains=not self._is_rescored(job),
         )
         return Piece(place.runs / f"{row.slug}-{job.seed}.job", spec)

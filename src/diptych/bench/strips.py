@@ -45,7 +45,7 @@ def write_strips(
     real = _real(data, facts["size"])
     if real is None:
         return []
-    section = section_of(facts["source"], facts["size"], facts["fingerprint"])
+    section = section_of(facts)
     for name, images in zip(data.domains, real, strict=True):
         _write(place.real(section, name), images)
     parts = []

@@ -1,7 +1,7 @@
 """Folders on disk as data: which layout it is, what the domains are called, what is held out.
 
-docs/data.md shows the layouts. Nothing is decoded here, and no more than a few
-hundred files are looked at beyond their names, so that a million files open in
+docs/data.md shows the layouts. Nothing is decoded here, and of no more than ten
+thousand files a folder is the length asked for, so that a million files open in
 seconds.
 """
 

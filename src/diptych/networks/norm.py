@@ -56,19 +56,16 @@ class AveragesKept:
             for norm in module.modules()
             if isinstance(norm, _BatchNorm) and norm.track_running_stats
         ]
-        self._kept: list[tuple[float | None, Tensor]] = []
+        self._kept: list[dict[str, Tensor]] = []
 
     def __enter__(self) -> None:
-        self._kept = [(norm.momentum, _count(norm).clone()) for norm in self._norms]
-        for norm in self._norms:
-            norm.momentum = 0.0
+        # Copies take what is averaged, so that not even what overflows comes into them.
+        self._kept = [dict(norm.named_buffers()) for norm in self._norms]
+        for norm, kept in zip(self._norms, self._kept, strict=True):
+            for name, buffer in kept.items():
+                setattr(norm, name, buffer.clone())
 
     def __exit__(self, *_: object) -> None:
-        for norm, (momentum, count) in zip(self._norms, self._kept, strict=True):
-            norm.momentum = momentum
-            _count(norm).copy_(count)
-
-
-def _count(norm: _BatchNorm) -> Tensor:
-    assert norm.num_batches_tracked is not None
-    return norm.num_batches_tracked
+        for norm, kept in zip(self._norms, self._kept, strict=True):
+            for name, buffer in kept.items():
+                setattr(norm, name, buffer)

@@ -283,8 +283,18 @@ def open_run_data(method: str, settings: Settings, size: int) -> Data:
     Raises:
         InputError: they are not there, or cannot be used.
     """
+    kind = cast(type[Method], method_class(method))
+    return for_batches(open_whole(settings, size), kind.batch_type)
+
+
+def open_whole(settings: Settings, size: int) -> Data:
+    """The data that the settings name, whatever method is to see them; `size` is in pixels.
+
+    Raises:
+        InputError: they are not there, or cannot be used.
+    """
     s = settings
-    data = open_data(
+    return open_data(
         s.data,
         x=s.x,
         y=s.y,
@@ -293,8 +303,6 @@ def open_run_data(method: str, settings: Settings, size: int) -> Data:
         palettes=s.palette,
         size=size,
     )
-    kind = cast(type[Method], method_class(method))
-    return for_batches(data, kind.batch_type)
 
 
 def _notes(data: Data, trainer: Trainer) -> tuple[str, ...]:
