@@ -153,6 +153,21 @@ def test_references_are_those_of_the_most_images(place):
     assert real.cells[1].text == "0.900"
 
 
+def test_what_doing_nothing_scores_stands_below_the_rows(place):
+    figures = {"pixel_accuracy": 0.3, "class_accuracy": 0.2, "mean_iou": 0.1}
+    write_json(place.result("cogan", 0), result(0, 0.4))  # older, without them
+    for seed in (0, 1, 2):
+        known = result(seed, 0.4)
+        known["scores"]["100"]["aerial→climate"]["untranslated"] = figures
+        write_json(place.result("cyclegan", seed), known)
+    (nothing,) = [one for one in table(place, "Table 3").lines if "untranslated" in one.label]
+    assert [cell.text for cell in nothing.cells] == ["–", "0.300", "0.200", "0.100", "–"]
+    fcn = {"fcn": figures, "fcn_untranslated": {**figures, "pixel_accuracy": 0.35}}
+    write_json(place.result("cogan", 0), result(0, 0.4, **fcn))
+    (nothing,) = [one for one in table(place, "Table 2").lines if "untranslated" in one.label]
+    assert [cell.text for cell in nothing.cells[1:4]] == ["0.350", "0.200", "0.100"]
+
+
 def test_a_row_that_was_still_improving_is_marked(place):
     labels = [one.label for one in table(place, "Table 3").lines]
     assert "CycleGAN" in labels  # gains 0.1, 0.2, 0.3: 0.2 is less than 0.248
@@ -276,7 +291,8 @@ def test_the_markdown_page_links_its_pictures_from_where_it_lies(place, tmp_path
     assert "commit cccccccccc" in page
     assert "- Seeds 0, 1, 2\n" in page
     both = markdown_page([report, report], tmp_path / "docs")
-    assert both.count("## A <trial>\n") == 2
+    assert both.startswith("# Results\n")
+    assert both.count("\n## A <trial>\n") == 2
     assert html_page(report) == html_page(read_report(place))
 
 

@@ -76,6 +76,21 @@ def test_a_perfect_label_translator_scores_one_and_the_identity_its_distance() -
     assert to_label["images"] == 10
 
 
+def test_what_untranslated_inputs_score_stands_beside_translations() -> None:
+    scores = evaluate(_to_label, _data(), size=32, features=None).as_json()
+    photos, labels = (scores[name]["untranslated"] for name in ("photo→label", "label→photo"))
+    # Labels against photos, or photos against labels: channels off by 55, 50 and 50 of 255.
+    assert photos["l1"] == labels["l1"] == pytest.approx((55 + 50 + 50) / 3 / 255)
+    assert photos["within_16"] == 0.0
+    # Reddish photos are nearest to red as they are, bluish ones to blue.
+    assert photos["pixel_accuracy"] == photos["class_accuracy"] == photos["mean_iou"] == 1.0
+    assert "pixel_accuracy" not in labels
+    assert "confusion" not in photos
+    identity = evaluate(lambda x, to: x, _data(), size=32, features=None).as_json()["photo→label"]
+    untouched = identity["untranslated"]
+    assert {name: identity[name] for name in untouched} == untouched
+
+
 def test_kid_compares_translations_inputs_and_training_images_with_the_real_ones() -> None:
     scores = evaluate(_to_label, _data(), size=32, features=_features()).as_json()
     kid = scores["photo→label"]
@@ -137,7 +152,7 @@ def test_scores_are_json_and_the_table_shows_every_one_of_them() -> None:
     for words in (
         "photo→label", "per-pixel accuracy", "KID", "mean class IoU", "100 subsets of 5", "recall",
         "unchanged, features", "structure and texture", "resized by none",
-        "FID",
+        "FID", "of the inputs, untranslated │ – │ 1.000",
     ):  # fmt: skip
         assert words in text
 

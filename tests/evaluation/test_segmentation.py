@@ -71,12 +71,15 @@ def test_generated_and_real_photos_are_counted_against_the_same_labels():
     labels = _colours(0, 1, 1, 3)
     fake = torch.tensor([-1.0, 1, -1, 1]).reshape(1, 1, 1, 4).expand(1, 3, 1, 4)
     real = torch.tensor([-1.0, 1, 1, -1]).reshape(1, 1, 1, 4).expand(1, 3, 1, 4)
-    score.add(fake, real, labels)
+    inputs = torch.tensor([1.0, -1, -1, 1]).reshape(1, 1, 1, 4).expand(1, 3, 1, 4)
+    score.add(fake, real, inputs, labels)
     found = score.scores()
     assert found["fcn"]["pixel_accuracy"] == pytest.approx(2 / 3)
     assert found["fcn"]["accuracy_per_class"] == {"grass": 1.0, "disc": 0.5, "square": None}
     assert found["fcn"]["class_accuracy"] == 0.75
     assert found["fcn_of_real"]["pixel_accuracy"] == 1.0
+    # The inputs are taken for disc, grass, grass: none is right, and each is of another class.
+    assert found["fcn_untranslated"] == {"pixel_accuracy": 0, "class_accuracy": 0, "mean_iou": 0}
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,10 @@ _MARK = (
     " 95% t-interval of that gain over the seeds; in brackets where a single seed cannot tell."
 )
 
+_SEVERAL = (
+    "# Results\n\nMade by `diptych bench --report-only` from the files of finished runs alone."
+)
+
 
 def write_pages(place: Place) -> Path:
     """Write the four pages beside the results; returns the HTML page's path.
@@ -67,7 +71,7 @@ def write_pages(place: Place) -> Path:
 
 def markdown_page(reports: Sequence[Report], folder: Path) -> str:
     """One or several benches as one page that is to lie in `folder`; pictures are links."""
-    blocks: list[str] = []
+    blocks = [_SEVERAL] if len(reports) > 1 else []
     for report in reports:
         blocks += [f"# {report.title}" if len(reports) == 1 else f"## {report.title}"]
         blocks += [report.notes.strip()] if report.notes.strip() else []

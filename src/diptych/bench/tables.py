@@ -43,11 +43,16 @@ _LABELS = (
 _PAIRED = (Score(("l1",), "L1", False), Score(("within_16",), "within 16"))
 _ACCURACY = (Score(("accuracy",), "accuracy"),)
 KID = Score(("kid",), "KID", False, 4)
-_REFERENCES = (
-    ("real images", {"fcn": "fcn_of_real", "kid": "kid_of_real"}),
-    ("inputs, untranslated", {"kid": "kid_untranslated"}),
-)
-"""Rows beside the measured ones, and the scores that hold their figures."""
+_OF_INPUTS = ("l1", "within_16", "pixel_accuracy", "class_accuracy", "mean_iou")
+_REFERENCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "real images": {"fcn": ("fcn_of_real",), "kid": ("kid_of_real",)},
+    "inputs, untranslated": {
+        "fcn": ("fcn_untranslated",),
+        "kid": ("kid_untranslated",),
+        **{name: ("untranslated", name) for name in _OF_INPUTS},
+    },
+}
+"""Rows beside the measured ones, and where among the scores their figures are."""
 
 
 @dataclass(frozen=True)
@@ -240,19 +245,31 @@ def improving_mark(row: Measured, part: str, score: Score) -> str:
 def _references(rows: Sequence[Measured], part: str, columns: Sequence[Score]) -> Iterator[Line]:
     """Real images and untranslated inputs by the same scores, of the most images: the same for
     every row but those of methods that are scored on fewer."""
-    runs = [run["scores"]["100"].get(part) for row in rows for run in row.scored]
-    there = [run for run in runs if run is not None]
-    if not there:
-        return
-    known = max(there, key=lambda run: run.get("images", 0))
-    for label, places in _REFERENCES:
-        cells = []
-        for column in columns:
-            key = places.get(column.path[0])
-            value = value_at(known, (key, *column.path[1:])) if key else None
-            cells.append(_cell([] if value is None else [value], column))
-        if any(cell.mean is not None for cell in cells):
+    found = [run["scores"]["100"].get(part) for row in rows for run in row.scored]
+    for label, places in _REFERENCES.items():
+        lines = [
+            (scores.get("images", 0), _reference(scores, places, columns))
+            for scores in found
+            if scores is not None
+        ]
+        cells = max(lines, key=lambda line: (line[0], _filled(line[1])), default=(0, []))[1]
+        if _filled(cells):
             yield Line(label, (Cell(EMPTY), *cells), "reference")
+
+
+def _reference(
+    scores: Mapping[str, Any], places: Mapping[str, tuple[str, ...]], columns: Sequence[Score]
+) -> list[Cell]:
+    paths = [places[c.path[0]] + c.path[1:] if c.path[0] in places else None for c in columns]
+    values = [None if path is None else value_at(scores, path) for path in paths]
+    return [
+        _cell([] if value is None else [value], column)
+        for value, column in zip(values, columns, strict=True)
+    ]
+
+
+def _filled(cells: Sequence[Cell]) -> int:
+    return sum(cell.mean is not None for cell in cells)
 
 
 def _way(name: str, part: str, rows: Sequence[Measured], score: Score) -> Table:

@@ -79,13 +79,20 @@ class Confusion:
         """The mean of the classes' IoUs, over the classes that occur in the truth."""
         return _mean(self.class_ious)
 
-    def scores(self, palette: Palette) -> dict[str, Any]:
-        """The three figures of all classes, those of each by its name, and the whole matrix."""
-        accuracies = zip(palette.names, self.class_accuracies, strict=True)
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """The three of all classes."""
         return {
             "pixel_accuracy": self.pixel_accuracy,
             "class_accuracy": self.class_accuracy,
             "mean_iou": self.mean_iou,
+        }
+
+    def scores(self, palette: Palette) -> dict[str, Any]:
+        """The three figures of all classes, those of each by its name, and the whole matrix."""
+        accuracies = zip(palette.names, self.class_accuracies, strict=True)
+        return {
+            **self.figures,
             "accuracy_per_class": dict(accuracies),
             "iou_per_class": dict(zip(palette.names, self.class_ious, strict=True)),
             "confusion": {"classes": list(palette.names), "counts": self.counts.tolist()},

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from diptych.data import Palette
+from diptych.evaluation.labels import Confusion, nearest_class, true_class
 
 TOLERANCE = 16
 """Of 255: a pixel this close to the truth counts as right."""
@@ -53,3 +59,40 @@ def within_16(image: Tensor, truth: Tensor) -> Tensor:
     """
     difference = (image - truth).abs().amax(1) * 127.5  # (B, H, W), of 255
     return (difference <= TOLERANCE + 1e-3).flatten(1).float().mean(1)  # floats are not exact
+
+
+_MEASURES = {"l1": l1, "psnr": psnr, "ssim": ssim, "within_16": within_16}
+
+
+@dataclass
+class PairedScores:
+    """Means over images against their truth, and where that is of label colours its classes."""
+
+    palette: Palette | None
+    """Of the truth's colours, where it is of labels."""
+    count: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    confusion: Confusion | None = None
+
+    def add(self, image: Tensor, truth: Tensor, labels: Tensor | None) -> None:
+        """`labels` is the truth with unmixed colours, if it is of labels."""
+        self.count += len(image)
+        for name, measure in _MEASURES.items():
+            total = float(measure(image, truth).double().sum())
+            self.sums[name] = self.sums.get(name, 0.0) + total
+        if self.palette is not None and labels is not None:
+            self.confusion = self.confusion or Confusion.zeros(len(self.palette.colours))
+            true = true_class(labels, self.palette)
+            self.confusion.add(nearest_class(image, self.palette), true)
+
+    def figures(self) -> dict[str, float | None]:
+        """The means, and the three figures of all classes."""
+        means = {name: total / self.count for name, total in self.sums.items()}
+        return means | (self.confusion.figures if self.confusion is not None else {})
+
+    def scores(self) -> dict[str, Any]:
+        """The same with each class's own, and the whole matrix."""
+        result: dict[str, Any] = self.figures()
+        if self.confusion is not None and self.palette is not None:
+            result |= self.confusion.scores(self.palette)
+        return result

@@ -11,15 +11,14 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from diptych.data import Data, Images, Palette, Split, evaluation_pairs
+from diptych.data import Data, Images, Split, evaluation_pairs
 from diptych.data.label_maps import LabelSquares
 from diptych.errors import InputError
-from diptych.evaluation import paired
 from diptych.evaluation.adaptation import Classify, accuracies
 from diptych.evaluation.attributes import attribute_scores
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.failures import Changes, findings, gain, unchanged_features
-from diptych.evaluation.labels import Confusion, nearest_class, true_class
+from diptych.evaluation.paired import PairedScores, l1
 from diptych.evaluation.perceptual import Perceptual
 from diptych.evaluation.precision import precision_and_recall
 from diptych.evaluation.segmentation import FCNScore, Segmenter
@@ -32,12 +31,6 @@ are attributes, a tuple of the names of all that the result has."""
 LAST_STEP = "the weights of the last step were scored: no checkpoint was chosen"
 """A note of all scores but those of a checkpoint that was chosen."""
 _BATCH = 16
-_PAIRED = {
-    "l1": paired.l1,
-    "psnr": paired.psnr,
-    "ssim": paired.ssim,
-    "within_16": paired.within_16,
-}
 
 
 @dataclass(frozen=True)
@@ -162,7 +155,9 @@ def _between_domains(
             name = "→".join(names)
             fcn = None if segmenter is None else segmenter.score(*names)
             (others,) = next(_batches((images[target],), size, data.is_tiled, _BATCH))
-            one = _Direction(data, source, target, perceptual, Changes(others), fcn)
+            palette = data.palettes.get(names[1])
+            against_truth = PairedScores(palette), PairedScores(palette)
+            one = _Direction(data, source, target, perceptual, Changes(others), fcn, *against_truth)
             total = min(len(images[source]), most or len(images[source]))
             shown = one.sides(images, size) if chosen.pairs is not None else (images[source],)
             task = bars.add_task(name, total=total)
@@ -183,16 +178,20 @@ class _Direction:
     perceptual: Perceptual | None
     changes: Changes
     fcn: FCNScore | None
+    made: PairedScores
+    """Of the translations."""
+    untranslated: PairedScores
+    """Of the inputs as they are."""
     count: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     features: list[Tensor] = field(default_factory=list)
-    confusion: Confusion | None = None
 
     def sides(self, pairs: Sequence[Images], size: int) -> tuple[Images, ...]:
         """Source and target, and where one is of labels that are scored, these unmixed."""
-        if self._palette is None and self.fcn is None:
+        has_palette = self.made.palette is not None
+        if not has_palette and self.fcn is None:
             return pairs[self.source], pairs[self.target]
-        labels = self.target if self._palette is not None else self.source
+        labels = self.target if has_palette else self.source
         unmixed = LabelSquares(pairs[labels], size=size, is_tiled=self.data.is_tiled)
         return pairs[self.source], pairs[self.target], unmixed
 
@@ -208,23 +207,19 @@ class _Direction:
         fake = translate(image, self.data.domains[self.target]).cpu()
         cycled = translate(fake, self.data.domains[self.source]).cpu()
         self.count += len(image)
-        self._sum("cycle", paired.l1(cycled, image))
+        self._sum("cycle", l1(cycled, image))
         self.changes.add(fake, image, truth)
         if network is not None:
             self.features.append(network(fake).cpu())
         if truth is None:
             return
-        for name, measure in _PAIRED.items():
-            self._sum(name, measure(fake, truth))
+        self.made.add(fake, truth, labels)
+        self.untranslated.add(image, truth, labels)
         if self.perceptual is not None:
             for name, values in self.perceptual(fake, truth).items():
                 self._sum(name, values)
-        palette = self._palette
-        if palette is not None and labels is not None:
-            self.confusion = self.confusion or Confusion.zeros(len(palette.colours))
-            self.confusion.add(nearest_class(fake, palette), true_class(labels, palette))
         if self.fcn is not None and labels is not None:
-            self.fcn.add(fake, truth, labels)
+            self.fcn.add(fake, truth, image, labels)
 
     def scores(self, real: RealFeatures, seed: int, most: int | None) -> dict[str, Any]:
         result: dict[str, Any] = {"images": self.count}
@@ -232,8 +227,9 @@ class _Direction:
             result |= self._of_features(real, torch.cat(self.features), seed, most)
         result |= {name: total / self.count for name, total in self.sums.items()}
         result |= self.changes.scores()
-        if self.confusion is not None and self._palette is not None:
-            result |= self.confusion.scores(self._palette)
+        if self.made.count:
+            result |= self.made.scores()
+            result["untranslated"] = self.untranslated.figures()
         if self.fcn is not None:
             result |= self.fcn.scores()
         return result
@@ -255,10 +251,6 @@ class _Direction:
                 of_truth = unchanged_features(theirs, inputs, theirs)
                 result["unchanged_features_of_truth"] = of_truth
         return result
-
-    @property
-    def _palette(self) -> Palette | None:
-        return self.data.palettes.get(self.data.domains[self.target])
 
     def _sum(self, name: str, values: Tensor) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + float(values.double().sum())

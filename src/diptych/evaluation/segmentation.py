@@ -68,28 +68,33 @@ class Segmenter:
 
 
 class FCNScore:
-    """Counts of pixels in generated photos, and in the real ones of the same labels."""
+    """Counts of pixels in generated photos, in the real ones of the same labels, and in the
+    label images as if they were photos: what doing nothing scores."""
 
     def __init__(self, network: Callable[[Tensor], Tensor], palette: Palette) -> None:
         """`network` turns (B, 3, H, W) photos in [-1, 1] into (B, K, H, W) scores of classes."""
         self.network, self.palette = network, palette
-        self.of_fake, self.of_real = (Confusion.zeros(len(palette.names)) for _ in range(2))
+        counts = [Confusion.zeros(len(palette.names)) for _ in range(3)]
+        self.of_fake, self.of_real, self.of_input = counts
 
-    def add(self, fake: Tensor, photo: Tensor, labels: Tensor) -> None:
-        """Photos generated from `labels`, the real ones, and the label images, unmixed.
+    def add(self, fake: Tensor, photo: Tensor, image: Tensor, labels: Tensor) -> None:
+        """Photos generated from `image`, the real ones, `image`, and its labels, unmixed.
 
         All are (B, 3, H, W) in [-1, 1].
         """
         true = true_class(labels, self.palette)
+        pairs = ((fake, self.of_fake), (photo, self.of_real), (image, self.of_input))
         with torch.no_grad():
-            for images, counts in ((fake, self.of_fake), (photo, self.of_real)):
+            for images, counts in pairs:
                 counts.add(self.network(images).argmax(1).cpu(), true)
 
     def scores(self) -> dict[str, Any]:
-        """`fcn`, and `fcn_of_real`, the ceiling: each with the figures of `Confusion.scores`."""
+        """`fcn`, and `fcn_of_real`, the ceiling, each with the figures of `Confusion.scores`;
+        `fcn_untranslated`, with the three of all classes."""
         return {
             "fcn": self.of_fake.scores(self.palette),
             "fcn_of_real": self.of_real.scores(self.palette),
+            "fcn_untranslated": self.of_input.figures,
         }
 
 

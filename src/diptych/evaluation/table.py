@@ -10,10 +10,11 @@ from rich.table import Table
 
 from diptych.evaluation.segmentation_adaptation import ROWS
 
+_UNTRANSLATED = "  of the inputs, untranslated"
 LABELS = {
     "images": "images",
     "kid": "KID ↓",
-    "kid_untranslated": "  of the inputs, untranslated",
+    "kid_untranslated": _UNTRANSLATED,
     "kid_of_real": "  of real training images",
     "kid_gain": "  share that translating gains ↑",
     "fid": "FID ↓",
@@ -25,27 +26,39 @@ LABELS = {
     "unchanged_features_of_truth": "  of the truth",
     "cycle": "cycle error ↓",
     "l1": "L1 to the truth ↓",
+    "untranslated.l1": _UNTRANSLATED,
     "psnr": "PSNR, dB ↑",
+    "untranslated.psnr": _UNTRANSLATED,
     "ssim": "SSIM ↑",
+    "untranslated.ssim": _UNTRANSLATED,
     "within_16": "pixels within 16 of 255 ↑",
+    "untranslated.within_16": _UNTRANSLATED,
     "lpips": "LPIPS to the truth ↓",
     "dists": "DISTS to the truth ↓",
     "perceptual": "perceptual distance to it ↓",
     "structure_texture": "structure and texture to it ↓",
     "accuracy": "classes named rightly ↑",
     "pixel_accuracy": "per-pixel accuracy ↑",
+    "untranslated.pixel_accuracy": _UNTRANSLATED,
     "majority_share": "  of one class everywhere",
     "class_accuracy": "per-class accuracy ↑",
+    "untranslated.class_accuracy": _UNTRANSLATED,
     "mean_iou": "mean class IoU ↑",
+    "untranslated.mean_iou": _UNTRANSLATED,
     "fcn.pixel_accuracy": "FCN score, per pixel ↑",
     "fcn_of_real.pixel_accuracy": "  of real photos",
+    "fcn_untranslated.pixel_accuracy": _UNTRANSLATED,
     "fcn.class_accuracy": "FCN score, per class ↑",
     "fcn_of_real.class_accuracy": "  of real photos",
+    "fcn_untranslated.class_accuracy": _UNTRANSLATED,
     "fcn.mean_iou": "FCN score, class IoU ↑",
     "fcn_of_real.mean_iou": "  of real photos",
+    "fcn_untranslated.mean_iou": _UNTRANSLATED,
 }
 """Rows, in the order in which they are shown; arrows say which way is better. A key with a
 dot is of a score within a score."""
+
+_GROUPS = ("fcn", "fcn_of_real", "fcn_untranslated", "untranslated")
 
 
 def scores_table(scores: Mapping[str, Any]) -> RenderableType:
@@ -78,8 +91,8 @@ def _table(title: str, parts: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _flat(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Also the FCN score's own figures, by keys with a dot."""
-    groups = {name: part[name] for name in ("fcn", "fcn_of_real") if name in part}
+    """Also the figures of scores that hold several, by keys with a dot."""
+    groups = {name: part[name] for name in _GROUPS if name in part}
     return dict(part) | {f"{g}.{key}": v for g, own in groups.items() for key, v in own.items()}
 
 

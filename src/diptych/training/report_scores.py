@@ -47,6 +47,8 @@ _MATRIX = "confusion"
 _GROUPS = {
     "fcn": ("FCN score", "of photos made from labels, by a segmentation network"),
     "fcn_of_real": ("FCN of real photos", "the same of real ones: the ceiling"),
+    "fcn_untranslated": ("FCN of the label images", "taken as photos: what doing nothing scores"),
+    "untranslated": ("Untranslated", "of the inputs as they are: what doing nothing scores"),
 }
 """Of scores that hold several."""
 _DETAIL_KEYS = {"per_class", "accuracy_per_class", "iou_per_class"}
