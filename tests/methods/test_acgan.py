@@ -162,6 +162,9 @@ def test_networks_of_32_pixels_are_those_of_the_table_for_cifar():
 def test_defaults_are_the_papers_for_imagenet():
     c = Config()
     assert (c.width, c.size, c.batch_size, c.z_size) == (16, 128, 100, 100)
+    assert c.dropout == 0.5
+    less = ACGAN(Config(width=1, size=16, dropout=0.1))
+    assert [m.p for m in less.D if isinstance(m, nn.Dropout)] == [0.1] * 6
     for group in ACGAN(Config(width=1, size=16)).groups().values():
         assert (group.optimiser, group.lr, group.betas) == ("adam", 2e-4, (0.5, 0.999))
 
@@ -173,6 +176,7 @@ def test_defaults_are_the_papers_for_imagenet():
         ({"size": 36}, "size is 36: it must be a multiple of 8"),
         ({"batch_size": 1}, "batch_size is 1: it must be at least 2"),
         ({"z_size": 0}, "z_size is 0"),
+        ({"dropout": 1.5}, "dropout is 1.5: it must be from 0 to 1"),
     ],
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
