@@ -100,6 +100,14 @@ def test_help_version_methods_and_samples_are_printed(capsys) -> None:
     ):
         assert main(arguments) == 0
         assert words in capsys.readouterr().out
+    main(["methods"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "two generators, each other's inverse",
+        "takes the same scenes in two",
+        "1703.10593",
+    ):
+        assert words in shown
     with pytest.raises(SystemExit, match="0"):
         main(["train", "cyclegan", "--help"])
     shown = capsys.readouterr().out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -37,6 +39,12 @@ def test_methods_are_the_files_of_their_package():
     assert "cyclegan" in method_names()
     assert method_names() == sorted(method_names())
     assert not any(name.startswith("_") for name in method_names())
+
+
+def test_the_docs_table_has_every_method_and_says_of_it_what_its_file_says():
+    table = (Path(__file__).parents[1] / "docs" / "methods" / "README.md").read_text("utf-8")
+    told = dict(re.findall(r"^\| \[`(\w+)`\]\(\1\.md\) \| (.*?) \|", table, re.M))
+    assert told == {name: vars(find_method(name))["SUMMARY"] for name in method_names()}
 
 
 def test_a_method_is_found_by_its_files_name():

@@ -37,6 +37,8 @@ from diptych.networks import init_normal
 from diptych.objectives import log_loss, saturating
 from diptych.types import Attributed, Clock, Group, Labelled, Update
 
+SUMMARY = "a generator that is told the class, a discriminator that names it"
+
 _SLOPE = 0.2
 """Of D's leaky ReLUs; 0.2 in the appendix."""
 _G_LARGE, _G_SMALL = (48, 24, 16, 12), (24, 12, 6)

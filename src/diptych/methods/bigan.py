@@ -38,6 +38,8 @@ from diptych.objectives import log_loss, lsgan
 from diptych.replay import ReplayBuffer
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
+SUMMARY = "one discriminator of pairs (x, G(x)), (F(y), y)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:

@@ -43,6 +43,8 @@ from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.objectives import lsgan
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
+SUMMARY = "a contrastive loss on patches, no way back"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:

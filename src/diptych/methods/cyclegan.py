@@ -39,6 +39,8 @@ from diptych.objectives import l1, log_loss, lsgan, saturating
 from diptych.replay import ReplayBuffer
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
+SUMMARY = "two generators, each other's inverse"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:

@@ -45,6 +45,8 @@ from diptych.networks.norm import AveragesKept
 from diptych.objectives import l2, log_loss
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
+SUMMARY = "two generators through a bottleneck"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:

@@ -42,6 +42,8 @@ from diptych.networks.unet import UNetGenerator
 from diptych.objectives import l1, wgan
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
+SUMMARY = "CycleGAN's idea on U-Nets, with Wasserstein critics"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:

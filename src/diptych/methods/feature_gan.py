@@ -44,6 +44,8 @@ from diptych.objectives import l1, log_loss, lsgan
 from diptych.replay import ReplayBuffer
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
+SUMMARY = "SimGAN with the distance in pretrained features"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:

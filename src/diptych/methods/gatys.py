@@ -42,6 +42,8 @@ from diptych.networks.vgg import VGG16, VGG19
 from diptych.objectives import content_loss, gram, style_loss
 from diptych.types import Clock, Group, Unpaired, Update
 
+SUMMARY = "neural style transfer: an image with given features and Gram matrices is looked for"
+
 
 class Layers(NamedTuple):
     """What is compared of a pretrained network's maps."""

@@ -43,6 +43,8 @@ from diptych.objectives import l1, log_loss, lsgan
 from diptych.replay import ReplayBuffer
 from diptych.types import Clock, Group, Paired, Recipe, Update
 
+SUMMARY = "a conditional GAN beside an L1 loss"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:

@@ -41,6 +41,8 @@ from diptych.objectives import l1, log_loss, lsgan
 from diptych.replay import ReplayBuffer
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
+SUMMARY = "a refiner held to its input by L1 in pixels"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:

@@ -42,6 +42,8 @@ from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import l1, log_loss, lsgan, saturating
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
+SUMMARY = "two VAEs and GANs with one latent space"
+
 RESIDUAL_BLOCKS = 4
 """Of each encoder and each generator, those that are shared included (appendix)."""
 _D_LAYERS = 5

@@ -49,6 +49,8 @@ from diptych.errors import InputError
 from diptych.objectives import l1, log_loss
 from diptych.types import Adapting, Clock, Group, Recipe, Update
 
+SUMMARY = "UNIT with a classifier on the discriminator's features"
+
 SIZE = 32
 """The encoders end, and the generators begin, in maps of 1x1."""
 
