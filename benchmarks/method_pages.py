@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,15 +41,17 @@ def blocks_of(place: Place, folder: Path) -> dict[str, str]:
         for row in rows:
             if row.scored:
                 method = row.scored[0]["trained"]["method"]
-                text = "\n\n".join(_about(place, data, row, folder))
+                text = "\n\n".join(_about(place, data, row, rows, folder))
                 found.setdefault(method, []).append(f"### {row.label}: {where}\n\n{text}")
     link = os.path.relpath(place.out / "report.md", folder).replace(os.sep, "/")
     last = f"[All methods beside each other]({link})"
     return {method: "\n\n".join([*texts, last]) for method, texts in found.items()}
 
 
-def _about(place: Place, data: Mapping[str, Any], row: Measured, folder: Path) -> Iterator[str]:
-    group = groups_of(data, [row])[0]
+def _about(
+    place: Place, data: Mapping[str, Any], row: Measured, rows: Sequence[Measured], folder: Path
+) -> Iterator[str]:
+    group = groups_of(data, [row], everyone=rows)[0]
     yield from markdown_pictures(place, data, group, folder)
     for table in group.tables:
         if not table.is_detail:

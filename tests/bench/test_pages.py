@@ -310,6 +310,17 @@ def test_what_kid_depends_on_is_told(place):
     ) in markdown_page([read_report(place)], place.out)
 
 
+def test_failures_that_the_scores_name_are_told_run_by_run(place):
+    kept = {"unchanged": 0.7, "unchanged_of_truth": 0.2, "kid_gain": {"value": -0.5}}
+    write_json(place.result("cyclegan", 1), result(1, 0.6, **kept))
+    line = "CycleGAN, seed 1: climate→aerial hardly changes its inputs: 70% unchanged in pixels"
+    report = read_report(place)
+    page = markdown_page([report], place.out)
+    assert f"Failures that scores name:\n\n- {line}" in page
+    assert page.count("hardly changes") == html_page(report).count("hardly changes") == 1
+    assert f"<h2>Failures that scores name</h2><ul><li>{line}" in html_page(report)
+
+
 def test_data_of_one_name_and_other_contents_stand_apart(place):
     known = result(0, 0.5)
     known["data"] = DATA | {"fingerprint": "g"}

@@ -22,8 +22,8 @@ def trained(method: str) -> dict[str, Any]:
     return {"method": method, "config": {}, "run": {}, "data": "f"}
 
 
-def result(method: str, kid: float) -> dict[str, Any]:
-    scores = {"features": "none", PART: {"images": 6, "kid": {"mean": kid}}}
+def result(method: str, kid: float, **more: Any) -> dict[str, Any]:
+    scores = {"features": "none", PART: {"images": 6, "kid": {"mean": kid}, **more}}
     return {"seed": 0, "trained": trained(method), "steps": 8, "data": DATA,
             "pictures": [PART], "scores": dict.fromkeys(SHARES, scores)}  # fmt: skip
 
@@ -41,7 +41,7 @@ def bench(tmp_path: Path) -> Place:
     ]  # fmt: skip
     write_json(place.plan, {"title": "Five minutes", "rows": entries, "left_out": {}})
     write_json(place.result("0", 0), result("cyclegan", 0.25))
-    write_json(place.result("1", 0), result("cyclegan", 0.125))
+    write_json(place.result("1", 0), result("cyclegan", 0.125, kid_untranslated={"mean": 0.75}))
     failed = {"seed": 0, "trained": trained("discogan"), "diverged": "G is nan", "data": DATA}
     write_json(place.result("2", 0), failed)
     for path in (
@@ -68,6 +68,8 @@ def test_a_page_holds_the_rows_of_its_method_with_pictures_and_scores(
     assert "(../../bench/results/0-0.climate-aerial.png)" in first
     assert "| CycleGAN | 1 | 0.2500 |" in first
     assert "| CycleGAN, long | 1 | 0.1250 |" in second
+    for part in (first, second):  # what holds for every row, whoever has it
+        assert "| *inputs, untranslated* | – | 0.7500 |" in part
     assert "results/1-0" not in second  # it has no pictures
     assert "[All methods beside each other](../../bench/report.md)" in second
     assert second.endswith("<!-- bench: end -->\nThe end.\n")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from benchmarks import method_pages
 from diptych.bench.page import write_pages
 from diptych.bench.place import Place
 from diptych.cli_bench import bench_command
@@ -33,6 +35,20 @@ def test_the_pages_of_a_bench_come_of_its_small_files_to_the_byte(name: str, tmp
     write_pages(Place(made, tmp_path / "runs"))
     for page in PAGES:
         assert (made / page).read_bytes() == (RESULTS / name / page).read_bytes(), page
+
+
+def test_the_methods_pages_come_of_the_small_files_to_the_byte(tmp_path: Path):
+    made = copied("five-minutes", tmp_path)
+    pages = tmp_path / "docs" / "methods"
+    shutil.copytree(ROOT / "docs" / "methods", pages)
+    for path in pages.glob("*.md"):
+        text = path.read_text("utf-8")
+        path.write_text(
+            re.sub(r"(bench: begin -->\n).*(<!-- bench: end)", r"\1\2", text, flags=re.S)
+        )
+    assert method_pages.main(["--bench", str(made), "--pages", str(pages)]) == 0
+    for path in pages.glob("*.md"):
+        assert path.read_bytes() == (ROOT / "docs" / "methods" / path.name).read_bytes(), path.name
 
 
 def test_docs_results_come_of_the_small_files_to_the_byte(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from diptych.data import Data, Palette, Split
 from diptych.data.collections import ArrayImages
 from diptych.evaluation import evaluate
-from diptych.evaluation.failures import gain, swaps, unchanged, unchanged_features
+from diptych.evaluation.failures import findings, gain, swaps, unchanged, unchanged_features
 from diptych.evaluation.labels import Confusion
 from diptych.networks.features import FeatureNetwork
 
@@ -90,6 +90,23 @@ def test_a_translator_that_leaves_shapes_as_they_are_is_called_out() -> None:
     assert isinstance(warnings, tuple)
     assert [line.split(" hardly")[0] for line in warnings] == ["upright→lying", "lying→upright"]
     assert "KID is" in warnings[0]
+
+
+def test_pixels_that_stay_where_the_truth_moves_them_are_called_out_beside_it() -> None:
+    kept = {"unchanged": 0.62, "unchanged_of_truth": 0.32, "kid_gain": {"value": -14.4}}
+    assert findings("a→b", kept | {"unchanged_features": 0.16}) == [
+        "a→b hardly changes its inputs: 62% unchanged in pixels, where the truth has 32%, and KID"
+        " is no better than of the inputs as they are"
+    ]
+    assert "KID is 20% better" in findings("a→b", kept | {"kid_gain": {"value": 0.2}})[0]
+    for other in (
+        {"unchanged_of_truth": 0.4},  # the truth, too, keeps nearly as much
+        {"unchanged": 0.49, "unchanged_of_truth": 0.1},
+        {"kid_gain": {"value": 0.25}},
+        {"kid_gain": {"why_not": "there is no KID"}},
+    ):
+        assert findings("a→b", kept | other) == []
+    assert findings("a→b", {"unchanged": 0.9, "kid_gain": {"value": 0.0}}) == []  # no truth
 
 
 def test_a_translator_that_changes_shapes_is_not() -> None:

@@ -27,6 +27,7 @@ from diptych.bench.tables import (
     problems,
 )
 from diptych.errors import InputError
+from diptych.evaluation.failures import findings
 from diptych.files import atomic_write_text
 
 HTML_FILE, MARKDOWN_FILE, LATEX_FILE, JSON_FILE = (
@@ -54,7 +55,8 @@ def write_pages(place: Place) -> Path:
     """
     report = read_report(place)
     tables = all_tables(report)
-    values = {"title": report.title, "tables": as_json(tables), "problems": problems(report)}
+    values = {"title": report.title, "tables": as_json(tables)}
+    values |= {"failures": failures(report), "problems": problems(report)}
     texts = {
         JSON_FILE: json.dumps(values, indent=1, ensure_ascii=False) + "\n",
         LATEX_FILE: latex(tables),
@@ -82,7 +84,9 @@ def markdown_page(reports: Sequence[Report], folder: Path) -> str:
                 blocks += list(markdown_pictures(report.place, data, group, folder))
         blocks.append(markdown(cost_table(report)).rstrip())
         blocks.append(_MARK)
-        blocks += ["\n".join(f"- {line}" for line in problems(report))] if problems(report) else []
+        for head, lines in (("Failures that scores name:\n\n", failures(report)),
+                            ("", problems(report))):  # fmt: skip
+            blocks += [head + "\n".join(f"- {line}" for line in lines)] if lines else []
         blocks.append("\n".join(f"- {line}" for line in circumstances(report)))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -102,11 +106,24 @@ def html_page(report: Report) -> str:
         title = escape(_section_title(data))
         blocks.append(f"<section><h2>{title}</h2>{''.join(sections)}</section>")
     blocks.append(f"<section><h2>Costs</h2>{html(cost_table(report))}</section>")
-    items = "".join(f"<li>{escape(line)}</li>" for line in problems(report))
-    blocks.append(f"<section><h2>Missing</h2><ul>{items}</ul></section>" if items else "")
+    for head, lines in (("Failures that scores name", failures(report)),
+                        ("Missing", problems(report))):  # fmt: skip
+        items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+        blocks.append(f"<section><h2>{head}</h2><ul>{items}</ul></section>" if items else "")
     facts = "".join(f"<li>{escape(line)}</li>" for line in circumstances(report))
     blocks.append(f"<footer><p>{escape(_MARK)}</p><ul>{facts}</ul></footer>")
     return _page(report.title, blocks)
+
+
+def failures(report: Report) -> list[str]:
+    """What `evaluation.failures` finds in the scores, a line each run and finding."""
+    return [
+        f"{row.label}, seed {run['seed']}: {line}."
+        for row in report.rows
+        for run in row.scored
+        for part in row.parts
+        for line in findings(part, run["scores"]["100"].get(part, {}))
+    ]
 
 
 def circumstances(report: Report) -> list[str]:

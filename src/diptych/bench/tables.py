@@ -98,8 +98,13 @@ class Group:
     parts: list[str] = field(default_factory=list)
 
 
-def groups_of(data: Mapping[str, Any], rows: Sequence[Measured]) -> list[Group]:
-    """The rows by the tables that they belong to, each with a table a direction."""
+def groups_of(
+    data: Mapping[str, Any], rows: Sequence[Measured], everyone: Sequence[Measured] = ()
+) -> list[Group]:
+    """The rows by the tables that they belong to, each with a table a direction.
+
+    What holds for all of `everyone`, such as the ceiling, is taken from whoever of them has it.
+    """
     names = dict.fromkeys(name for row in rows for name in row.groups)
     groups = []
     for name in names:
@@ -107,7 +112,8 @@ def groups_of(data: Mapping[str, Any], rows: Sequence[Measured]) -> list[Group]:
         group = Group(name.capitalize(), own)
         for part in dict.fromkeys(part for row in own for part in row.parts):
             group.parts.append(part)
-            group.tables += _tables(data, name, part, [row for row in own if part in row.parts])
+            there, known = ([r for r in some if part in r.parts] for some in (own, everyone or own))
+            group.tables += _tables(data, name, part, there, known)
         groups.append(group)
     return groups
 
@@ -177,7 +183,11 @@ def problems(report: Report) -> list[str]:
 
 
 def _tables(
-    data: Mapping[str, Any], group: str, part: str, rows: Sequence[Measured]
+    data: Mapping[str, Any],
+    group: str,
+    part: str,
+    rows: Sequence[Measured],
+    everyone: Sequence[Measured],
 ) -> Iterator[Table]:
     kind = _kind(data, part)
     columns = _columns(kind, part, rows)
@@ -185,7 +195,7 @@ def _tables(
     title = part + (f" ({kind})" if kind else "")
     name = slug(f"{data['source']} {data['size']} {group} {part}")
     lines = [_line(row, part, columns) for row in rows]
-    lines += _references(rows, part, columns)
+    lines += _references(everyone, part, columns)
     notes: list[str] = []
     if published is not None:
         title = f"{published.name}: {title}"

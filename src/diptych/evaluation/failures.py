@@ -10,7 +10,8 @@ their inputs as another domain's images are from them (further counts as 0). d i
 mean absolute difference of pixels, or the Euclidean distance of features, which does not
 mind a shift or another hue. A high value alone is no failure, since horse → zebra should
 keep the meadow: where true pairs exist the truth's own value stands beside it, and
-only with a low *gain* is it called a failure. Gain is 1 - KID(G(X), Y) / KID(X, Y): the share
+only with a low *gain* is it called a failure. Pixels say so only beside the truth, as most of a
+picture may rightly stay. Gain is 1 - KID(G(X), Y) / KID(X, Y): the share
 of what untranslated inputs lack that translating makes up for; negative where it harms.
 The names and the thresholds are this project's own.
 """
@@ -28,7 +29,9 @@ from diptych.evaluation import paired
 from diptych.evaluation.labels import Confusion
 
 UNCHANGED = 0.5
-"""From here on, in features, a translation keeps more of its input than it changes."""
+"""From here on a translation keeps more of its input than it changes."""
+BEYOND_TRUTH = 0.25
+"""By so much more than the truth it keeps of the pixels, too."""
 GAIN = 0.25
 """Below it, and that unchanged, translating has failed."""
 _ROWS = 1024
@@ -90,18 +93,30 @@ def gain(made: Mapping[str, Any], untranslated: Mapping[str, Any], real: Mapping
 def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
     """What has failed in a direction, a sentence each."""
     found = []
-    kept = scores.get("unchanged_features", 0.0)
+    kept = _kept(scores)
     gained = scores.get("kid_gain", {}).get("value")
-    if kept >= UNCHANGED and gained is not None and gained < GAIN:
+    if kept is not None and gained is not None and gained < GAIN:
+        better = f"{gained:.0%}" if gained > 0 else "no"
         found.append(
-            f"{direction} hardly changes its inputs: {kept:.0%} unchanged in features, and KID is"
-            f" {gained:.0%} better than of the inputs as they are"
+            f"{direction} hardly changes its inputs: {kept}, and KID is {better} better than of the"
+            " inputs as they are"
         )
     if "confusion" in scores:
         table = scores["confusion"]
         counts = Confusion(torch.tensor(table["counts"]))
         found += [f"{direction}: {line}" for line in swaps(counts, table["classes"])]
     return found
+
+
+def _kept(scores: Mapping[str, Any]) -> str | None:
+    """That more is unchanged than changed, if it is: in features, or in pixels beside the truth."""
+    features, pixels = scores.get("unchanged_features", 0.0), scores.get("unchanged", 0.0)
+    of_truth = scores.get("unchanged_of_truth", 1.0)
+    if features >= UNCHANGED:
+        return f"{features:.0%} unchanged in features"
+    if pixels >= UNCHANGED and pixels - of_truth >= BEYOND_TRUTH:
+        return f"{pixels:.0%} unchanged in pixels, where the truth has {of_truth:.0%}"
+    return None
 
 
 def swaps(confusion: Confusion, names: Sequence[str]) -> list[str]:
