@@ -167,8 +167,7 @@ def _methods(arguments: list[str]) -> int:
     for name in method_names():
         console.print(f"[bold]{name}[/]  {about(name).splitlines()[0]}", highlight=False)
         module = vars(find_method(name))
-        if "SUMMARY" in module:
-            console.print(f"  {module['SUMMARY']}", highlight=False)
+        console.print(f"  {module['SUMMARY']}", highlight=False)
         console.print(f"  takes {_takes(name)}", style="dim", highlight=False)
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
         for recipe, what in module.get("RECIPES", {}).items():

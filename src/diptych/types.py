@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Unpaired:
-    """Independent draws from two domains."""
+    """Images of two domains that nobody has paired: independent draws."""
 
     x: Tensor
     """(B, 3, H, W) in [-1, 1], domain X."""
@@ -40,7 +40,7 @@ class Paired:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images of many domains with what is known of each."""
+    """Images of any number of domains, one folder each, or with a table of attributes."""
 
     image: Tensor
     """(B, 3, H, W) in [-1, 1]."""
@@ -50,7 +50,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class PerDomain:
-    """Independent draws from each domain, however many there are."""
+    """Images of any number of domains, one folder each, that nobody has paired."""
 
     images: tuple[Tensor, ...]
     """(B, 3, H, W) in [-1, 1], one a domain."""
@@ -259,8 +259,9 @@ class Classifies(Protocol):
 class Recipe:
     """A paper's settings for one of its experiments, chosen by `--recipe NAME`.
 
-    A method's file may hold `RECIPES: Mapping[str, Recipe]`, and `PRESETS`: of a preset, by its
-    name, the options that have another value there.
+    A method's file holds `SUMMARY`, what it is in a few words, and may hold
+    `RECIPES: Mapping[str, Recipe]`, and `PRESETS`: of a preset, by its name, the options that
+    have another value there.
     """
 
     summary: str

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 from PIL import Image
 
 from diptych.bench.page import columns_of, html_page, markdown_page, write_pages
@@ -313,11 +314,14 @@ def test_what_kid_depends_on_is_told(place):
 def test_failures_that_the_scores_name_are_told_run_by_run(place):
     kept = {"unchanged": 0.7, "unchanged_of_truth": 0.2, "kid_gain": {"value": -0.5}}
     write_json(place.result("cyclegan", 1), result(1, 0.6, **kept))
-    line = "CycleGAN, seed 1: climate→aerial hardly changes its inputs: 70% unchanged in pixels"
+    line = "CycleGAN, seed 1: climate→aerial keeps 70% of its inputs in pixels, where"
     report = read_report(place)
     page = markdown_page([report], place.out)
     assert f"Failures that scores name:\n\n- {line}" in page
-    assert page.count("hardly changes") == html_page(report).count("hardly changes") == 1
+    for head in ("Missing:\n\n- CoGAN", "What the figures depend on:\n\n- Diptych"):
+        assert head in page
+    assert MarkdownIt("commonmark").enable("table").render(page).count("<ul>") == 3
+    assert page.count("keeps 70%") == html_page(report).count("keeps 70%") == 1
     assert f"<h2>Failures that scores name</h2><ul><li>{line}" in html_page(report)
 
 

@@ -44,7 +44,7 @@ def test_the_methods_pages_come_of_the_small_files_to_the_byte(tmp_path: Path):
     for path in pages.glob("*.md"):
         text = path.read_text("utf-8")
         path.write_text(
-            re.sub(r"(bench: begin -->\n).*(<!-- bench: end)", r"\1\2", text, flags=re.S)
+            re.sub(r"(bench: begin -->\n).*(<!-- bench: end)", r"\1\2", text, flags=re.S), "utf-8"
         )
     assert method_pages.main(["--bench", str(made), "--pages", str(pages)]) == 0
     for path in pages.glob("*.md"):

@@ -122,6 +122,7 @@ def test_a_trained_network_finds_shapes_and_perfect_photos_score_the_ceiling(mad
     assert scores["fcn"]["pixel_accuracy"] > 0.9
     assert min(scores["fcn"]["accuracy_per_class"].values()) > 0.7
     assert scores["fcn"]["mean_iou"] > 0.7
+    assert scores["fcn_untranslated"]["pixel_accuracy"] < 0.9
 
 
 class _Unread:
@@ -206,7 +207,12 @@ def test_the_table_shows_the_score_and_the_ceiling_below():
         "split": "test",
         "features": "none",
         "notes": (),
-        "label→photo": {"images": 8, "fcn": figures, "fcn_of_real": {"pixel_accuracy": 0.875}},
+        "label→photo": {
+            "images": 8,
+            "fcn": figures,
+            "fcn_of_real": {"pixel_accuracy": 0.875},
+            "fcn_untranslated": {"pixel_accuracy": 0.375},
+        },
     }
     console = Console(width=80)
     with console.capture() as captured:
@@ -214,6 +220,7 @@ def test_the_table_shows_the_score_and_the_ceiling_below():
     lines = [line.split() for line in captured.get().splitlines() if "FCN" in line or "of" in line]
     assert lines[0][-2] == "0.500"
     assert lines[1][-2] == "0.875"
+    assert lines[2][-2] == "0.375"
 
 
 def test_data_without_labels_or_pairs_or_photos_are_one_clear_line(tmp_path):

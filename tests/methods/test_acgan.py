@@ -194,7 +194,7 @@ def test_labels_of_a_batch_are_those_that_it_is_told():
 
 def test_images_of_several_classes_or_none_are_refused():
     for label in (torch.ones(2, 2), torch.zeros(2, 2)):
-        with pytest.raises(InputError, match="acgan takes images of one class each"):
+        with pytest.raises(InputError, match="one class each, and 2 of a batch of 2 have several"):
             _first_update(label)
 
 

@@ -84,10 +84,12 @@ def markdown_page(reports: Sequence[Report], folder: Path) -> str:
                 blocks += list(markdown_pictures(report.place, data, group, folder))
         blocks.append(markdown(cost_table(report)).rstrip())
         blocks.append(_MARK)
-        for head, lines in (("Failures that scores name:\n\n", failures(report)),
-                            ("", problems(report))):  # fmt: skip
-            blocks += [head + "\n".join(f"- {line}" for line in lines)] if lines else []
-        blocks.append("\n".join(f"- {line}" for line in circumstances(report)))
+        for head, lines in (
+            ("Failures that scores name", failures(report)),
+            ("Missing", problems(report)),
+            ("What the figures depend on", circumstances(report)),
+        ):
+            blocks += [f"{head}:", "\n".join(f"- {line}" for line in lines)] if lines else []
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 

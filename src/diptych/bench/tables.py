@@ -103,7 +103,7 @@ def groups_of(
 ) -> list[Group]:
     """The rows by the tables that they belong to, each with a table a direction.
 
-    What holds for all of `everyone`, such as the ceiling, is taken from whoever of them has it.
+    Rows of reference, such as the ceiling, come from any of `everyone`'s results.
     """
     names = dict.fromkeys(name for row in rows for name in row.groups)
     groups = []

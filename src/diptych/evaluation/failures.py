@@ -98,8 +98,7 @@ def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
     if kept is not None and gained is not None and gained < GAIN:
         better = f"{gained:.0%}" if gained > 0 else "no"
         found.append(
-            f"{direction} hardly changes its inputs: {kept}, and KID is {better} better than of the"
-            " inputs as they are"
+            f"{direction} {kept}, and KID is {better} better than of the inputs as they are"
         )
     if "confusion" in scores:
         table = scores["confusion"]
@@ -109,13 +108,13 @@ def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
 
 
 def _kept(scores: Mapping[str, Any]) -> str | None:
-    """That more is unchanged than changed, if it is: in features, or in pixels beside the truth."""
+    """What is kept, if it is more than is changed: in features, or in pixels beside the truth."""
     features, pixels = scores.get("unchanged_features", 0.0), scores.get("unchanged", 0.0)
     of_truth = scores.get("unchanged_of_truth", 1.0)
     if features >= UNCHANGED:
-        return f"{features:.0%} unchanged in features"
+        return f"hardly changes its inputs: {features:.0%} unchanged in features"
     if pixels >= UNCHANGED and pixels - of_truth >= BEYOND_TRUTH:
-        return f"{pixels:.0%} unchanged in pixels, where the truth has {of_truth:.0%}"
+        return f"keeps {pixels:.0%} of its inputs in pixels, where the truth keeps {of_truth:.0%}"
     return None
 
 

@@ -90,9 +90,11 @@ def evaluate(
     and per-class accuracy and mean class IoU. Where domains are attributes, a direction
     is the change of one of them: see `attribute_scores`. With `classify`: its accuracy in each
     domain whose images are labelled. With `segmenter`: the FCN score of each direction from
-    labels to photos that has true pairs, and of the real photos. `most` limits how many
-    images of a direction are translated, evenly spread; `seed` draws KID's subsets. A `memory`
-    keeps real images' features for the next call on the same data, split, size and network.
+    labels to photos that has true pairs, of the real photos, and of the labels as they are. Under
+    `untranslated` is what the inputs get, as they are, in all but the perceptual distances.
+    `most` limits how many images of a direction are translated, evenly spread; `seed` draws KID's
+    subsets. A `memory` keeps real images' features for the next call on the same data, split,
+    size and network.
 
     Raises:
         InputError: there is no such split, or no usable images in it.

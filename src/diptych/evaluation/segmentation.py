@@ -4,7 +4,7 @@ Isola et al. 2017 (arXiv:1611.07004, Sec. 4.1), which Zhu et al. 2017 (arXiv:170
 Sec. 5.1.1) follow for labels → photo: an FCN-8s that was trained on real photos and their
 labels is applied to generated photos, and what it finds is compared with the labels that
 these were generated from. What it makes of real photos is the ceiling, and is always scored
-beside.
+beside, as is what it makes of the label images themselves.
 
 The authors' code (scripts/eval_cityscapes of their repositories) resizes each generated photo
 to the size of Cityscapes' label images, 2048x1024, runs FCN-8s under Caffe there, counts
