@@ -19,8 +19,8 @@ Where the paper is silent or ambiguous:
 - The learning rate is 2e-4 as in the code, where the paper's text has 0.002.
 - D is stepped before G, as in the code, and sees the latest images only.
 
-Deviations: the code halves both contrastive losses of CUT where Eq. (4) adds them; λ_X
-and λ_Y here are Eq. (4)'s. G is the paper's ResNet and D CycleGAN's; both of the code's
+Deviations: the code halves both contrastive losses of CUT where the final objective adds
+them; λ_X and λ_Y here are the final objective's. G is the paper's ResNet and D CycleGAN's; both of the code's
 blur where they change resolution. Weights start from N(0, 0.02²), as CycleGAN's. The
 code's recipe for FastCUT, not the paper, has the flips (`is_flip_equivariant`).
 """
@@ -59,11 +59,11 @@ class Config:
     discriminator: Patch = "70x70"
     """The patch, in pixels, that a score of D judges; 70x70 as CycleGAN's."""
     gan_weight: float = 1.0
-    """Weight of Eq. (1), by least squares, in Eq. (4)."""
+    """Weight of Eq. (1), by least squares, in the final objective (Sec. 3)."""
     nce_x_weight: float = 1.0
-    """λ_X in Eq. (4): what is translated keeps its patches; 1, or 10 for FastCUT."""
+    """λ_X in it: what is translated keeps its patches; 1, or 10 for FastCUT."""
     nce_y_weight: float = 1.0
-    """λ_Y in Eq. (4): what is of the domain already keeps its patches; 1, or 0 for FastCUT."""
+    """λ_Y in it: what is of the domain already keeps its patches; 1, or 0 for FastCUT."""
     temperature: float = 0.07
     """τ in Eq. (2); 0.07 in Sec. 3."""
     patches: int = 256
@@ -160,12 +160,12 @@ class CUT(nn.Module):
             to_y = self._nce(self.G, self.H_X, x, fake_y, flips, clock.rng)
             to_x = self._nce(self.F, self.H_Y, y, fake_x, flips, clock.rng)
             terms["nce"] = to_y + to_x
-            loss = loss + c.nce_x_weight * terms["nce"]  # Eq. (4)
+            loss = loss + c.nce_x_weight * terms["nce"]  # the final objective
         if same_y is not None and same_x is not None:
             in_y = self._nce(self.G, self.H_X, y, same_y, flips, clock.rng)
             in_x = self._nce(self.F, self.H_Y, x, same_x, flips, clock.rng)
             terms["nce_same"] = in_y + in_x
-            loss = loss + c.nce_y_weight * terms["nce_same"]  # Eq. (4)
+            loss = loss + c.nce_y_weight * terms["nce_same"]  # the final objective
         yield Update("generators", loss, terms)
 
     def translate(

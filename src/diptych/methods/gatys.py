@@ -17,7 +17,7 @@ Where the papers are silent or ambiguous:
   of N filters by 10³/N².
 - The search begins at the input, as in the authors' code, not at white noise as in the
   paper (`--start noise`: of one level in 256, as that code's other choice), and takes 100
-  iterations; that code evaluates 500 times.
+  iterations, or 125 evaluations where these come first; that code evaluates 500 times.
 - Given styles are scaled to the area of the input, the paper's to its very size.
 
 Deviations: the features are EfficientNet-Lite0's, whose weights install with pip, on images
@@ -96,7 +96,7 @@ class Config:
     start: Literal["content", "noise"] = "content"
     """Where the search begins: at the input, or at white noise, as the paper does."""
     translation_steps: int = 100
-    """Iterations of L-BFGS that look for the image."""
+    """Iterations of L-BFGS that look for the image, of at most a quarter more evaluations."""
 
     def __post_init__(self) -> None:
         least = {"size": 32, "batch_size": 1, "translation_steps": 1}
