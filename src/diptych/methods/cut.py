@@ -19,10 +19,11 @@ Where the paper is silent or ambiguous:
 - The learning rate is 2e-4 as in the code, where the paper's text has 0.002.
 - D is stepped before G, as in the code, and sees the latest images only.
 
-Deviations: the code halves both contrastive losses of CUT where the final objective adds
-them; λ_X and λ_Y here are the final objective's. G is the paper's ResNet and D CycleGAN's; both of the code's
-blur where they change resolution. Weights start from N(0, 0.02²), as CycleGAN's. The
-code's recipe for FastCUT, not the paper, has the flips (`is_flip_equivariant`).
+Deviations: the code halves both contrastive losses of CUT where the final objective
+adds them; λ_X and λ_Y here are the final objective's. G is the paper's ResNet and D
+CycleGAN's; both of the code's blur where they change resolution. Weights start from
+N(0, 0.02²), as CycleGAN's. The code's recipe for FastCUT, not the paper, has the flips
+(`is_flip_equivariant`).
 """
 
 from __future__ import annotations
