@@ -100,7 +100,7 @@ PRESETS: Mapping[str, Mapping[str, int]] = {
     "fast": {"width": 16, "batch_size": 16, "critic_steps": 2}
 }
 """The paper's batches, at a width that leaves time for them. With the preset's four images, at
-32 channels or at 16, the pictures got worse from 500 steps on: blots, and a frame."""
+32 channels or at 16, the pictures had blots and a frame, and at 32 got worse as it trained."""
 
 RECIPES: Mapping[str, Recipe] = {
     "celeba": Recipe(
