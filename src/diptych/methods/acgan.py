@@ -88,7 +88,7 @@ PRESETS: Mapping[str, Mapping[str, float | str]] = {
 }
 """So narrow that batches of 16, which batch norm needs, leave time for enough steps; of four
 images all became one lattice. With 0.5 or 0.3 of D's activations dropped one of two domains
-stayed a lattice, with none D won at once. The rate is the paper's largest once the preset has
+stayed a lattice, and none was no better. The rate is the paper's largest once the preset has
 tripled it; at twice that the two classes came out alike."""
 
 
