@@ -38,6 +38,7 @@ def test_the_fcn_score_is_in_the_scores_the_table_and_the_report(tmp_path, capsy
     assert main(["evaluate", str(run), "--fcn", "--device", "cpu"]) == 0
     scores = json.loads((run / "scores.json").read_text("utf-8"))
     figures = {"pixel_accuracy", "class_accuracy", "mean_iou", "accuracy_per_class"}
+    figures |= {"matched_accuracy"}
     for key in ("fcn", "fcn_of_real"):
         assert set(scores["label→photo"][key]) == figures | {"iou_per_class", "confusion"}
         assert key not in scores["photo→label"]

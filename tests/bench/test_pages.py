@@ -169,6 +169,27 @@ def test_what_doing_nothing_scores_stands_below_the_rows(place):
     assert [cell.text for cell in nothing.cells[1:4]] == ["0.350", "0.200", "0.100"]
 
 
+def test_swapped_classes_stand_beside_what_a_renaming_would_give(place):
+    swapped = {"classes": ["sea", "land", "ice"], "counts": [[1, 7, 0], [6, 2, 0], [0, 0, 4]]}
+    right = {"classes": ["sea", "land", "ice"], "counts": [[8, 0, 0], [0, 8, 0], [1, 1, 2]]}
+    for seed, matrix in ((0, right), (1, swapped)):
+        known = result(seed, (18 if seed == 0 else 7) / 20)
+        known["scores"]["100"]["aerial→climate"]["confusion"] = matrix
+        known["scores"]["100"]["climate→aerial"]["fcn"] = {"pixel_accuracy": 0.35,
+                                                           "confusion": swapped}  # fmt: skip
+        write_json(place.result("cyclegan", seed), known)
+    place.result("cyclegan", 2).unlink()
+    back, _ = [t for t in all_tables(read_report(place)) if t.name.endswith("climate-renamed")]
+    assert back.title == "aerial→climate, classes renamed: per-pixel acc. ↑"
+    assert back.columns == ("n", "as it is", "renamed at best", "names right, of 3")
+    assert [one.label for one in back.lines] == ["CycleGAN"]  # CoGAN's results have no matrix
+    # 18/20 and 7/20 as they are, 18/20 and 17/20 renamed; all three names are right, and one.
+    means = [cell.mean for cell in back.lines[0].cells]
+    assert means == [2, pytest.approx(0.625), pytest.approx(0.875), 2.0]
+    there, _ = [t for t in all_tables(read_report(place)) if t.name.endswith("aerial-renamed")]
+    assert line(there, "CycleGAN") == ["2", "0.350 ± 0.000", "0.850 ± 0.000", "1.0 ± 0.0"]
+
+
 def test_a_row_that_was_still_improving_is_marked(place):
     labels = [one.label for one in table(place, "Table 3").lines]
     assert "CycleGAN" in labels  # gains 0.1, 0.2, 0.3: 0.2 is less than 0.248

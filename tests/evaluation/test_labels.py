@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import pytest
 import torch
 
@@ -27,3 +29,30 @@ def test_scores_follow_from_the_confusion_matrix_by_hand() -> None:
     # ice does not occur in the truth: it is left out of both means.
     assert confusion.class_accuracy == pytest.approx((1 / 2 + 3 / 4) / 2)
     assert confusion.mean_iou == pytest.approx((3 / 7 + 1 / 2) / 2)
+
+
+def test_the_best_renaming_swaps_what_was_swapped_and_keeps_the_rest() -> None:
+    confusion = Confusion(torch.tensor([[1, 8, 0], [6, 2, 1], [0, 0, 5]]))
+    assert confusion.best_renaming == [1, 0, 2]
+    assert confusion.pixel_accuracy == pytest.approx(8 / 23)
+    assert confusion.matched_accuracy == pytest.approx((8 + 6 + 5) / 23)
+    # Giving each class its best name first would take 10 and leave 0.
+    assert Confusion(torch.tensor([[10, 9], [9, 0]])).best_renaming == [1, 0]
+
+
+def test_names_are_kept_where_renaming_gains_nothing() -> None:
+    assert Confusion(torch.tensor([[2, 2], [2, 2]])).best_renaming == [0, 1]
+    assert Confusion.zeros(3).best_renaming == [0, 1, 2]
+    assert Confusion.zeros(3).matched_accuracy is None
+    # Class 1 is all called 0, which takes its name; 0 occurs nowhere and gets what is left.
+    assert Confusion(torch.tensor([[0, 0], [4, 0]])).best_renaming == [1, 0]
+
+
+def test_no_permutation_has_more_pixels_right() -> None:
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        counts = torch.randint(0, 100, (5, 5), generator=draw)
+        best = max(sum(int(counts[i, j]) for j, i in enumerate(p)) for p in permutations(range(5)))
+        found = Confusion(counts)
+        assert found.matched_accuracy == best / int(counts.sum())
+        assert sorted(found.best_renaming) == list(range(5))

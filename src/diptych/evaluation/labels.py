@@ -1,4 +1,9 @@
-"""Scores of label maps, by the nearest colour of a palette (Zhu et al. 2017, Sec. 5.1.1)."""
+"""Scores of label maps, by the nearest colour of a palette (Zhu et al. 2017, Sec. 5.1.1).
+
+Beyond the paper, the accuracy after the best one-to-one renaming of the predicted classes, as
+clusterings are scored (Kuhn 1955's assignment; in segmentation Ji et al. 2019): without pairs
+a translator learns which pixels belong together, and by luck what they are called.
+"""
 
 from __future__ import annotations
 
@@ -80,8 +85,32 @@ class Confusion:
         return _mean(self.class_ious)
 
     @property
+    def best_renaming(self) -> list[int]:
+        """For each predicted class the class whose name it should have had, one to one: of all
+        renamings one with the most pixels right, and of these one that renames the fewest."""
+        import networkx as nx  # slow to import
+
+        k, pairs = len(self.counts), nx.Graph()
+        for true, row in enumerate(self.counts.tolist()):
+            for predicted, count in enumerate(row):
+                weight = count * (k + 1) + (true == predicted)  # names kept decide ties alone
+                if weight:
+                    pairs.add_edge(("true", true), ("predicted", predicted), weight=weight)
+        matched = (dict(pair) for pair in nx.max_weight_matching(pairs))
+        names = {pair["predicted"]: pair["true"] for pair in matched}
+        unused = iter(sorted(set(range(k)) - set(names.values())))
+        return [names[j] if j in names else next(unused) for j in range(k)]
+
+    @property
+    def matched_accuracy(self) -> float | None:
+        """Per-pixel accuracy after `best_renaming`; None if no pixel was counted."""
+        names = torch.tensor(self.best_renaming)
+        right = self.counts[names, torch.arange(len(names))]
+        return _ratio(int(right.sum()), int(self.counts.sum()))
+
+    @property
     def figures(self) -> dict[str, float | None]:
-        """The three of all classes."""
+        """The paper's three, of all classes."""
         return {
             "pixel_accuracy": self.pixel_accuracy,
             "class_accuracy": self.class_accuracy,
@@ -89,10 +118,11 @@ class Confusion:
         }
 
     def scores(self, palette: Palette) -> dict[str, Any]:
-        """The three figures of all classes, those of each by its name, and the whole matrix."""
+        """The figures of all classes, those of each by its name, and the whole matrix."""
         accuracies = zip(palette.names, self.class_accuracies, strict=True)
         return {
             **self.figures,
+            "matched_accuracy": self.matched_accuracy,
             "accuracy_per_class": dict(accuracies),
             "iou_per_class": dict(zip(palette.names, self.class_ious, strict=True)),
             "confusion": {"classes": list(palette.names), "counts": self.counts.tolist()},

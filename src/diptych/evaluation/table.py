@@ -11,6 +11,7 @@ from rich.table import Table
 from diptych.evaluation.segmentation_adaptation import ROWS
 
 _UNTRANSLATED = "  of the inputs, untranslated"
+_RENAMED = "  classes renamed at best"
 LABELS = {
     "images": "images",
     "kid": "KID ↓",
@@ -40,6 +41,7 @@ LABELS = {
     "accuracy": "classes named rightly ↑",
     "pixel_accuracy": "per-pixel accuracy ↑",
     "untranslated.pixel_accuracy": _UNTRANSLATED,
+    "matched_accuracy": _RENAMED,
     "majority_share": "  of one class everywhere",
     "class_accuracy": "per-class accuracy ↑",
     "untranslated.class_accuracy": _UNTRANSLATED,
@@ -48,6 +50,7 @@ LABELS = {
     "fcn.pixel_accuracy": "FCN score, per pixel ↑",
     "fcn_of_real.pixel_accuracy": "  of real photos",
     "fcn_untranslated.pixel_accuracy": _UNTRANSLATED,
+    "fcn.matched_accuracy": _RENAMED,
     "fcn.class_accuracy": "FCN score, per class ↑",
     "fcn_of_real.class_accuracy": "  of real photos",
     "fcn_untranslated.class_accuracy": _UNTRANSLATED,

@@ -37,6 +37,10 @@ MEANINGS = {
     "structure_texture": ("Structure and texture", "DISTS without learnt weights; lower is better"),
     "accuracy": ("Accuracy", "share of images whose class the classifier names rightly"),
     "pixel_accuracy": ("Pixel accuracy", "share of pixels of the right class"),
+    "matched_accuracy": (
+        "Pixel accuracy, classes renamed",
+        "one to one at best: what was told apart, by whatever colours",
+    ),
     "class_accuracy": ("Class accuracy", "the same a class, then averaged over the classes"),
     "mean_iou": ("Mean class IoU", "overlap over union a class, then averaged over the classes"),
     "majority_share": ("Share of the most frequent class", "what naming it always would score"),
