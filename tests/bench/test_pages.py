@@ -169,25 +169,28 @@ def test_what_doing_nothing_scores_stands_below_the_rows(place):
     assert [cell.text for cell in nothing.cells[1:4]] == ["0.350", "0.200", "0.100"]
 
 
-def test_swapped_classes_stand_beside_what_a_renaming_would_give(place):
+def test_beside_swapped_classes_stands_what_a_renaming_would_give_in_older_results_too(place):
     swapped = {"classes": ["sea", "land", "ice"], "counts": [[1, 7, 0], [6, 2, 0], [0, 0, 4]]}
     right = {"classes": ["sea", "land", "ice"], "counts": [[8, 0, 0], [0, 8, 0], [1, 1, 2]]}
-    for seed, matrix in ((0, right), (1, swapped)):
-        known = result(seed, (18 if seed == 0 else 7) / 20)
+    for seed, matrix in ((0, right), (1, swapped), (2, right)):
+        fcn = {"pixel_accuracy": 0.35, "confusion": matrix}
+        known = result(seed, 0.41, fcn=fcn, fcn_of_real={"confusion": right})
         known["scores"]["100"]["aerial→climate"]["confusion"] = matrix
-        known["scores"]["100"]["climate→aerial"]["fcn"] = {"pixel_accuracy": 0.35,
-                                                           "confusion": swapped}  # fmt: skip
+        known["scores"]["100"]["aerial→climate"]["untranslated"] = {"matched_accuracy": 0.25}
         write_json(place.result("cyclegan", seed), known)
-    place.result("cyclegan", 2).unlink()
-    back, _ = [t for t in all_tables(read_report(place)) if t.name.endswith("climate-renamed")]
-    assert back.title == "aerial→climate, classes renamed: per-pixel acc. ↑"
-    assert back.columns == ("n", "as it is", "renamed at best", "names right, of 3")
-    assert [one.label for one in back.lines] == ["CycleGAN"]  # CoGAN's results have no matrix
-    # 18/20 and 7/20 as they are, 18/20 and 17/20 renamed; all three names are right, and one.
-    means = [cell.mean for cell in back.lines[0].cells]
-    assert means == [2, pytest.approx(0.625), pytest.approx(0.875), 2.0]
-    there, _ = [t for t in all_tables(read_report(place)) if t.name.endswith("aerial-renamed")]
-    assert line(there, "CycleGAN") == ["2", "0.350 ± 0.000", "0.850 ± 0.000", "1.0 ± 0.0"]
+    back, there = table(place, "Table 3"), table(place, "Table 2")
+    assert back.columns[4:] == ("per-pixel, renamed ↑", "KID ↓")
+    # 18/20 with the right names and 17/20 with those of sea and land exchanged:
+    # mean 0.883, deviation 0.0289, 4.303 · 0.0289 / sqrt(3) = 0.072.
+    assert line(back, "CycleGAN")[4] == "0.883 ± 0.072"
+    assert line(back, "CoGAN")[4] == "–"  # no matrix
+    assert there.columns[2] == "FCN per-pixel, renamed ↑"
+    assert line(there, "CycleGAN")[2] == "0.883 ± 0.072"
+    references = {one.label: one.cells for one in (*back.lines, *there.lines)}
+    assert references["real images"][2].text == "0.900"
+    (nothing,) = [one for one in back.lines if "untranslated" in one.label]
+    assert nothing.cells[4].text == "0.250"
+    assert any(note.startswith("Renamed:") for note in back.notes)
 
 
 def test_a_row_that_was_still_improving_is_marked(place):

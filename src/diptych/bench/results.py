@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
+
 from diptych.bench.place import Place, read_json, section_of
 from diptych.bench.plan import is_same, without_budget
 from diptych.errors import InputError
+from diptych.evaluation.labels import Confusion
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def _row(place: Place, entry: Mapping[str, Any], speed: Mapping[str, Any] | None
         if run is None or not wanted or not is_same(run["trained"], wanted):
             continue
         if is_scored_by(run, entry.get("palettes")):
+            _add_matched(run.get("scores", {}))
             runs.append(run)
     if wanted and speed and not is_same(without_budget(speed["trained"]), without_budget(wanted)):
         speed = None
@@ -122,6 +126,17 @@ def _row(place: Place, entry: Mapping[str, Any], speed: Mapping[str, Any] | None
         speed=speed,
         runs=tuple(runs),
     )
+
+
+def _add_matched(scores: Any) -> None:
+    """Where a confusion matrix is and no `matched_accuracy`, as in older results, add it."""
+    if not isinstance(scores, dict):
+        return
+    counts = scores.get("confusion", {}).get("counts")
+    if counts and "matched_accuracy" not in scores:
+        scores["matched_accuracy"] = Confusion(torch.tensor(counts)).matched_accuracy
+    for value in scores.values():
+        _add_matched(value)
 
 
 def is_scored_by(known: Mapping[str, Any], palettes: str | None) -> bool:

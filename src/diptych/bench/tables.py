@@ -6,14 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-import torch
-
 from diptych.bench.place import SHARES
 from diptych.bench.plan import slug
 from diptych.bench.published import LABELS_TO_PHOTO, PHOTO_TO_LABELS, PUBLISHED, SOURCE
 from diptych.bench.results import Measured, Report, value_at
 from diptych.bench.statistics import is_improving
-from diptych.evaluation.labels import Confusion
 from diptych.evaluation.seeds import interval
 
 IMPROVING = "↗"
@@ -30,23 +27,26 @@ class Score:
     decimals: int = 3
 
 
+_MATCHED = "matched_accuracy"
 _FCN = tuple(
     Score(("fcn", key), f"FCN {name}")
     for key, name in (
         ("pixel_accuracy", "per-pixel acc."),
         ("class_accuracy", "per-class acc."),
         ("mean_iou", "class IoU"),
+        (_MATCHED, "per-pixel, renamed"),
     )
 )
 _LABELS = (
     Score(("pixel_accuracy",), "per-pixel acc."),
     Score(("class_accuracy",), "per-class acc."),
     Score(("mean_iou",), "class IoU"),
+    Score((_MATCHED,), "per-pixel, renamed"),
 )
 _PAIRED = (Score(("l1",), "L1", False), Score(("within_16",), "within 16"))
 _ACCURACY = (Score(("accuracy",), "accuracy"),)
 KID = Score(("kid",), "KID", False, 4)
-_OF_INPUTS = ("l1", "within_16", "pixel_accuracy", "class_accuracy", "mean_iou")
+_OF_INPUTS = ("l1", "within_16", "pixel_accuracy", "class_accuracy", "mean_iou", _MATCHED)
 _REFERENCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "real images": {"fcn": ("fcn_of_real",), "kid": ("kid_of_real",)},
     "inputs, untranslated": {
@@ -56,6 +56,11 @@ _REFERENCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
 }
 """Rows beside the measured ones, and where among the scores their figures are."""
+_RENAMED = (
+    "Renamed: after the one-to-one renaming of classes, run by run, that gets the most pixels"
+    " right. Far above the accuracy itself, colours were exchanged, which objectives without pairs"
+    " hardly mind."
+)
 
 
 @dataclass(frozen=True)
@@ -210,13 +215,13 @@ def _tables(
                 lines.append(Line(label, (Cell(EMPTY), *cells, *blank), "cited"))
             notes.append(f"Cited rows: {SOURCE}.")
     heads = tuple(f"{c.heading} {'↑' if c.higher_is_better else '↓'}" for c in columns)
+    if any(column.path[-1] == _MATCHED for column in columns):
+        notes.append(_RENAMED)
     if any(len(row.scored) > 1 for row in rows):
         notes.append("Mean over n seeds ± half of the 95% t-interval; a single seed has none.")
     yield Table(name, title, ("n", *heads), tuple(lines), tuple(notes))
     if any(row.scored for row in rows):
         yield _way(name, part, rows, columns[0])
-    if any(_confusions(row, part, columns[0]) for row in rows):
-        yield _renamed(name, part, rows, columns[0])
 
 
 def _kind(data: Mapping[str, Any], part: str) -> str | None:
@@ -304,49 +309,6 @@ def _way(name: str, part: str, rows: Sequence[Measured], score: Score) -> Table:
         tuple(lines),
         is_detail=True,
     )
-
-
-def _renamed(name: str, part: str, rows: Sequence[Measured], score: Score) -> Table:
-    """What is told apart, and what is called by its name."""
-    lines, classes = [], 0
-    for row in rows:
-        found = _confusions(row, part, score)
-        if not found:
-            continue
-        classes = max(len(confusion.counts) for confusion in found)
-        kept = [
-            float(sum(i == j for i, j in enumerate(confusion.best_renaming))) for confusion in found
-        ]
-        cells = (
-            Cell(str(len(found)), len(found)),
-            _cell(row.values(part, score.path), score),
-            _cell([c.matched_accuracy for c in found if c.matched_accuracy is not None], score),
-            _cell(kept, Score((), "", decimals=1)),
-        )
-        lines.append(Line(row.label, cells))
-    note = (
-        "Classes renamed one to one, run by run, so that the most pixels are right: far above the"
-        " accuracy as it is, colours were exchanged, which objectives without pairs hardly mind."
-    )
-    return Table(
-        f"{name}-renamed",
-        f"{part}, classes renamed: {score.heading} ↑",
-        ("n", "as it is", "renamed at best", f"names right, of {classes}"),
-        tuple(lines),
-        (note,),
-    )
-
-
-def _confusions(row: Measured, part: str, score: Score) -> list[Confusion]:
-    """Of each run that has one, beside the score."""
-    found = []
-    for run in row.scored:
-        scores = run["scores"]["100"].get(part, {})
-        for key in score.path[:-1]:
-            scores = scores.get(key, {})
-        if "confusion" in scores and "accuracy" in score.path[-1]:
-            found.append(Confusion(torch.tensor(scores["confusion"]["counts"])))
-    return found
 
 
 def _cell(values: Sequence[float], score: Score) -> Cell:

@@ -110,11 +110,12 @@ class Confusion:
 
     @property
     def figures(self) -> dict[str, float | None]:
-        """The paper's three, of all classes."""
+        """The paper's three of all classes, and the renamed."""
         return {
             "pixel_accuracy": self.pixel_accuracy,
             "class_accuracy": self.class_accuracy,
             "mean_iou": self.mean_iou,
+            "matched_accuracy": self.matched_accuracy,
         }
 
     def scores(self, palette: Palette) -> dict[str, Any]:
@@ -122,7 +123,6 @@ class Confusion:
         accuracies = zip(palette.names, self.class_accuracies, strict=True)
         return {
             **self.figures,
-            "matched_accuracy": self.matched_accuracy,
             "accuracy_per_class": dict(accuracies),
             "iou_per_class": dict(zip(palette.names, self.class_ious, strict=True)),
             "confusion": {"classes": list(palette.names), "counts": self.counts.tolist()},

@@ -86,7 +86,7 @@ class PairedScores:
             self.confusion.add(nearest_class(image, self.palette), true)
 
     def figures(self) -> dict[str, float | None]:
-        """The means, and the three figures of all classes."""
+        """The means, and the figures of all classes."""
         means = {name: total / self.count for name, total in self.sums.items()}
         return means | (self.confusion.figures if self.confusion is not None else {})
 
