@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from diptych.data import Data, Palette, Split
 from diptych.data.collections import ArrayImages
 from diptych.evaluation import evaluate
-from diptych.evaluation.failures import findings, gain, swaps, unchanged, unchanged_features
+from diptych.evaluation.failures import (
+    Brightness,
+    findings,
+    gain,
+    swaps,
+    unchanged,
+    unchanged_features,
+)
 from diptych.evaluation.labels import Confusion
 from diptych.networks.features import FeatureNetwork
 
@@ -116,6 +123,46 @@ def test_a_translator_that_changes_shapes_is_not() -> None:
     assert part["unchanged_features"] < 0.1
     assert part["kid_gain"]["value"] > 0.9
     assert scores["warnings"] == ()
+
+
+def test_brightness_correlates_over_all_pixels_of_all_images() -> None:
+    found = Brightness()
+    assert found.correlation is None
+    red, blue = torch.tensor([1.0, 0, 0]), torch.tensor([0, 0, 1.0])
+    grey = torch.ones(3)
+    for value, other in ((1.0, 1.0), (2.0, 3.0), (3.0, 2.0)):
+        one, two = (v * grey.view(1, 3, 1, 1) for v in (value, other))
+        found.add(one, two)
+    # Of 1, 2, 3 and 1, 3, 2: covariance 1/3, variances 2/3.
+    assert found.correlation == pytest.approx(0.5)
+    # 0.299, 0.114 against 1, 2: what is brighter in one is darker in the other.
+    found = Brightness()
+    pixels = torch.stack([red, blue], 1).view(1, 3, 1, 2)
+    found.add(pixels, torch.tensor([1.0, 2.0]).expand(1, 3, 1, 2))
+    assert found.correlation == pytest.approx(-1)
+    flat = Brightness()
+    flat.add(torch.full((2, 3, 4, 4), 0.3), torch.rand(2, 3, 4, 4))
+    assert flat.correlation is None
+
+
+def test_negatives_are_called_out_where_the_truth_is_none() -> None:
+    scores = evaluate(lambda image, to: -image, _maps(), size=8, features=None).as_json()
+    there, back = scores["map→photo"], scores["photo→map"]
+    assert there["brightness"] == pytest.approx(-1)
+    assert there["brightness_of_truth"] == pytest.approx(back["brightness_of_truth"])
+    assert there["brightness_of_truth"] > 0.99
+    assert [line for line in scores["warnings"] if "negatives" in line] == [
+        f"{name} makes negatives of its inputs: brightness correlates at −1.00, where the truth's"
+        " does at 1.00; another seed may not"
+        for name in ("map→photo", "photo→map")
+    ]
+    assert "which few domains want" in findings("a→b", {"brightness": -0.6})[0]
+    for other in (
+        {"brightness": -0.4},
+        {"brightness": -0.9, "brightness_of_truth": -0.3},  # as it should be
+        {"brightness_of_truth": 0.5},
+    ):
+        assert findings("a→b", other) == []
 
 
 def test_domains_that_are_alike_from_the_start_are_no_failure_of_the_identity() -> None:

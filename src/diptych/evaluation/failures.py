@@ -1,4 +1,4 @@
-"""Failures that averages hide: translations that change nothing, and classes that swap.
+"""Failures that averages hide: translations that change nothing, negatives, classes that swap.
 
 Zhu et al. 2017, Sec. 6: dog → cat "often degenerates to making minimal changes", and labels
 of tree and building are permuted in photos → labels. KID, cycle and even paired scores
@@ -13,6 +13,10 @@ keep the meadow: where true pairs exist the truth's own value stands beside it, 
 only with a low *gain* is it called a failure. Pixels say so only beside the truth, as most of a
 picture may rightly stay. Gain is 1 - KID(G(X), Y) / KID(X, Y): the share
 of what untranslated inputs lack that translating makes up for; negative where it harms.
+
+*Brightness* is the correlation of G(x)'s with x's over all pixels: a negative's is -1. Cycle
+consistency holds for a negative as well, so that luck decides, and with it which classes swap.
+It is called a failure where it is far below 0 and not the truth's.
 The names and the thresholds are this project's own.
 """
 
@@ -34,7 +38,31 @@ BEYOND_TRUTH = 0.25
 """By so much more than the truth it keeps of the pixels, too."""
 GAIN = 0.25
 """Below it, and that unchanged, translating has failed."""
+NEGATIVE = -0.5
+"""A correlation of brightness as low as this is a negative's."""
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _ROWS = 1024
+
+
+@dataclass
+class Brightness:
+    """How the brightness of some images' pixels goes with that of others' at the same place."""
+
+    sums: Tensor = field(default_factory=lambda: torch.zeros(6, dtype=torch.float64))
+    """Of 1, a, b, a², b² and ab."""
+
+    def add(self, image: Tensor, other: Tensor) -> None:
+        """(B, 3, H, W) each, in [-1, 1]."""
+        luma = torch.tensor(_LUMA, dtype=torch.float64)
+        a, b = (i.double().cpu().movedim(1, -1) @ luma for i in (image, other))
+        self.sums += torch.stack([x.sum() for x in (torch.ones_like(a), a, b, a * a, b * b, a * b)])
+
+    @property
+    def correlation(self) -> float | None:
+        """Pearson's, -1 to 1; None where one of both has one brightness everywhere."""
+        n, a, b, aa, bb, ab = self.sums.tolist()
+        spread = (n * aa - a * a) * (n * bb - b * b)
+        return (n * ab - a * b) / spread**0.5 if spread > 1e-9 * n**4 else None
 
 
 @dataclass
@@ -47,23 +75,31 @@ class Changes:
     of_truth: float = 0.0
     of_others: float = 0.0
     has_truth: bool = field(default=False)
+    brightness: Brightness = field(default_factory=Brightness)
+    brightness_of_truth: Brightness = field(default_factory=Brightness)
 
     def add(self, fake: Tensor, image: Tensor, truth: Tensor | None) -> None:
         """(B, 3, H, W) each, in [-1, 1]."""
         self.made += _sum(paired.l1(fake, image))
+        self.brightness.add(fake, image)
         self.of_others += sum(_sum(paired.l1(y[None], image)) for y in self.others) / len(
             self.others
         )
         if truth is not None:
             self.has_truth = True
             self.of_truth += _sum(paired.l1(truth, image))
+            self.brightness_of_truth.add(truth, image)
 
     def scores(self) -> dict[str, float]:
-        """`unchanged`, and where pairs exist `unchanged_of_truth`."""
+        """`unchanged` and `brightness`, and where pairs exist the same `_of_truth`."""
         result = {"unchanged": unchanged(self.made, self.of_others)}
         if self.has_truth:
             result["unchanged_of_truth"] = unchanged(self.of_truth, self.of_others)
-        return result
+        known = {
+            "brightness": self.brightness.correlation,
+            "brightness_of_truth": self.brightness_of_truth.correlation,
+        }
+        return result | {name: value for name, value in known.items() if value is not None}
 
 
 def unchanged(from_input: float, of_others: float) -> float:
@@ -100,6 +136,7 @@ def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
         found.append(
             f"{direction} {kept}, and KID is {better} better than of the inputs as they are"
         )
+    found += [f"{direction} {line}" for line in _negative(scores)]
     if "confusion" in scores:
         table = scores["confusion"]
         counts = Confusion(torch.tensor(table["counts"]))
@@ -116,6 +153,20 @@ def _kept(scores: Mapping[str, Any]) -> str | None:
     if pixels >= UNCHANGED and pixels - of_truth >= BEYOND_TRUTH:
         return f"keeps {pixels:.0%} of its inputs in pixels, where the truth keeps {of_truth:.0%}"
     return None
+
+
+def _negative(scores: Mapping[str, Any]) -> list[str]:
+    brightness, of_truth = scores.get("brightness", 0.0), scores.get("brightness_of_truth")
+    if brightness > NEGATIVE or (of_truth is not None and of_truth < 0):
+        return []
+    beside = "which few domains want"
+    if of_truth is not None:
+        beside = f"where the truth's does at {of_truth:.2f}"
+    figure = f"{brightness:.2f}".replace("-", "−")
+    return [
+        f"makes negatives of its inputs: brightness correlates at {figure}, {beside}; another seed"
+        " may not"
+    ]
 
 
 def swaps(confusion: Confusion, names: Sequence[str]) -> list[str]:

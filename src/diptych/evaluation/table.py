@@ -24,6 +24,8 @@ LABELS = {
     "unchanged_of_truth": "  of the truth",
     "unchanged_features": "unchanged, features",
     "unchanged_features_of_truth": "  of the truth",
+    "brightness": "brightness, correlation with the input's",
+    "brightness_of_truth": "  of the truth",
     "cycle": "cycle error ↓",
     "l1": "L1 to the truth ↓",
     "untranslated.l1": _UNTRANSLATED,

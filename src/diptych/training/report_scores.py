@@ -26,6 +26,8 @@ MEANINGS = {
         "Unchanged in features, of the truth",
         "what a perfect translation would have",
     ),
+    "brightness": ("Brightness", "its correlation with the input's, −1 (a negative) to 1"),
+    "brightness_of_truth": ("Brightness, of the truth", "what a perfect translation would have"),
     "cycle": ("Cycle error", "mean |there and back again − original|, 0 to 1; lower is better"),
     "l1": ("L1", "mean |translation − truth|, 0 to 1; lower is better"),
     "psnr": ("PSNR", "decibels against the true pair; higher is better"),
