@@ -54,7 +54,7 @@ class Brightness:
     def add(self, image: Tensor, other: Tensor) -> None:
         """(B, 3, H, W) each, in [-1, 1]."""
         luma = torch.tensor(_LUMA, dtype=torch.float64)
-        a, b = (i.double().cpu().movedim(1, -1) @ luma for i in (image, other))
+        a, b = (i.double().movedim(1, -1) @ luma for i in (image, other))
         self.sums += torch.stack([x.sum() for x in (torch.ones_like(a), a, b, a * a, b * b, a * b)])
 
     @property
