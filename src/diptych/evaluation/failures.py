@@ -136,7 +136,9 @@ def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
         found.append(
             f"{direction} {kept}, and KID is {better} better than of the inputs as they are"
         )
-    found += [f"{direction} {line}" for line in _negative(scores)]
+    negative = _negative(scores)
+    if negative is not None:
+        found.append(f"{direction} {negative}")
     if "confusion" in scores:
         table = scores["confusion"]
         counts = Confusion(torch.tensor(table["counts"]))
@@ -155,18 +157,19 @@ def _kept(scores: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _negative(scores: Mapping[str, Any]) -> list[str]:
+def _negative(scores: Mapping[str, Any]) -> str | None:
+    """That brightness is turned round, if the truth's is not."""
     brightness, of_truth = scores.get("brightness", 0.0), scores.get("brightness_of_truth")
     if brightness > NEGATIVE or (of_truth is not None and of_truth < 0):
-        return []
+        return None
     beside = "which few domains want"
     if of_truth is not None:
         beside = f"where the truth's does at {of_truth:.2f}"
     figure = f"{brightness:.2f}".replace("-", "−")
-    return [
+    return (
         f"makes negatives of its inputs: brightness correlates at {figure}, {beside}; another seed"
         " may not"
-    ]
+    )
 
 
 def swaps(confusion: Confusion, names: Sequence[str]) -> list[str]:
