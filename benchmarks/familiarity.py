@@ -1,0 +1,146 @@
+"""How many inputs `diptych translate` calls unlike its training images, from where they come.
+
+    python -m benchmarks.familiarity
+
+Learns what training images of five domains look like, as `diptych evaluate` does, and shows
+each of them the test images of every domain, and its own with noise. Nothing is trained. The
+table goes into benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.running import carry_out, circumstances, replace_block, say, write_json
+from diptych.data import Images, open_data
+from diptych.errors import InputError
+from diptych.evaluation.familiarity import Familiarity, learn_familiarity, look, square
+from diptych.images import to_image, to_tensor
+from diptych.networks.features import FeatureNetwork, load_features
+
+SIZE = 64
+DOMAINS = (
+    ("earth-climate", "aerial"),
+    ("earth-climate", "climate"),
+    ("earth-map", "map"),
+    ("emoji", "google"),
+    ("emoji", "twitter"),
+)
+"""Sample and domain; the aerial tiles of `earth-map` are those of `earth-climate`."""
+NOISE = (20, 60)
+"""Standard deviations, in levels of 255."""
+SEED = 0
+_BATCH = 16
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a domain's training images look like, and its test images."""
+
+    domain: str
+    familiarity: Familiarity
+    test: Images
+
+    def unlike(self, features: Tensor) -> int:
+        return int(self.familiarity.is_unlike(features, [self.domain]).sum())
+
+
+def known_domains(network: FeatureNetwork) -> Iterator[Known]:
+    """Of each of `DOMAINS`, in their order. Raises InputError: the samples extra is missing."""
+    learnt: dict[str, Familiarity] = {}
+    for sample, domain in DOMAINS:
+        data = open_data(f"sample:{sample}", size=SIZE)
+        if sample not in learnt:
+            learnt[sample] = learn_familiarity(network, data)
+            say(f"{sample}: learnt")
+        assert data.test is not None
+        yield Known(domain, learnt[sample], data.test.domains[data.domains.index(domain)])
+
+
+def looks(network: FeatureNetwork, images: Images, noise: int = 0) -> Tensor:
+    """(N, D) features of all images, with Gaussian noise of so many levels of 255."""
+    rng = torch.Generator().manual_seed(SEED)
+    found = []
+    for start in range(0, len(images), _BATCH):
+        shown = [images.read(i) for i in range(start, min(start + _BATCH, len(images)))]
+        if noise:
+            pixels = [to_tensor(image) for image in shown]
+            drawn = [torch.randn(p.shape, generator=rng) * noise / 127.5 for p in pixels]
+            shown = [to_image(p + d) for p, d in zip(pixels, drawn, strict=True)]
+        found.append(look(network, [square(image) for image in shown]))
+    return torch.cat(found)
+
+
+def counts(network: FeatureNetwork, known: Sequence[Known]) -> dict[str, dict[str, Any]]:
+    """By domain, and by what it is shown: how many images, and how many of them are unlike."""
+    clean = {each.domain: looks(network, each.test) for each in known}
+    rows = {}
+    for each in known:
+        noisy = {f"noise of {n} levels": looks(network, each.test, n) for n in NOISE}
+        shown = clean | noisy
+        rows[each.domain] = {
+            name: {"images": len(features), "unlike": each.unlike(features)}
+            for name, features in shown.items()
+        }
+        say(f"{each.domain}: shown {len(shown)} collections")
+    return rows
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The table: domains of training images down, what each was shown across."""
+    rows = found["unlike"]
+    shown = list(next(iter(rows.values())))
+    yield f"| training images of | {' | '.join(shown)} |"
+    yield "|---" + "|---:" * len(shown) + "|"
+    for domain, row in rows.items():
+        cells = [f"{cell['unlike']} of {cell['images']}" for cell in row.values()]
+        yield f"| {domain} | {' | '.join(cells)} |"
+    yield ""
+    yield (
+        f"Test images of each domain at {found['size']} pixels, and the row's own with Gaussian"
+        f" noise. By {found['network']}; commit {found['commit'][:10]}."
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.familiarity",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
+    parser.add_argument("--results", type=Path, default=_HERE / "results" / "familiarity.json")
+    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
+    return carry_out("familiarity", partial(_do, parser.parse_args(arguments)))
+
+
+def _do(options: argparse.Namespace) -> int:
+    if options.only != "table":
+        made_by = circumstances()  # of the code that is loaded, whatever is committed meanwhile
+        network = load_features()
+        found = counts(network, list(known_domains(network)))
+        facts = {"size": SIZE, "network": network.name, "seed": SEED, "unlike": found}
+        write_json(options.results, facts | made_by)
+    if options.only != "run":
+        if not options.results.exists():
+            raise InputError(f"no {options.results}: run python -m benchmarks.familiarity")
+        found = json.loads(options.results.read_text("utf-8"))
+        replace_block(options.readme, "familiarity", "\n".join(lines(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

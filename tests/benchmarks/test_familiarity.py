@@ -1,0 +1,69 @@
+"""How many inputs are called unlike: what is counted, what the table holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import familiarity
+from benchmarks.running import write_json
+from diptych.data import Data, Split
+from diptych.data.collections import ArrayImages
+from diptych.evaluation.familiarity import learn_familiarity
+from diptych.networks.features import load_features
+
+
+def _flat(count: int, seed: int, colour: tuple[int, int, int]) -> ArrayImages:
+    """Images of about one colour."""
+    draws = np.random.default_rng(seed)
+    pixels = np.array(colour) + draws.normal(0, 6, (count, 32, 32, 3))
+    return ArrayImages(pixels.clip(0, 255).astype(np.uint8))
+
+
+def test_each_domain_is_shown_every_one_and_its_own_with_noise() -> None:
+    network = load_features()
+    red, blue = (200, 40, 40), (40, 40, 200)
+    train = Split((_flat(40, 0, red), _flat(40, 1, blue)))
+    validation = Split((_flat(60, 2, red), _flat(60, 3, blue)))
+    data = Data("test", ("red", "blue"), train, validation, fingerprint="f", is_tiled=True)
+    learnt = learn_familiarity(network, data)
+    known = [
+        familiarity.Known("red", learnt, _flat(10, 4, red)),
+        familiarity.Known("blue", learnt, _flat(18, 5, blue)),  # more than a batch
+    ]
+    found = familiarity.counts(network, known)
+    assert list(found["red"]) == ["red", "blue", "noise of 20 levels", "noise of 60 levels"]
+    assert found["red"]["blue"] == {"images": 18, "unlike": 18}
+    assert found["blue"]["red"] == {"images": 10, "unlike": 10}
+    assert found["red"]["noise of 60 levels"] == {"images": 10, "unlike": 10}
+    assert found["blue"]["blue"]["unlike"] <= 1
+
+
+def test_noise_has_the_deviation_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = ArrayImages(np.full((1, 112, 112, 3), 128, np.uint8))
+    monkeypatch.setattr(familiarity, "look", lambda _, squares: torch.stack(list(squares)))
+    noisy = familiarity.looks(load_features(), grey, noise=20)
+    assert (noisy * 127.5).std().item() == pytest.approx(20, rel=0.02)
+    clean = familiarity.looks(load_features(), grey)
+    assert clean.min() == clean.max()
+
+
+def test_the_table_has_a_row_of_each_domain(tmp_path: Path) -> None:
+    row = {"x": {"images": 4, "unlike": 0}, "y": {"images": 5, "unlike": 3}}
+    facts = {"unlike": {"x": row}, "size": 64, "network": "a", "commit": "c" * 40}
+    results, readme = tmp_path / "found.json", tmp_path / "README.md"
+    write_json(results, facts)
+    readme.write_text("<!-- familiarity: begin -->\n<!-- familiarity: end -->\n")
+    options = ["--only", "table", "--results", str(results), "--readme", str(readme)]
+    assert familiarity.main(options) == 0
+    assert "| x | 0 of 4 | 3 of 5 |" in readme.read_text().splitlines()
+
+
+def test_without_results_it_says_what_to_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert familiarity.main(["--only", "table", "--results", str(tmp_path / "no.json")]) == 2
+    assert "run python -m benchmarks.familiarity" in capsys.readouterr().err
