@@ -61,7 +61,10 @@ CITED = (
     ("FCN in the wild (Hoffman et al. 2016), by the authors", "27.1", "—"),
     ("CycleGAN, by the authors", "34.8", "82.8"),
 )
-"""Per-class and per-pixel accuracy in percent, GTA5 → Cityscapes: CycleGAN's project page."""
+"""Per-class and per-pixel accuracy in percent, GTA5 → Cityscapes: CycleGAN's project page.
+
+The former are probably class IoU, as 27.1 is that of its own paper (arXiv:1612.02649).
+"""
 FIGURES = ("class_accuracy", "pixel_accuracy", "mean_iou")
 
 _HERE = Path(__file__).parent
