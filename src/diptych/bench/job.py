@@ -265,8 +265,10 @@ def _is_begun(folder: Path, wanted: Mapping[str, Any], run: Settings) -> bool:
         plan = read_plan(folder)
     except InputError:  # of another version
         return False
-    of = plan.resolved
-    known = identity(plan.method, plan.config, plan.run, of.fingerprint, of.domains)
+    of, was = plan.resolved, plan.run
+    if run.precision == of.precision:  # which the run may have been left to find
+        was = replace(was, precision=run.precision)
+    known = identity(plan.method, plan.config, was, of.fingerprint, of.domains)
     kept = plan.run.keep_every == run.keep_every and plan.run.seed == run.seed
     return kept and is_same(known, wanted)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from rich.console import Console
@@ -22,7 +22,7 @@ from diptych.errors import InputError
 from diptych.files import only_one_process
 from diptych.training.device import find_device
 from diptych.training.report import duration
-from diptych.training.settings import Settings
+from diptych.training.settings import Precision, Settings
 
 _LOCK_FILE = "bench.lock"
 OVERHEAD = 1.03
@@ -36,7 +36,7 @@ class Job:
     row: Row
     seed: int
     run: Settings
-    """With the steps that the budget amounts to."""
+    """With the steps that the budget amounts to, and the precision that it was timed in."""
     wanted: dict[str, Any]
     """Its identity."""
 
@@ -74,6 +74,7 @@ class Running:
         self._rows = _chosen(bench, options.only)
         self._data: dict[str, Data] = {}
         self._failures = 0
+        self._device = options.device
 
     def run(self) -> int:
         """Do what is not done yet; returns how many runs failed or diverged.
@@ -89,14 +90,15 @@ class Running:
             except OSError as error:
                 raise InputError(f"cannot use {folder}: {error.strerror}") from error
         lanes = _lanes(self._options)
+        self._device = lanes[0].device
         with only_one_process(place.runs, _LOCK_FILE):
             for row in self._bench.rows:
                 self._data[row.slug] = check_data(row, self._bench.opened)
             claim(place, [row.run for row in self._bench.rows], self._data.values())
-            self._measure(lanes[0].device)
+            self._measure()
             self._write_plan()
             jobs = [job for job in self._jobs() if not self._is_done(job)]
-            self._prepare(jobs, lanes[0].device)
+            self._prepare(jobs)
             self._announce(jobs, len(lanes))
             pieces = [self._piece(job) for job in jobs]
             by_stem = {piece.stem: job for piece, job in zip(pieces, jobs, strict=True)}
@@ -109,7 +111,7 @@ class Running:
             )
         return self._failures
 
-    def _measure(self, device: str) -> None:
+    def _measure(self) -> None:
         """What a step of each row takes, one after another, before anything else runs."""
         speeds = read_json(self._place.speed) or {}
         pieces = []
@@ -135,7 +137,7 @@ class Running:
 
         if pieces:
             self._say(f"timing {len(pieces)} rows; let the machine do nothing else until then")
-        lane = Lane(device, None)
+        lane = Lane(self._device, None)
         on_lanes([piece for piece, *_ in pieces], [lane], begins=lambda _: None, ends=end)
 
     def _jobs(self) -> Iterator[Job]:
@@ -146,7 +148,8 @@ class Running:
                 run = self._settings(row)
                 if seed in row.seeds and run is not None:
                     run = replace(run, seed=seed)
-                    yield Job(row, seed, run, self._identity(row, run))
+                    wanted = self._identity(row, run)
+                    yield Job(row, seed, replace(run, precision=self._precision(row)), wanted)
 
     def _settings(self, row: Row) -> Settings | None:
         """The row's with its budget in steps; None where they are unknown or none goes well."""
@@ -167,6 +170,13 @@ class Running:
         known: dict[str, Any] | None = (read_json(self._place.speed) or {}).get(row.slug)
         wanted = without_budget(self._identity(row, row.run))
         return known if known and is_same(without_budget(known["trained"]), wanted) else None
+
+    def _precision(self, row: Row) -> Precision:
+        """What the row was timed in: "auto" may come out otherwise beside other trainings."""
+        speed = self._speed(row)
+        if speed is None or speed.get("device") != torch.device(self._device).type:
+            return row.run.precision
+        return cast(Precision, speed["precision"])
 
     def _identity(self, row: Row, run: Settings) -> dict[str, Any]:
         data = self._data[row.slug]
@@ -198,21 +208,27 @@ class Running:
         known = read_json(self._place.result(job.row.slug, job.seed))
         if known is None or "why_not" in known:  # what failed may go well now
             return False
-        return is_same(known["trained"], job.wanted) and not self._is_rescored(job)
+        return self._is_of(known, job) and not self._is_rescored(job)
+
+    def _is_of(self, known: Mapping[str, Any], job: Job) -> bool:
+        """Whether a result is of this job, in the precision too, where that is one device's."""
+        is_elsewhere = known.get("device") != torch.device(self._device).type
+        is_as_precise = job.run.precision in ("auto", known.get("precision"))
+        return is_same(known["trained"], job.wanted) and (is_elsewhere or is_as_precise)
 
     def _is_rescored(self, job: Job) -> bool:
         """Whether scores that are there are to be made anew, of the weights that are there."""
         known = read_json(self._place.result(job.row.slug, job.seed)) or {}
-        there = "scores" in known and is_same(known["trained"], job.wanted)
+        there = "scores" in known and self._is_of(known, job)
         palettes = palettes_of(self._data[job.row.slug])
         return there and (self._options.rescore or not is_scored_by(known, palettes))
 
-    def _prepare(self, jobs: Sequence[Job], device: str) -> None:
+    def _prepare(self, jobs: Sequence[Job]) -> None:
         """What several runs share is made once, before they would all make it at a time."""
         kinds = {(d.fingerprint, palettes_of(d), job.row.config.size): d
                  for job in jobs for d in [self._data[job.row.slug]]}  # fmt: skip
         for (*_, size), data in kinds.items():
-            find_segmenter(data, size, device)
+            find_segmenter(data, size, self._device)
 
     def _piece(self, job: Job) -> Piece:
         place, row = self._place, job.row
