@@ -64,6 +64,8 @@ class BenchCommand:
     """cpu, cuda, mps; auto takes the fastest there is."""
     rescore: bool = False
     """Score finished runs anew, without training them."""
+    overwrite: bool = False
+    """Train anew what is there of other options or data; without it, that is refused."""
     report_only: bool = False
     """Train nothing: make the pages anew from the small files."""
     markdown: Path | None = None
@@ -91,6 +93,7 @@ def bench_command(arguments: list[str]) -> int:
         parallel=options.parallel,
         only=options.only,
         rescore=options.rescore,
+        overwrite=options.overwrite,
     )
     running = Running(bench, place, ways, Console(stderr=True), after=lambda: write_pages(place))
     try:

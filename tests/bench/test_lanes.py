@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from diptych.bench import lanes
 from diptych.bench.job import STOPPED, make_spec
 from diptych.bench.lanes import Lane, Piece, on_lanes
+from diptych.data import open_data
 from diptych.registry import make_config
 from diptych.training.settings import Settings
 from tests.bench.conftest import Ended
@@ -52,11 +54,13 @@ def test_a_piece_in_a_process_of_its_own_trains_and_stops_when_its_input_ends(
 ):
     config = make_config("cyclegan", {"size": 32, "width": 4, "blocks": 1})
     run = Settings(data=paired_data, steps=4000, workers=0, precision="fp32")
-    more = {"row": "r", "out": str(tmp_path / "out"), "runs": str(tmp_path)}
-    more["trains"] = True
+    more: dict[str, Any] = {"row": "r", "out": str(tmp_path / "out"), "runs": str(tmp_path)}
+    more |= {"trains": True, "fingerprint": open_data(paired_data, size=32).fingerprint}
     piece = Piece(tmp_path / "r-0.job", make_spec("run", "cyclegan", config, run, **more))
     process = lanes.start(piece, Lane("cpu", 1))
     assert isinstance(process, subprocess.Popen)
+    spec = json.loads((tmp_path / "r-0.job.spec.json").read_text())
+    assert (spec["run"]["threads"], spec["run"]["device"]) == (1, "cpu")  # the lane's
     metrics = tmp_path / "r-0" / "metrics.jsonl"
     while not metrics.exists() or not metrics.stat().st_size:
         assert process.poll() is None, piece.log.read_text()

@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from diptych.bench.page import columns_of, html_page, markdown_page, write_pages
+from diptych.bench.page import circumstances, columns_of, html_page, markdown_page, write_pages
 from diptych.bench.place import Place, write_json
 from diptych.bench.render import latex, markdown
 from diptych.bench.results import read_report
@@ -319,6 +319,17 @@ def test_the_markdown_page_links_its_pictures_from_where_it_lies(place, tmp_path
     assert both.startswith("# Results\n")
     assert both.count("\n## A <trial>\n") == 2
     assert html_page(report) == html_page(read_report(place))
+
+
+def test_the_code_of_every_sitting_is_told_and_that_of_scoring_apart(place):
+    first = {"commit": "a" * 40, "has_uncommitted_changes": True, "machine": "another machine"}
+    scored = first | {"commit": "b" * 40, "has_uncommitted_changes": False}
+    known = result(0, 0.5)
+    write_json(place.result("cyclegan", 0), known | {"sittings": [first, known], "scored": scored})
+    told = circumstances(read_report(place))
+    assert "commit aaaaaaaaaa, with changes; cccccccccc;" in told[0]
+    assert told[1].startswith("Trained on a machine; another machine;")
+    assert told[2] == "Some runs scored anew, by commit bbbbbbbbbb"
 
 
 def test_what_kid_depends_on_is_told(place):

@@ -56,21 +56,6 @@ def test_what_is_finished_is_not_trained_again(bench, carried, place):
     assert place.result("cyclegan", 0).read_bytes() == before
 
 
-def test_another_option_or_other_data_train_anew(bench, carried, paired_data):
-    both = ["cyclegan.speed", "cyclegan-0.job"]
-    bench("cyclegan")
-    carried.pieces.clear()
-    bench("cyclegan", cycle_weight=5.0)
-    assert carried.names == both
-    carried.pieces.clear()
-    bench("cyclegan", cycle_weight=5.0, steps=12)  # the speed is known
-    assert carried.names == ["cyclegan-0.job"]
-    Image.new("RGB", (32, 32)).save(Path(paired_data) / "trainA" / "new.png")
-    carried.pieces.clear()
-    bench("cyclegan", cycle_weight=5.0, steps=12)
-    assert carried.names == both
-
-
 def test_data_that_have_moved_are_the_same_and_a_begun_run_finds_them(
     bench, trained, place, paired_data, monkeypatch, tmp_path
 ):
@@ -217,7 +202,8 @@ def test_a_budget_in_minutes_is_the_steps_that_were_timed_to_fill_it(bench, carr
     speeds = json.loads(place.speed.read_text())
     speeds["cyclegan"]["seconds_per_step"] = 6.0 / 14.9 / OVERHEAD
     write_json(place.speed, speeds)
-    bench("cyclegan", steps=None, minutes=0.1)  # 14.9 steps, and a multiple of four
+    anew = Options(device="cpu", overwrite=True)
+    bench("cyclegan", steps=None, minutes=0.1, options=anew)  # 14.9, and a multiple of four
     result = read_json(place.result("cyclegan", 0))
     assert result["steps"] == 12
     assert (result["trained"]["run"]["steps"], result["trained"]["run"]["minutes"]) == (12, None)
@@ -382,6 +368,7 @@ def test_scoring_anew_trains_nothing_where_the_run_is_gone(paired_data, tmp_path
     spec = make_spec(
         "run", "cyclegan", config, replace(run, steps=8), row="gone", out=str(tmp_path / "out"),
         runs=str(tmp_path / "runs"), trains=False,
+        fingerprint=open_data(paired_data, size=32).fingerprint,
     )  # fmt: skip
     answer = job.carry_out(spec)
     assert "holds no such run, so there is nothing to score anew" in answer["why_not"]

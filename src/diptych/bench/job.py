@@ -14,7 +14,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -25,7 +24,6 @@ from typing import Any, cast
 
 import torch
 
-from diptych import __version__
 from diptych.bench.place import SHARES, Place, without_details, write_json
 from diptych.bench.plan import (
     DATA_SETTINGS,
@@ -35,6 +33,7 @@ from diptych.bench.plan import (
     is_same,
     source_of,
 )
+from diptych.bench.provenance import Sittings, circumstances
 from diptych.bench.strips import write_strips
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator
 from diptych.classifier import Classifier
@@ -47,7 +46,6 @@ from diptych.registry import dataclass_from, make_config
 from diptych.training.device import cpu_threads, find_device, find_precision
 from diptych.training.log import METRICS_FILE, read_metrics
 from diptych.training.loop import DivergedError
-from diptych.training.report import describe_machine
 from diptych.training.run import LOCK_FILE, open_run_data, resume, train
 from diptych.training.settings import (
     CONFIG_FILE,
@@ -96,7 +94,7 @@ def carry_out(spec: Mapping[str, Any]) -> dict[str, Any]:
     try:
         if spec["kind"] == "measure":
             return known | measure(spec["method"], config, run)
-        return known | train_and_score(spec, config, run)
+        return train_and_score(spec, config, run, known)
     except InputError as error:
         return known | {"why_not": str(error)}
     except DivergedError as error:
@@ -149,8 +147,12 @@ def measure(method: str, config: Any, run: Settings) -> dict[str, Any]:
     }
 
 
-def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict[str, Any]:
+def train_and_score(
+    spec: Mapping[str, Any], config: Any, run: Settings, now: Mapping[str, Any]
+) -> dict[str, Any]:
     """Train to the end from where the run stands, then score it at each share of the budget.
+
+    `now` are the circumstances.
 
     Raises:
         KeyboardInterrupt, DivergedError, InputError: as training does.
@@ -158,18 +160,25 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
     method, place = spec["method"], Place(Path(spec["out"]), Path(spec["runs"]))
     folder = place.run(spec["row"], run.seed)
     data = open_run_data(method, run, config.size)
+    if data.fingerprint != spec["fingerprint"]:
+        raise InputError("the data have changed since the bench began: start it once more")
     steps = run.steps
     assert steps is not None
-    run = replace(run, out=str(folder), keep_every=steps // QUARTERS)
-    if _is_begun(folder, identity(method, config, run, data.fingerprint, data.domains), run):
+    run = with_snapshots(replace(run, out=str(folder)))
+    sittings = Sittings(place, spec["row"], run.seed, now)
+    if is_begun(folder, identity(method, config, run, data.fingerprint, data.domains), run):
         _follow_moved_data(folder, run)
+        sittings.begin(anew=False)
         outcome = resume(folder, device=run.device)
+        if outcome.was_finished:
+            sittings.had_nothing_to_train()
     elif not spec["trains"]:
         raise InputError(
             f"{folder} holds no such run, so there is nothing to score anew: remove"
             f" {place.result(spec['row'], run.seed)} to train it"
         )
     else:
+        sittings.begin(anew=True)
         outcome = train(method, config, run, overwrite=True)
     if not outcome.is_finished:
         raise KeyboardInterrupt
@@ -187,6 +196,7 @@ def train_and_score(spec: Mapping[str, Any], config: Any, run: Settings) -> dict
         loaded = Translator(*load_translator(folder), device=run.device)
         parts = write_strips(place, loaded, data, facts, row=spec["row"], seed=run.seed)
     return {
+        **sittings.facts(),
         "steps": steps,
         "seconds": float(read_metrics(folder / METRICS_FILE)[-1]["seconds"]),
         "threads": plan.resolved.threads,
@@ -231,33 +241,13 @@ def find_segmenter(data: Data, size: int, device: str) -> Any:
     return segmenter_for(data, size=size, device=str(find_device(device)))
 
 
-def circumstances() -> dict[str, Any]:
-    """What a figure depends on beside the settings: the code, the machine, PyTorch."""
-    known: dict[str, Any] = {"version": __version__, "torch": torch.__version__}
-    commit, is_clean = _commit()
-    if commit is not None:
-        known |= {"commit": commit, "has_uncommitted_changes": not is_clean}
-    return known | {"machine": describe_machine()}
+def with_snapshots(run: Settings) -> Settings:
+    """The run, which keeps its weights at each share of its steps."""
+    assert run.steps is not None
+    return replace(run, keep_every=run.steps // QUARTERS)
 
 
-def _commit() -> tuple[str | None, bool]:
-    """Of a checkout of Diptych; None where it is installed, even inside another checkout."""
-    here = Path(__file__).parents[1]
-
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(here), *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except OSError:  # no git
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    if git("ls-files", "--error-unmatch", "__init__.py") is None:
-        return None, False
-    return git("rev-parse", "HEAD"), git("status", "--porcelain", ".") == ""
-
-
-def _is_begun(folder: Path, wanted: Mapping[str, Any], run: Settings) -> bool:
+def is_begun(folder: Path, wanted: Mapping[str, Any], run: Settings) -> bool:
     """Whether `folder` holds this very training; another is in the way and is replaced."""
     if not (folder / CONFIG_FILE).exists():
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -135,15 +135,11 @@ def circumstances(report: Report) -> list[str]:
         return ["No run is done yet."]
 
     def every(key: str) -> list[str]:
-        return sorted({str(run[key]) for run in runs if key in run})
+        return sorted({str(run[key]) for run in [*runs, *sittings] if key in run})
 
-    commits = sorted(
-        {
-            run["commit"][:10] + (", with changes" if run["has_uncommitted_changes"] else "")
-            for run in runs
-            if "commit" in run
-        }
-    )
+    sittings = [sitting for run in runs for sitting in run.get("sittings", ())]
+    commits = _commits([*runs, *sittings])
+    scored = _commits([run["scored"] for run in runs if "scored" in run])
     seeds = sorted({run["seed"] for run in runs})
     timed = sorted({f"{row.speed['machine']}, {row.speed['threads']} threads"
                     for row in report.rows if row.speed and "threads" in row.speed})  # fmt: skip
@@ -154,6 +150,7 @@ def circumstances(report: Report) -> list[str]:
         + f"; PyTorch {', '.join(every('torch'))}",
         f"Trained on {'; '.join(every('machine'))}; device {', '.join(every('device'))},"
         f" precision {', '.join(every('precision'))}, threads {', '.join(every('threads'))}",
+        *([f"Some runs scored anew, by commit {'; '.join(scored)}"] if scored else []),
         f"Steps timed on {'; '.join(timed)}",
         f"Seeds {', '.join(map(str, seeds))}",
         *_of_kid(runs),
@@ -167,6 +164,16 @@ def circumstances(report: Report) -> list[str]:
             " trained is the number of steps that fill them"
         )
     return facts
+
+
+def _commits(known: Iterable[Mapping[str, Any]]) -> list[str]:
+    return sorted(
+        {
+            one["commit"][:10] + (", with changes" if one["has_uncommitted_changes"] else "")
+            for one in known
+            if "commit" in one
+        }
+    )
 
 
 def _of_kid(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from diptych.bench.claim import claim
-from diptych.bench.job import find_segmenter, make_spec, palettes_of
+from diptych.bench.job import find_segmenter, is_begun, make_spec, palettes_of, with_snapshots
 from diptych.bench.lanes import Lane, Piece, on_lanes
 from diptych.bench.place import Place, read_json, write_json
 from diptych.bench.plan import QUARTERS, Bench, Row, check_data, identity, is_same, without_budget
@@ -22,7 +22,7 @@ from diptych.errors import InputError
 from diptych.files import only_one_process
 from diptych.training.device import find_device
 from diptych.training.report import duration
-from diptych.training.settings import Precision, Settings
+from diptych.training.settings import CONFIG_FILE, Precision, Settings
 
 _LOCK_FILE = "bench.lock"
 OVERHEAD = 1.03
@@ -55,6 +55,8 @@ class Options:
     """Labels, methods or files' names of the rows to carry out now; all by default."""
     rescore: bool = False
     """Score finished runs anew."""
+    overwrite: bool = False
+    """Train anew what is there of other options or data."""
 
 
 class Running:
@@ -95,9 +97,11 @@ class Running:
             for row in self._bench.rows:
                 self._data[row.slug] = check_data(row, self._bench.opened)
             claim(place, [row.run for row in self._bench.rows], self._data.values())
+            self._keep(row.label for row in self._rows if self._is_timed_otherwise(row))
             self._measure()
-            self._write_plan()
             jobs = [job for job in self._jobs() if not self._is_done(job)]
+            self._keep(job.name for job in jobs if self._is_in_the_way(job))
+            self._write_plan()
             self._prepare(jobs)
             self._announce(jobs, len(lanes))
             pieces = [self._piece(job) for job in jobs]
@@ -110,6 +114,34 @@ class Running:
                 ends=lambda piece, answer: self._end(piece, by_stem[piece.stem], answer),
             )
         return self._failures
+
+    def _keep(self, names: Iterable[str]) -> None:
+        """Raises InputError: what is there of `names` would be replaced, and nobody said so."""
+        lost = [] if self._options.overwrite else list(names)
+        if lost:
+            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+            raise InputError(
+                f"{self._place.out} holds trainings of other options or data:"
+                f" {'; '.join(lost[:3])}{more}. Give another --out, or --overwrite to train anew"
+            )
+
+    def _is_timed_otherwise(self, row: Row) -> bool:
+        """Whether there are runs of a row that was timed with other options or data."""
+        timed = (read_json(self._place.speed) or {}).get(row.slug)
+        files = (self._place.result(row.slug, seed) for seed in row.seeds)
+        is_another = timed is not None and self._speed(row) is None
+        return is_another and any(file.exists() for file in files)
+
+    def _is_in_the_way(self, job: Job) -> bool:
+        """Whether a result, or a run that is not done, is of another training than the job's."""
+        known = read_json(self._place.result(job.row.slug, job.seed))
+        if known is not None and "why_not" not in known:
+            return not self._is_of(known, job)
+        folder = self._place.run(job.row.slug, job.seed)
+        wanted = self._identity(job.row, job.run)
+        return (folder / CONFIG_FILE).exists() and not is_begun(
+            folder, wanted, with_snapshots(job.run)
+        )
 
     def _measure(self) -> None:
         """What a step of each row takes, one after another, before anything else runs."""
@@ -241,6 +273,7 @@ class Running:
             out=str(place.out),
             runs=str(place.runs),
             trains=not self._is_rescored(job),
+            fingerprint=self._data[row.slug].fingerprint,
         )
         return Piece(place.runs / f"{row.slug}-{job.seed}.job", spec)
 

@@ -1,0 +1,168 @@
+"""A bench once more: what is kept, what is trained anew, and by what each run was made."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import diptych
+from diptych.bench import job, provenance
+from diptych.bench.place import read_json, write_json
+from diptych.bench.run import Options
+from diptych.errors import InputError
+from diptych.methods.cyclegan import CycleGAN
+
+ANEW = Options(device="cpu", overwrite=True)
+A, B = ({"version": "0", "torch": "2", "commit": one * 40, "has_uncommitted_changes": False,
+         "machine": "a machine"} for one in "ab")  # fmt: skip
+
+
+def stop_at(step: int, patch: pytest.MonkeyPatch) -> None:
+    """The next training is interrupted at `step`."""
+    real = CycleGAN.iteration
+
+    def iteration(self: CycleGAN, batches: Any, clock: Any) -> Any:
+        if clock.step == step:
+            signal.raise_signal(signal.SIGINT)
+        return real(self, batches, clock)
+
+    patch.setattr(CycleGAN, "iteration", iteration)
+
+
+def test_another_option_or_other_data_train_anew(bench, carried, paired_data):
+    both = ["cyclegan.speed", "cyclegan-0.job"]
+    bench("cyclegan")
+    carried.pieces.clear()
+    bench("cyclegan", cycle_weight=5.0, options=ANEW)
+    assert carried.names == both
+    carried.pieces.clear()
+    bench("cyclegan", cycle_weight=5.0, steps=12, options=ANEW)  # the speed is known
+    assert carried.names == ["cyclegan-0.job"]
+    Image.new("RGB", (32, 32)).save(Path(paired_data) / "trainA" / "new.png")
+    carried.pieces.clear()
+    bench("cyclegan", cycle_weight=5.0, steps=12, options=ANEW)
+    assert carried.names == both
+
+
+@pytest.mark.parametrize(
+    ("plan", "names"),
+    [
+        ({"steps": 8, "seeds": 2}, "CycleGAN, seed 0; CycleGAN, seed 1"),
+        ({"cycle_weight": 5.0, "seeds": 2}, "CycleGAN"),
+        (
+            {"steps": 8, "seeds": 5},
+            "; ".join(f"CycleGAN, seed {i}" for i in range(3)) + " and 1 more",
+        ),
+    ],
+)
+def test_what_was_trained_is_replaced_only_where_that_is_said(bench, carried, place, plan, names):
+    bench("cyclegan", seeds=4)
+    before = {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()}
+    carried.pieces.clear()
+    with pytest.raises(InputError) as told:
+        bench("cyclegan", **plan)
+    assert str(told.value) == (
+        f"{place.out} holds trainings of other options or data: {names}."
+        " Give another --out, or --overwrite to train anew"
+    )
+    assert carried.names == []
+    assert {path: path.read_bytes() for path in before} == before
+    assert bench("cyclegan", **plan, options=ANEW) == 0
+    assert "cyclegan-1.job" in carried.names
+
+
+def test_a_run_that_is_begun_is_not_lost_to_another(bench, trained, place, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            bench("cyclegan")
+    with pytest.raises(InputError, match=r"other options or data: CycleGAN, seed 0\. Give"):
+        bench("cyclegan", steps=8)
+    assert bench("cyclegan") == 0
+    assert read_json(place.result("cyclegan", 0))["steps"] == 4
+
+
+def test_runs_are_of_the_precision_that_their_row_was_timed_in(bench, carried, place):
+    bench("cyclegan", precision=None)
+    assert carried.pieces[0].spec["run"].get("precision", "auto") == "auto"
+    assert carried.pieces[1].spec["run"]["precision"] == "fp32"  # so it was timed
+    path = place.result("cyclegan", 0)
+    known = read_json(path)
+    carried.pieces.clear()
+    for device, done_again in (("cpu", ["cyclegan-0.job"]), ("cuda", [])):
+        write_json(path, known | {"precision": "bf16", "device": device})
+        bench("cyclegan", precision=None, options=ANEW)
+        assert carried.names == done_again
+        carried.pieces.clear()
+
+
+def test_a_run_left_to_find_its_precision_goes_on_where_it_found_that_one(
+    bench, trained, place, monkeypatch
+):
+    monkeypatch.setattr("diptych.training.device._bf16_speedup", lambda: 0.5)
+    bench("cyclegan", precision=None)
+    state = place.run("cyclegan", 0) / "config.toml"
+    text = state.read_text()
+    assert text.count('precision = "fp32"') == 2  # given, and found
+    state.write_text(text.replace('precision = "fp32"', 'precision = "auto"', 1))
+    place.result("cyclegan", 0).unlink()
+    monkeypatch.setattr(job, "train", None)
+    assert bench("cyclegan", precision=None) == 0
+
+
+def test_data_that_change_while_a_bench_runs_are_told(bench, trained, place, paired_data):
+    real = trained.way
+
+    def way(spec: dict[str, Any]) -> dict[str, Any]:
+        if spec["kind"] == "run":
+            Image.new("RGB", (32, 32)).save(Path(paired_data) / "trainA" / "new.png")
+        return real(spec)
+
+    trained.way = way
+    assert bench("cyclegan") == 1
+    assert read_json(place.result("cyclegan", 0))["why_not"] == (
+        "the data have changed since the bench began: start it once more"
+    )
+
+
+def test_a_result_names_the_code_of_every_sitting_and_of_the_scoring(
+    bench, trained, place, monkeypatch
+):
+    def by(code: dict[str, Any]) -> None:
+        monkeypatch.setattr(job, "circumstances", lambda: code)
+
+    by(A)
+    with monkeypatch.context() as patch:
+        stop_at(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            bench("cyclegan")
+    by(B)
+    bench("cyclegan")
+    result = read_json(place.result("cyclegan", 0))
+    assert (result["commit"], result["sittings"]) == (B["commit"], [A, B])
+    assert "scored" not in result
+    by(A)
+    bench("cyclegan", options=Options(device="cpu", rescore=True))
+    assert read_json(place.result("cyclegan", 0)) == result | {"scored": A}
+
+
+def test_scoring_anew_keeps_the_code_of_a_run_from_before_sittings_were_kept(
+    bench, trained, place, monkeypatch
+):
+    monkeypatch.setattr(job, "circumstances", lambda: A)
+    bench("cyclegan")
+    place.runs.joinpath("cyclegan-0.sittings.json").unlink()
+    monkeypatch.setattr(job, "circumstances", lambda: B)
+    bench("cyclegan", options=Options(device="cpu", rescore=True))
+    result = read_json(place.result("cyclegan", 0))
+    assert (result["commit"], result["scored"]) == (A["commit"], B)
+
+
+def test_the_code_is_the_checkouts_where_there_is_one():
+    known = provenance.circumstances()
+    assert len(known["commit"]) == 40
+    assert known["version"] == diptych.__version__
