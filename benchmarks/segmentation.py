@@ -1,9 +1,8 @@
 """Whether CycleGAN's translations teach a segmenter the target: GTA5 → Cityscapes, in small.
 
     python -m benchmarks.segmentation
-    python -m benchmarks.segmentation --seeds 0                 a part of it
-    python -m benchmarks.segmentation --seeds 0 --run runs/x    with a run that is there
-    python -m benchmarks.segmentation --only table              the table anew
+    python -m benchmarks.segmentation --seeds 0      a part of it
+    python -m benchmarks.segmentation --only table   the table anew
 
 The relief maps of `sample:earth-adaptation` are the simulation, the aerial pictures the real
 thing, and the climate of each pixel its label. Trains CycleGAN on the two without pairs
@@ -84,10 +83,8 @@ class Place:
         return self.runs / f"{SAMPLE}-{seed}"
 
 
-def run_job(
-    place: Place, seed: int, *, run: Path | None, steps: int, fcn_steps: int, precision: Precision
-) -> None:
-    """Translate with `run`, or with one trained here, and score; nothing if that is done.
+def run_job(place: Place, seed: int, *, steps: int, fcn_steps: int, precision: Precision) -> None:
+    """Train, translate and score; nothing if that is done.
 
     Raises:
         InputError: the samples extra is missing, the run's folder holds another training, or
@@ -97,19 +94,13 @@ def run_job(
     """
     path = place.scores(seed)
     if path.exists():
-        _check_is_of(path, run, steps, fcn_steps)
+        _check_is_of(path, steps=steps, fcn_steps=fcn_steps)
         return
     known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
-    folder = run or _trained(place.folder(seed), seed, steps, precision)
+    folder = _trained(place.folder(seed), seed, steps, precision)
     plan = read_plan(folder)
     data = open_data(f"sample:{SAMPLE}", size=SIZE)
     assert data.test is not None
-    if (plan.config.size, plan.resolved.domains) != (SIZE, data.domains):
-        domains = " and ".join(plan.resolved.domains)
-        raise InputError(
-            f"{folder} translates {domains} at {plan.config.size} pixels: expected"
-            f" {' and '.join(data.domains)} at {SIZE}"
-        )
     translate = load(folder, device="cpu").translate_batch
     say(f"{path.stem}: FCNs of {fcn_steps:,} steps")
     scores = adaptation_scores(
@@ -130,10 +121,9 @@ def run_job(
     say(f"{path.stem}: scored, {path}")
 
 
-def _check_is_of(path: Path, run: Path | None, steps: int, fcn_steps: int) -> None:
+def _check_is_of(path: Path, **wanted: int) -> None:
     """Raises InputError where a result is of other numbers of steps: a trial is not the whole."""
     known = json.loads(path.read_text("utf-8"))
-    wanted = {"fcn_steps": fcn_steps} | ({"steps": steps} if run is None else {})
     for name, count in wanted.items():
         if known[name] != count:
             raise InputError(
@@ -161,12 +151,14 @@ def write_table(place: Place, readme: Path) -> None:
     """Put the tables between their markers in `readme`.
 
     Raises:
-        InputError: no results yet, or no markers.
+        InputError: no results yet, some of other numbers of steps than others, or no markers.
     """
     files = [path for seed in SEEDS if (path := place.scores(seed)).exists()]
     if not files:
         raise InputError(f"no results in {place.results}: run python -m benchmarks.segmentation")
     found = [json.loads(path.read_text("utf-8")) for path in files]
+    for path in files[1:]:
+        _check_is_of(path, steps=found[0]["steps"], fcn_steps=found[0]["fcn_steps"])
     replace_block(readme, "segmentation", "\n".join(_lines(found)))
 
 
@@ -186,13 +178,15 @@ def _lines(found: list[dict[str, Any]]) -> Iterator[str]:
         parts = [result["scores"][row]["accuracy_per_class"] for result in found]
         yield f"| {LABELS[row]} | {' | '.join(_cell([p[k] for p in parts]) for k in parts[0])} |"
     yield ""
+    precisions = sorted({result["precision"] for result in found})
     commits = sorted({result["commit"][:10] for result in found})
     yield (
         "Mean over n seeds ± half of the 95% t-interval; a single seed has none. The authors'"
         " rows are of GTA5 → Cityscapes, 19 classes."
         f" {first['images']} test pictures; naming the most frequent class everywhere would get"
         f" {100 * first['majority_share']:.1f}% of the pixels. CycleGAN: {found[0]['steps']:,}"
-        f" steps; FCNs: {found[0]['fcn_steps']:,}. Commits of the runs: {', '.join(commits)}."
+        f" steps, {' and '.join(precisions)}; FCNs: {found[0]['fcn_steps']:,}. Commits of the"
+        f" runs: {', '.join(commits)}."
     )
 
 
@@ -214,7 +208,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
     parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
-    parser.add_argument("--run", type=Path, help="a run to translate with, for one seed")
     parser.add_argument("--steps", type=int, default=STEPS, help="of CycleGAN, for a trial")
     parser.add_argument("--fcn-steps", type=int, default=FCN_STEPS, help="the same of the FCNs")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
@@ -231,14 +224,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _do(options: argparse.Namespace) -> int:
     place, failures = Place(options.results, options.runs), 0
-    if options.run is not None and len(options.seeds) > 1:
-        raise InputError(f"--run {options.run} is one translation: give one of --seeds with it")
     for seed in options.seeds if options.only != "table" else ():
         try:
             run_job(
                 place,
                 seed,
-                run=options.run,
                 steps=options.steps,
                 fcn_steps=options.fcn_steps,
                 precision=options.precision,

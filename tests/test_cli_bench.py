@@ -58,6 +58,7 @@ def test_two_folders_and_palettes_are_options_of_their_own():
         (["no.toml"], "no.toml cannot be read"),
         (["--methods", "unit"], "UNIT has no data"),
         (["--report-only", "nowhere"], "bench/nowhere holds no bench"),
+        (["sample:emoji", "--markdown", "no/page.md"], "--markdown no/page.md: no folder no"),
         (["--frobnicate"], "--frobnicate"),
     ],
 )
@@ -85,3 +86,21 @@ def test_report_only_prints_the_tables_and_writes_one_markdown_page_of_several(
     page = (tmp_path / "both.md").read_text("utf-8")
     assert page.index("## Bench one") < page.index("## Bench two")
     assert (tmp_path / "two" / "report.tex").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "message"),
+    [
+        ("notes.md", "à".encode("latin-1"), "notes.md cannot be read as UTF-8 text"),
+        ("results/unit-0.json", b"{}", "unit-0.json is no result of a bench: remove it to make it"),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be_is_one_line(name, held, message, capsys, tmp_path):
+    place = Place(tmp_path, tmp_path / "runs")
+    row = {"label": "UNIT", "row": "unit", "groups": [], "seeds": [0], "minutes": None}
+    row |= {"trained": None}
+    write_json(place.plan, {"title": "a", "rows": [row], "left_out": {}})
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(held)
+    assert main(["bench", "--report-only", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err

@@ -86,6 +86,11 @@ def test_adaptation_of_a_folder_adds_its_three_networks(tmp_path, capsys):
     assert "(oracle)" in shown
     assert "of one class everywhere" in shown
     assert "Share of the most frequent class" in (run / "report.html").read_text("utf-8")
+    # Networks that know no translation are kept, by the run's seed: they are the seed's too.
+    kept = set((tmp_path / "cache" / "fcn").iterdir())
+    other = _run(data, tmp_path / "other", "--seed", "1")
+    assert main(["evaluate", str(other), "--adaptation", "--device", "cpu"]) == 0
+    assert len(set((tmp_path / "cache" / "fcn").iterdir()) - kept) == len(kept) == 2
     (data / "pixel_labels").rename(tmp_path / "elsewhere")
     assert main(["evaluate", str(run), "--adaptation", "--device", "cpu"]) == 2
     assert "no labels of the pixels of x's training images" in capsys.readouterr().err

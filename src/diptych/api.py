@@ -200,7 +200,7 @@ def evaluate(
         features="auto" if features is None else load_features(features, weights),
         vgg16=None if vgg16 is None else load_features("vgg16", vgg16),
         fcn=fcn,
-        adaptation=adaptation,
+        adaptation_seed=plan.run.seed if adaptation else None,
         device=device,
     )
     found = (_score_best if choose else _score_last)(folder, opened, split, score)
@@ -240,7 +240,7 @@ def _score(
     features: FeatureNetwork | Literal["auto"],
     vgg16: FeatureNetwork | None,
     fcn: bool,
-    adaptation: bool,
+    adaptation_seed: int | None,
     device: str,
 ) -> Scores:
     """Of the translator at `path`, a run's folder or a file."""
@@ -266,7 +266,7 @@ def _score(
         vgg16=vgg16,
         classify=Classifier(method, info, device=device).classify_batch if classifies else None,
         fcn=fcn,
-        adaptation=adaptation,
+        adaptation_seed=adaptation_seed,
     )
 
 
@@ -291,7 +291,7 @@ def _score_best(folder: Path, data: Data, split: str, score: ScoreOne) -> Scores
         raise InputError(
             f"{folder} kept no checkpoint to choose from: train with --keep-every STEPS"
         )
-    plainly = partial(score, fcn=False, adaptation=False)  # KID chooses
+    plainly = partial(score, fcn=False, adaptation_seed=None)  # KID chooses
     choice = choose({name: partial(plainly, path) for name, path in paths.items()}, data)
     best = paths[choice.name]
     note = choice.note + ("" if best == folder else f": {best}")
@@ -324,7 +324,7 @@ def _measure(
     vgg16: FeatureNetwork | None,
     classify: Classify | None,
     fcn: bool,
-    adaptation: bool,
+    adaptation_seed: int | None,
 ) -> Scores:
     """Of its translations, or of its new images where it makes those alone."""
     from diptych.evaluation import evaluate as score
@@ -337,7 +337,7 @@ def _measure(
         check_adaptation,
     )
 
-    if fcn or adaptation:
+    if fcn or adaptation_seed is not None:
         translator.require_translation()
     if not translator.translates:
         make = translator.generate_batch
@@ -345,7 +345,7 @@ def _measure(
     held_out, device = choose_split(data, split), str(translator.device)
     if fcn:
         check_segmentation(data, held_out)
-    if adaptation:
+    if adaptation_seed is not None:
         check_adaptation(data, held_out)
     scores = score(
         translator.translate_batch,
@@ -358,10 +358,12 @@ def _measure(
         classify=classify,
         segmenter=segmenter_for(data, size=size, device=device) if fcn else None,
     )
-    if not adaptation:
+    if adaptation_seed is None:
         return scores
     translate = translator.translate_batch
-    adapted = adaptation_scores(translate, data, held_out, size=size, device=device)
+    adapted = adaptation_scores(
+        translate, data, held_out, size=size, seed=adaptation_seed, device=device
+    )
     return replace(
         scores,
         domains={**scores.domains, **adapted},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,11 @@ def test_all_stands_for_every_method_that_the_data_fit(picture_folders):
         ({"rows": ["unit"], "steps": 8, "minutes": 1}, "give one budget"),
         ({"rows": ["unit"], "seed": 3}, "UNIT sets seed, which a bench sets for itself"),
         ({"rows": ["unit"], "seeds": 0}, "seeds is 0"),
-        ({"rows": ["unit", "unit"]}, "two rows are called 'UNIT'"),
+        ({"rows": ["unit", "unit"]}, "the rows 'UNIT' and 'UNIT' would have files of one name"),
+        ({"rows": [{"method": "unit", "label": 50}]}, "label of a row is 50: it must be a text"),
+        ({"rows": [{"method": "unit", "recipe": 5}]}, "recipe of a row is 5: it must be a text"),
+        ({"rows": [{"method": "unit", "group": 5}]}, "group of UNIT is 5: it must be a name or"),
+        ({"rows": [{"method": "unit", "group": [5]}]}, "it must be a name or a list of names"),
         ({"rows": ["all"], "steps": 10}, "has 10 steps"),
     ],
 )
@@ -200,4 +205,10 @@ def test_an_option_that_there_is_no_more_makes_another_training():
 def test_labels_become_names_of_files():
     assert slug("GAN + forward cycle") == "gan-forward-cycle"
     assert slug("sample:earth-climate") == "earth-climate"
-    assert slug("∅") == "row"
+    assert slug("dark→bright") == "dark-bright"
+    cat, dog = slug("猫"), slug("犬")
+    assert re.fullmatch("[0-9a-f]{6}", cat)
+    assert cat != dog
+    assert slug("λ 0.5").startswith("0-5-")
+    assert slug("e\u0301") == slug("\u00e9")  # one letter, however a file system writes it
+    assert slug("∅") != slug("")

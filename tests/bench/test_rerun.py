@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import diptych
 from diptych.bench import job, provenance
 from diptych.bench.place import read_json, write_json
-from diptych.bench.run import Options
+from diptych.bench.plan import make_bench
+from diptych.bench.run import Options, Running
+from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.methods.cyclegan import CycleGAN
+from tests.bench.conftest import TINY
+from tests.evaluation.made_labels import write_labelled
 
 ANEW = Options(device="cpu", overwrite=True)
 A, B = ({"version": "0", "torch": "2", "commit": one * 40, "has_uncommitted_changes": False,
@@ -166,3 +173,22 @@ def test_the_code_is_the_checkouts_where_there_is_one():
     known = provenance.circumstances()
     assert len(known["commit"]) == 40
     assert known["version"] == diptych.__version__
+
+
+def test_pages_that_cannot_be_made_stop_no_training(carried, paired_data, place):
+    def after() -> None:
+        raise InputError("notes.md cannot be read")
+
+    made = make_bench(TINY | {"data": paired_data, "workers": 0, "seeds": 2, "rows": ["cyclegan"]})
+    said = io.StringIO()
+    assert Running(made, place, Options(device="cpu"), Console(file=said), after).run() == 0
+    assert carried.names == ["cyclegan.speed", "cyclegan-0.job", "cyclegan-1.job"]
+    assert said.getvalue().count("notes.md cannot be read") == 2
+
+
+def test_there_is_no_fcn_where_every_domain_has_a_palette(tmp_path):
+    root = write_labelled(tmp_path / "scenes", 4, 4)
+    data = open_data(root, size=32)
+    (palette,) = data.palettes.values()
+    all_labels = replace(data, palettes=dict.fromkeys(data.domains, palette))
+    assert job.find_segmenter(all_labels, 32, "cpu") is None

@@ -38,7 +38,7 @@ def _write(place: Place, seed: int, **accuracy: float) -> None:
         }
         for row in ROWS
     }
-    facts = {"commit": "a" * 40, "steps": 1500, "fcn_steps": 100}
+    facts = {"commit": "a" * 40, "steps": 1500, "fcn_steps": 100, "precision": "bf16"}
     path = place.scores(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"scores": scores} | facts))
@@ -66,14 +66,13 @@ def test_a_trial_is_not_taken_for_the_whole(tmp_path, monkeypatch):
 
     monkeypatch.setattr(segmentation, "_trained", begun)
     before = place.scores(0).read_bytes()
-    options = {"run": None, "precision": "auto"}
-    segmentation.run_job(place, 0, steps=1500, fcn_steps=100, **options)  # is there
+    segmentation.run_job(place, 0, steps=1500, fcn_steps=100, precision="auto")  # is there
     for steps, named in (
         ({"steps": 1500, "fcn_steps": 99}, "is of 100 fcn_steps, not 99: move it"),
         ({"steps": 4, "fcn_steps": 100}, "is of 1,500 steps, not 4: move it"),
     ):
         with pytest.raises(InputError, match=named):
-            segmentation.run_job(place, 0, **steps, **options)
+            segmentation.run_job(place, 0, **steps, precision="auto")
     assert place.scores(0).read_bytes() == before
 
 
@@ -94,11 +93,16 @@ def test_the_tables_show_means_with_intervals_beside_the_authors_figures(tmp_pat
     assert "everywhere would get 40.0% of the pixels" in text
 
 
-def test_no_results_and_one_run_for_several_seeds_are_one_line(tmp_path, readme, capsys):
+def test_no_results_and_results_that_do_not_compare_are_one_line(tmp_path, readme):
     with pytest.raises(InputError, match="no results in"):
         write_table(Place(tmp_path / "none", tmp_path), readme)
-    assert main(["--run", "runs/x", "--seeds", "0", "1"]) == 2
-    assert "one of --seeds with it" in capsys.readouterr().err
+    place = Place(tmp_path / "results", tmp_path / "runs")
+    for seed in (0, 1):
+        _write(place, seed, source=0.1, translated=0.2, target=0.3)
+    other = place.scores(1)
+    other.write_text(other.read_text().replace('"steps": 1500', '"steps": 4'))
+    with pytest.raises(InputError, match=r"-1\.json is of 4 steps, not 1,500"):
+        write_table(place, readme)
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ from diptych.classifier import Classifier
 from diptych.data import Data
 from diptych.errors import InputError
 from diptych.evaluation import evaluate, evaluate_generated
-from diptych.evaluation.scores import Memory
+from diptych.evaluation.scores import Memory, installed
 from diptych.files import only_one_process
 from diptych.registry import dataclass_from, make_config
 from diptych.training.device import cpu_threads, find_device, find_precision
@@ -231,10 +231,12 @@ def score(
 
 
 def find_segmenter(data: Data, size: int, device: str) -> Any:
-    """What tells classes in photographs, for FCN scores; None where the data have no need."""
+    """What tells classes in photographs, for FCN scores; None where the data do not allow it,
+    or where its backbone is not installed."""
     test = data.test
     has_pairs = data.train.pairs is not None and test is not None and test.pairs is not None
-    if not data.palettes or not has_pairs:
+    has_both = 0 < len(data.palettes) < len(data.domains)
+    if not has_pairs or not has_both or installed() is None:
         return None
     from diptych.evaluation.segmentation import segmenter_for
 

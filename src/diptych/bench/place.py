@@ -85,6 +85,15 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return values
 
 
+def read_result(place: Place, row: str, seed: int) -> dict[str, Any] | None:
+    """What came of one run; None where none is done. Raises InputError: the file is damaged."""
+    path = place.result(row, seed)
+    known = read_json(path)
+    if known is not None and not {"trained", "seed"} <= known.keys():
+        raise InputError(f"{path} is no result of a bench: remove it to make it anew")
+    return known
+
+
 def without_details(scores: Mapping[str, Any]) -> dict[str, Any]:
     """The scores of the way: without classes, spreads and notes, which are told of the end."""
     if "mean" in scores or "value" in scores:

@@ -20,10 +20,13 @@ methods that have them.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
+from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
 
@@ -125,9 +128,12 @@ def make_bench(plan: Mapping[str, Any]) -> Bench:
     opened: Opened = {}
     rows, left_out = _all_rows(plan, shared, opened) if takes_all else ([], {})
     rows += [_row(entry, plan, shared) for entry in named]
-    for i, row in enumerate(rows):
-        if row.slug in [other.slug for other in rows[:i]]:
-            raise InputError(f"two rows are called {row.label!r}: give each a label of its own")
+    for row, other in combinations(rows, 2):
+        if row.slug == other.slug:
+            raise InputError(
+                f"the rows {row.label!r} and {other.label!r} would have files of one name: give"
+                " them labels that differ in a letter or digit"
+            )
     title = plan.get("title", f"{rows[0].source} by {len(rows)} methods")
     if not isinstance(title, str):
         raise InputError(f"title is {title!r}: it must be a text")
@@ -178,8 +184,16 @@ def without_budget(known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def slug(text: str) -> str:
-    """A file's name from a label: "GAN + forward cycle" is gan-forward-cycle."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower().removeprefix("sample:")).strip("-") or "row"
+    """A file's name from a label: "GAN + forward cycle" is gan-forward-cycle.
+
+    Letters that it cannot keep leave a digest, so that 猫 and 犬 have names of their own.
+    """
+    text = unicodedata.normalize("NFC", text.lower().removeprefix("sample:"))
+    plain = re.sub(r"[^a-z0-9]+", "-", text).strip("-")
+    if plain and not any(letter.isalnum() and not letter.isascii() for letter in text):
+        return plain
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    return f"{plain}-{digest}".removeprefix("-")
 
 
 def _without_folders(text: str, shared: Mapping[str, Any]) -> str:
@@ -268,6 +282,9 @@ def check_data(row: Row, opened: Opened) -> Data:
 
 def _row(entry: Mapping[str, Any], plan: Mapping[str, Any], shared: Mapping[str, Any]) -> Row:
     method, recipe = entry["method"], entry.get("recipe")
+    for key in ("label", "recipe"):
+        if not isinstance(entry.get(key, ""), str):
+            raise InputError(f"{key} of a row is {entry[key]!r}: it must be a text")
     name = method_class(method).__name__
     label = entry.get("label", f"{name}, {recipe}" if recipe else name)
     own = {key: value for key, value in entry.items() if key not in _ROW_KEYS}
@@ -284,13 +301,15 @@ def _row(entry: Mapping[str, Any], plan: Mapping[str, Any], shared: Mapping[str,
         (run if key in SETTING_NAMES else config)[key] = value
     settings = _settings(run, label)
     group = entry.get("group", "methods")
-    groups = (group,) if isinstance(group, str) else tuple(group)
+    groups = [group] if isinstance(group, str) else group
+    if not isinstance(groups, list) or not all(isinstance(one, str) for one in groups):
+        raise InputError(f"group of {label} is {group!r}: it must be a name or a list of names")
     where = f" {own['data']}" if "data" in own else ""
     return Row(
         label=label,
         slug=slug(f"{label}{where}"),
         method=method,
-        groups=groups,
+        groups=tuple(groups),
         config=make_config(method, config),
         run=settings,
         seeds=_seeds(entry.get("seeds", plan.get("seeds", 1))),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from diptych.bench.place import Place, read_json, section_of
+from diptych.bench.place import Place, read_json, read_result, section_of
 from diptych.bench.plan import is_same, without_budget
 from diptych.errors import InputError
 from diptych.evaluation.labels import Confusion
@@ -101,14 +102,22 @@ def read_report(place: Place) -> Report:
         raise InputError(f"{place.out} holds no bench: give a folder with a {place.plan.name}")
     speeds = read_json(place.speed) or {}
     rows = tuple(_row(place, entry, speeds.get(entry["row"])) for entry in plan["rows"])
-    notes = place.notes.read_text("utf-8") if place.notes.exists() else ""
-    return Report(plan["title"], rows, plan["left_out"], notes, place)
+    return Report(plan["title"], rows, plan["left_out"], _notes(place.notes), place)
+
+
+def _notes(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as UTF-8 text: {error}") from error
 
 
 def _row(place: Place, entry: Mapping[str, Any], speed: Mapping[str, Any] | None) -> Measured:
     wanted, runs = entry["trained"], []
     for seed in entry["seeds"]:
-        run = read_json(place.result(entry["row"], seed))
+        run = read_result(place, entry["row"], seed)
         # What another plan has left is not this row's.
         if run is None or not wanted or not is_same(run["trained"], wanted):
             continue

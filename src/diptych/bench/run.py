@@ -14,7 +14,7 @@ from rich.console import Console
 from diptych.bench.claim import claim
 from diptych.bench.job import find_segmenter, is_begun, make_spec, palettes_of, with_snapshots
 from diptych.bench.lanes import Lane, Piece, on_lanes
-from diptych.bench.place import Place, read_json, write_json
+from diptych.bench.place import Place, read_json, read_result, write_json
 from diptych.bench.plan import QUARTERS, Bench, Row, check_data, identity, is_same, without_budget
 from diptych.bench.results import is_scored_by
 from diptych.data import Data
@@ -134,7 +134,7 @@ class Running:
 
     def _is_in_the_way(self, job: Job) -> bool:
         """Whether a result, or a run that is not done, is of another training than the job's."""
-        known = read_json(self._place.result(job.row.slug, job.seed))
+        known = read_result(self._place, job.row.slug, job.seed)
         if known is not None and "why_not" not in known:
             return not self._is_of(known, job)
         folder = self._place.run(job.row.slug, job.seed)
@@ -237,7 +237,7 @@ class Running:
         write_json(self._place.plan, plan)
 
     def _is_done(self, job: Job) -> bool:
-        known = read_json(self._place.result(job.row.slug, job.seed))
+        known = read_result(self._place, job.row.slug, job.seed)
         if known is None or "why_not" in known:  # what failed may go well now
             return False
         return self._is_of(known, job) and not self._is_rescored(job)
@@ -250,7 +250,7 @@ class Running:
 
     def _is_rescored(self, job: Job) -> bool:
         """Whether scores that are there are to be made anew, of the weights that are there."""
-        known = read_json(self._place.result(job.row.slug, job.seed)) or {}
+        known = read_result(self._place, job.row.slug, job.seed) or {}
         there = "scores" in known and self._is_of(known, job)
         palettes = palettes_of(self._data[job.row.slug])
         return there and (self._options.rescore or not is_scored_by(known, palettes))
@@ -308,7 +308,10 @@ class Running:
         else:
             took = duration(time.monotonic() - self._began[piece.stem])
             self._say(f"{job.name}: trained and scored in {took}")
-        self._after()
+        try:
+            self._after()
+        except InputError as error:  # of the pages, which can be made anew: trainings go on
+            self._say(str(error))
 
     def _say(self, text: str) -> None:
         self._console.print(f"{time.strftime('%H:%M:%S')} {text}", highlight=False, markup=False)
