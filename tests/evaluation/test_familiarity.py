@@ -17,6 +17,7 @@ from diptych.evaluation.familiarity import (
     FAMILIARITY_FILE,
     Familiarity,
     Watch,
+    _limit,
     learn_familiarity,
     look,
     read_familiarity,
@@ -71,6 +72,17 @@ def test_distances_are_to_the_fifth_nearest_and_thresholds_the_hundredth_part() 
     assert replace(one, thresholds={"a": 0.4, "b": 0}).is_unlike(at, ["a", "b"]).tolist() == [False]
     assert threshold(torch.arange(200.0)) == 198.0  # the ⌈0.99 · 201⌉ = 199th smallest
     assert threshold(torch.arange(20.0)) == 19.0  # the largest of few
+
+
+def test_of_few_validation_images_the_training_images_have_a_say() -> None:
+    at = torch.linspace(0, 1, 50)
+    known = torch.stack([at.cos(), at.sin()], 1).double()
+    apart = 2 * np.sin(5 / 49 / 2)  # of neighbours in a row, the fifth of the outermost
+    inside, outside = known[20:30] + 1e-3, known[-1:].repeat(10, 1) * 1.5
+    assert _limit(known, known[:0]) == pytest.approx(apart, rel=1e-6)
+    assert _limit(known, inside) == pytest.approx(apart, rel=1e-6)
+    assert _limit(known, outside) > 0.5  # as far out as these are
+    assert _limit(known, inside.repeat(10, 1)) < 0.8 * apart  # of 100, theirs alone
 
 
 @pytest.mark.parametrize("has_validation", [True, False])

@@ -6,8 +6,9 @@ distance to a domain is that of its features to the k-th nearest of the domain's
 images (Sun et al. 2022, arXiv:2204.06507): unit-length features of a pretrained network,
 Euclidean distance. It is *unlike* the domain beyond a threshold that at most about one in a
 hundred held-out images exceed: the ⌈0.99 (n + 1)⌉-th smallest of n distances of validation
-images, the largest where n is below 99. Without a validation split the training images
-themselves are held out, each from all the others.
+images. Where there are fewer than 99 that is their largest, which one in n + 1 exceeds; then,
+and without a validation split, the training images themselves are held out, each from all the
+others, and the further of the two thresholds holds.
 
 Deviations: k is 5 of at most 512 images, evenly spread (the paper: 50 to 1,000 of
 thousands); images are seen as squares of 112 pixels, not 224, for a quarter of the time;
@@ -41,6 +42,8 @@ NEIGHBOURS = 5
 MOST = 512
 """Training images of a domain that are kept, as features of half precision: 1.3 MB."""
 QUANTILE = 0.99
+_ENOUGH = 99
+"""Held-out images: of fewer, more than one in a hundred images like them exceed the largest."""
 _SIDE = 112
 _BATCH = 16
 _NAMED = 5  # of unlike inputs
@@ -94,14 +97,21 @@ def learn_familiarity(network: FeatureNetwork, data: Data) -> Familiarity:
         known = torch.cat(list(_looks(network, data.train.domains[index])))
         features[name] = known.half().float()  # as it is saved
         held_out = None if data.validation is None else data.validation.domains[index]
+        others = torch.empty(0, known.shape[1])
         if held_out is not None and len(held_out):
-            others = torch.cat(list(_looks(network, held_out))).double()
-            distances = kth_nearest(others, known.double(), min(NEIGHBOURS, len(known)))
-        else:  # the nearest of each is itself
-            k = min(NEIGHBOURS + 1, len(known))
-            distances = kth_nearest(known.double(), known.double(), k)
-        thresholds[name] = threshold(distances)
+            others = torch.cat(list(_looks(network, held_out)))
+        thresholds[name] = _limit(known.double(), others.double())
     return Familiarity(features, thresholds, network.name, data.fingerprint)
+
+
+def _limit(known: Tensor, held_out: Tensor) -> float:
+    """The threshold of a domain, of (N, D) training images and (n, D) others, n = 0 included."""
+    limits = []
+    if len(held_out):
+        limits.append(threshold(kth_nearest(held_out, known, min(NEIGHBOURS, len(known)))))
+    if len(held_out) < _ENOUGH:  # the nearest of each is itself
+        limits.append(threshold(kth_nearest(known, known, min(NEIGHBOURS + 1, len(known)))))
+    return max(limits)
 
 
 def threshold(distances: Tensor) -> float:
