@@ -85,6 +85,8 @@ def test_nothing_to_choose_from_and_choosing_for_the_validation_images_are_refus
     assert fails("evaluate", run, "--choose").endswith("train with --keep-every STEPS")
     assert "score it on --split test" in fails("evaluate", run, "--choose", "--split", "validation")
     assert fails("evaluate") == "nothing to evaluate: name a run's folder"
+    told = fails("evaluate", "runs/x", "--json", "no/scores.json")  # before anything is scored
+    assert told.replace("\\", "/") == "cannot write no/scores.json: there is no folder no"
 
 
 def test_runs_of_several_seeds_are_averaged_with_intervals(

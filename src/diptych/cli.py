@@ -120,7 +120,9 @@ def _evaluate(arguments: list[str]) -> int:
     from functools import partial
 
     from diptych.api import evaluate, evaluate_seeds
+    from diptych.files import atomic_write_text, check_can_write
 
+    check_can_write(options.json)
     score = partial(evaluate, options.runs[0]) if len(options.runs) == 1 else None
     scores = (score or partial(evaluate_seeds, options.runs))(
         data=options.data,
@@ -136,8 +138,6 @@ def _evaluate(arguments: list[str]) -> int:
     )
     if options.json is not None:
         import json
-
-        from diptych.files import atomic_write_text
 
         atomic_write_text(options.json, json.dumps(scores, indent=1) + "\n")
     show_scores(scores)

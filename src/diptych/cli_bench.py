@@ -75,8 +75,9 @@ class BenchCommand:
 def bench_command(arguments: list[str]) -> int:
     """The exit code: 0, 1 if runs failed, 130 for an interrupt."""
     options: BenchCommand = parse(BenchCommand, arguments, "diptych bench", "")
-    if options.markdown is not None and not options.markdown.parent.is_dir():
-        raise InputError(f"--markdown {options.markdown}: no folder {options.markdown.parent}")
+    from diptych.files import check_can_write
+
+    check_can_write(options.markdown)
     if options.report_only:
         targets = options.target or (None,)
         return _report([_known_place(options, target) for target in targets], options)

@@ -44,6 +44,14 @@ def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
         file.write(text.encode())
 
 
+def check_can_write(*paths: Path | None) -> None:
+    """Before what takes a while. Raises InputError: a folder is at one of `paths`, or none above."""
+    for path in filter(None, paths):
+        if path.is_dir() or not path.parent.is_dir():
+            where = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+            raise InputError(f"cannot write {path}: {where}")
+
+
 def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
     """Remove what killed processes left of `atomic_write` to the files `names` in `folder`.
 
