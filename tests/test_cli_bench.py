@@ -58,7 +58,7 @@ def test_two_folders_and_palettes_are_options_of_their_own():
         (["no.toml"], "no.toml cannot be read"),
         (["--methods", "unit"], "UNIT has no data"),
         (["--report-only", "nowhere"], "bench/nowhere holds no bench"),
-        (["sample:emoji", "--markdown", "no/page.md"], "cannot write no/page.md: there is no folder no"),
+        (["sample:emoji", "--markdown", "no/page.md"], "cannot write no/page.md: there is no"),
         (["--frobnicate"], "--frobnicate"),
     ],
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,9 +20,12 @@ from diptych.errors import InputError
 from diptych.study.settings import Pairing, Presentation, StudySettings
 
 if TYPE_CHECKING:
+    from diptych.data import Data
     from diptych.study.report import StudyReport
     from diptych.study.sources import HeldOut
     from diptych.translator import Translator
+
+_log = logging.getLogger(__name__)
 
 _HELP = """\
 usage: diptych study COMMAND ...
@@ -109,6 +113,8 @@ def _make(arguments: list[str]) -> int:
         raise InputError("give runs, or --real and --fake, not both")
     if options.images < 1:
         raise InputError(f"--images is {options.images}: it must be at least 1")
+    if options.size is not None and options.size < 1:
+        raise InputError(f"--size is {options.size}: it must be at least 1")
     if options.out.exists():  # before minutes of translating
         raise InputError(f"{options.out} is there already: give another --out, or remove it")
     if options.runs:
@@ -128,11 +134,9 @@ def _make_of_runs(options: Make) -> None:
             "--to which domain? Its real images are what translations are held against"
         )
     to = options.to
-    translators = {
-        name: _load(path, options.device)
-        for name, path in named_paths(options.runs, _method_of).items()
-    }
-    held_out = _held_out(options, to, translators)
+    paths = named_paths(options.runs, _method_of)
+    translators = {name: _load(path, options.device) for name, path in paths.items()}
+    held_out = _held_out(options, to, translators, next(iter(paths.values())))
     for translator in translators.values():
         translator.targets(to, source=held_out.source)
     make_study(
@@ -146,30 +150,52 @@ def _make_of_runs(options: Make) -> None:
     )
 
 
-def _held_out(options: Make, to: str, translators: dict[str, Translator]) -> HeldOut:
+def _held_out(
+    options: Make, to: str, translators: Mapping[str, Translator], first: Path
+) -> HeldOut:
     """The images of the direction, of the size that all of the runs have."""
     from diptych.data import open_data
     from diptych.study.sources import HeldOut
-    from diptych.training.run import open_run_data
-    from diptych.training.settings import read_plan
 
     sizes = {name: one.size for name, one in translators.items()}
     if len(set(sizes.values())) > 1:
         each = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise InputError(f"runs are of different sizes ({each}), which people would see")
     size = next(iter(sizes.values()))
-    if options.data is not None:
-        data = open_data(options.data, size=size)
-    else:
-        first = Path(options.runs[0] if Path(options.runs[0]).exists()
-                     else options.runs[0].partition("=")[2])  # fmt: skip
-        plan = read_plan(first)
-        data = open_run_data(plan.method, plan.run, size)
+    data = _data_of(first, size) if options.data is None else open_data(options.data, size=size)
+    _check_unseen(data, translators, is_chosen=options.data is not None)
     others = [name for name in data.domains if name != to]
     if options.source is None and len(others) != 1:
         raise InputError(f"--source which domain? {data.source} has {', '.join(data.domains)}")
     source = options.source or others[0]
     return HeldOut(data, source, to, options.split, size, options.images)
+
+
+def _data_of(run: Path, size: int) -> Data:
+    """What the run, or that of a file in a run's folder, was trained on."""
+    from diptych.training.run import open_run_data
+    from diptych.training.settings import CONFIG_FILE, read_plan
+
+    folder = run if run.is_dir() else run.parent
+    if not (folder / CONFIG_FILE).is_file():
+        raise InputError(f"{folder} has no {CONFIG_FILE} that names {run}'s data: give --data")
+    plan = read_plan(folder)
+    return open_run_data(plan.method, plan.run, size)
+
+
+def _check_unseen(data: Data, translators: Mapping[str, Translator], *, is_chosen: bool) -> None:
+    """What one run holds out another, trained on other data, may have been trained on."""
+    prints = {name: one.info.fingerprint for name, one in translators.items()}
+    others = [name for name, fingerprint in prints.items() if fingerprint != data.fingerprint]
+    if not others:
+        return
+    finding = (
+        f"{', '.join(others)}: trained on other data than {data.source} as it is opened here,"
+        " perhaps on its held-out images too"
+    )
+    if not is_chosen:
+        raise InputError(f"{finding}; give --data if they are new to all runs")
+    _log.warning("%s", finding)
 
 
 def _load(path: Path, device: str) -> Translator:
@@ -202,8 +228,10 @@ def _make_of_folders(options: Make) -> None:
 
 
 def _settings(options: Make, direction: str, methods: tuple[str, ...]) -> StudySettings:
+    from diptych.study.items import as_text
+
     return StudySettings(
-        direction=direction,
+        direction=as_text(direction),
         methods=methods,
         seed=options.seed,
         practice=options.practice,
@@ -229,6 +257,8 @@ class Serve:
     """Address to listen at; 0.0.0.0 lets other machines in."""
     port: int = 8000
     """Port to listen at; 0 takes a free one."""
+    url: str | None = None
+    """Where participants find the study, if a web server in front of it passes requests on."""
 
 
 def _serve(arguments: list[str]) -> int:
@@ -236,7 +266,7 @@ def _serve(arguments: list[str]) -> int:
     from diptych.study.server import StudyServer
     from diptych.study.store import Study
 
-    with StudyServer(Study(options.study), options.host, options.port) as server:
+    with StudyServer(Study(options.study), options.host, options.port, options.url) as server:
         host, port = server.server_address[:2]
         print(f"http://{host!s}:{port}/  Ctrl-C stops; nothing is lost", flush=True)
         server.serve_forever()
@@ -293,11 +323,13 @@ def _report(arguments: list[str]) -> int:
     options: Report = parse(Report, arguments, "diptych study report", "")
     if not options.studies:
         raise InputError("report on what? Name a study's folder")
+    from diptych.files import check_can_write
     from diptych.study import tables
     from diptych.study.report import measure
 
     if options.table is not None and options.table.suffix not in (".md", ".tex"):
         raise InputError(f"cannot write a table to {options.table}: its name must end in .md, .tex")
+    check_can_write(options.json, options.csv, options.table, options.plot)
     reports = [measure(s, seed=options.seed, resamples=options.resamples) for s in options.studies]
     _write(options, reports)
     console = Console()

@@ -45,7 +45,11 @@ def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def check_can_write(*paths: Path | None) -> None:
-    """Before what takes a while. Raises InputError: a folder is at one of `paths`, or none above."""
+    """To be asked before what takes a while.
+
+    Raises:
+        InputError: one of `paths` is a folder, or lies in none.
+    """
     for path in filter(None, paths):
         if path.is_dir() or not path.parent.is_dir():
             where = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"

@@ -1,10 +1,13 @@
-"""Small studies, and a server for each."""
+"""Small studies, a server for each, and what asks it as a browser does."""
 
 from __future__ import annotations
 
+import http.client
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +46,9 @@ def new_study(tmp_path: Path) -> MakeStudy:
 
 
 @contextmanager
-def served(folder: Path, port: int = 0) -> Iterator[StudyServer]:
+def served(folder: Path, host: str = "127.0.0.1", url: str | None = None) -> Iterator[StudyServer]:
     """A server of the study, in a thread."""
-    with StudyServer(Study(folder), "127.0.0.1", port) as server:
+    with StudyServer(Study(folder), host, 0, url) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -53,3 +56,63 @@ def served(folder: Path, port: int = 0) -> Iterator[StudyServer]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """A browser's part: keeps the cookie, sends JSON."""
+
+    def __init__(self, server: StudyServer) -> None:
+        self.port = int(server.server_address[1])
+        self.cookie = ""
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            names = {k.replace("_", "-"): v for k, v in headers.items()}
+            connection.request(method, path, body, {"Cookie": self.cookie} | names)
+            response = connection.getresponse()
+            reply = Reply(response.status, dict(response.getheaders()), response.read())
+        finally:
+            connection.close()
+        if "Set-Cookie" in reply.headers:
+            self.cookie = reply.headers["Set-Cookie"].partition(";")[0]
+        return reply
+
+    def get(self, path: str) -> Reply:
+        return self.ask("GET", path)
+
+    def post(self, path: str, **body: Any) -> Reply:
+        return self.ask("POST", path, json.dumps(body).encode(), Content_Type="application/json")
+
+    def state(self, code: str = "") -> Any:
+        return self.post("/api/state", code=code).json
+
+    def join(self, request: str = "r1", **more: Any) -> Reply:
+        return self.post("/api/join", agrees=True, request=request, **more)
+
+
+@pytest.fixture
+def folder(new_study) -> Path:
+    return new_study()
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[StudyServer]:
+    with served(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: StudyServer) -> Client:
+    return Client(server)

@@ -314,8 +314,64 @@ def test_an_invitation_opens_the_study_and_nothing_else_does(chromium, new_study
             page = context.new_page()
             page.goto(url)
             expect(page.get_by_text("This study is by invitation")).to_be_visible()
-            page.goto(f"{url}#{code}")
-            page.reload()
+            page.goto(f"{url}#{code}")  # into the same window: no new page is asked for
+            expect(page.get_by_text("Which link you came by is kept")).to_be_visible()
             page.get_by_role("button", name="I agree, begin").click()
             expect(page.locator("#progress")).to_have_text("1 of 2")
     assert len({r["participant"] for r in Study(folder).records()}) == 1
+
+
+def test_a_link_opens_its_own_session_where_another_has_begun(chromium, new_study) -> None:
+    folder = new_study(practice=0, counted=2, exposure_seconds=0.05)
+    first, second = Study(folder).invite(2)
+    with served(folder) as server, opened(chromium) as laptop:
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        page = laptop.new_page()
+
+        def take_pair() -> None:
+            page.get_by_role("button", name="Show the pair").click()
+            expect(page.locator("#question")).to_have_text("Which one was real?")
+            page.keyboard.press("1")
+
+        page.goto(f"{url}#{first}")
+        page.get_by_role("button", name="I agree, begin").click()
+        take_pair()
+        expect(page.locator("#progress")).to_have_text("2 of 2")
+        page.goto(f"{url}#{second}")
+        page.get_by_role("button", name="I agree, begin").click()
+        expect(page.locator("#progress")).to_have_text("1 of 2")
+        page.goto(f"{url}#{first}")
+        page.get_by_role("button", name="I agree, begin").click()
+        take_pair()
+        for _ in range(2):
+            expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+            page.reload()
+        page.goto(f"{url}#{second}")
+        page.get_by_role("button", name="I agree, begin").click()
+        expect(page.locator("#progress")).to_have_text("1 of 2")
+        page.goto(f"{url}#{first}")
+        expect(page.get_by_text("This link was already used")).to_be_visible()
+    choices = [(r["participant"], r["choice"]) for r in Study(folder).records()]
+    assert choices == [(1, "left"), (1, "left"), (2, None), (2, None)]
+
+
+def test_a_refusal_that_is_no_missing_invitation_is_said(chromium, new_study) -> None:
+    # Not `opened`, to which Chromium's own report of the refusal would be a problem.
+    with served(new_study()) as server, chromium.new_page() as page:
+        page.route("**/api/state", lambda route: route.fulfill(
+            status=403, json={"error": "sent by another site"}
+        ))  # fmt: skip
+        page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
+        expect(page.get_by_text("The server refused: sent by another site.")).to_be_visible()
+        expect(page.get_by_text("by invitation")).to_be_hidden()
+
+
+def test_a_choice_after_days_is_taken(chromium, new_study) -> None:
+    folder = new_study(practice=0, counted=2, exposure_seconds=0.05)
+    with served(folder) as server, opened(chromium) as context:
+        page = context.new_page()
+        begin(page, f"http://127.0.0.1:{server.server_address[1]}/")
+        page.evaluate("const now = performance.now(); performance.now = () => now + 3 * 86_400_000")
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("#progress")).to_have_text("2 of 2")
+    assert Study(folder).records()[0]["response_ms"] == 1e8

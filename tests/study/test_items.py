@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from diptych.checkpoint import read_translator, save_translator
 from diptych.cli import main
 from diptych.data import open_data
 from diptych.errors import InputError
@@ -72,26 +75,50 @@ def test_names_stand_before_paths(tmp_path) -> None:
         named_paths([f"x={tmp_path}", f"x={tricky}"], lambda path: path.name)
 
 
-def test_translations_and_real_images_of_one_pair_are_of_one_scene(tmp_path) -> None:
-    """Pairs by name; the translation here is the negative."""
-    for side, level in (("trainA", 10), ("trainB", 90), ("testA", 10), ("testB", 90)):
-        folder_of(tmp_path / "maps" / side, level, "abcdefgh")
-    data = open_data(str(tmp_path / "maps"), size=16)
+def test_names_of_any_bytes_make_a_study(tmp_path) -> None:
+    """Python reads the byte 0xe9, which is no UTF-8, as \\udce9."""
+    real = [*grey_items(REAL, 3), Item("caf\udce9", Image.new("RGB", (32, 32)))]
+    ((method, path),) = named_paths(["/x/caf\udce9"], lambda path: path.name).items()
+    assert (method, path) == ("caf\\udce9", Path("/x/caf\udce9"))
+    settings = replace(SETTINGS, methods=(method,))
+    make_study(tmp_path / "s", real, {method: grey_items(FAKE, 4)}, settings)
+    study = Study(tmp_path / "s")
+    study.join("r1")
+    assert {r["method"] for r in study.records()} == {"caf\\udce9"}
+    assert "caf\\udce9" in {r["real_scene"] for r in study.records()}
+
+
+def negatives(folder: Path, names_y: str) -> tuple[HeldOut, list[Item], list[Item]]:
+    """Real images and translations, where the domain X has the names a to h."""
+    for side, level, names in (("A", 10, "abcdefgh"), ("B", 90, names_y)):
+        for part in ("train", "test"):
+            folder_of(folder / f"{part}{side}", level, names)
+    data = open_data(str(folder), size=16)
     x, y = data.domains
     held_out = HeldOut(data, x, y, "test", 16, most=4)
     assert held_out.direction == f"{x}→{y}"
-    real, fake = list(held_out.real()), list(held_out.translated(lambda images, to: -images))
-    assert len(real) == len(fake) == 4
-    assert [item.image.getpixel((0, 0))[0] for item in real] == [90] * 4
-    assert [item.image.getpixel((0, 0))[0] for item in fake] == [245] * 4
-    if data.test is not None and data.test.pairs is not None:
-        numbers = [item.image.getpixel((0, 0))[1] for item in real]
-        assert [255 - item.image.getpixel((0, 0))[1] for item in fake] == numbers
-        assert [item.scene for item in real] == [item.scene for item in fake]
-    else:
-        assert {item.scene for item in real}.isdisjoint(item.scene for item in fake)
+    return held_out, list(held_out.real()), list(held_out.translated(lambda images, to: -images))
+
+
+def channel(items: list[Item], index: int) -> list[int]:
+    return [np.asarray(item.image)[0, 0, index].item() for item in items]
+
+
+def test_translations_and_real_images_of_one_pair_are_of_one_scene(tmp_path) -> None:
+    held_out, real, fake = negatives(tmp_path / "maps", "abcdefgh")
+    assert (channel(real, 0), channel(fake, 0)) == ([90] * 4, [245] * 4)
+    assert [255 - level for level in channel(fake, 1)] == channel(real, 1) == [1, 3, 5, 7]
+    assert [item.scene for item in real] == [item.scene for item in fake]
     with pytest.raises(InputError, match="no domain 'mars'"):
-        HeldOut(data, "mars", y, "test", 16, most=4)
+        replace(held_out, source="mars")
+
+
+def test_translations_and_real_images_without_pairs_are_of_no_common_scene(tmp_path) -> None:
+    # Some names agree: without pairs that means nothing.
+    _, real, fake = negatives(tmp_path / "maps", "abcdefghi")
+    assert (channel(real, 0), channel(fake, 0)) == ([90] * 4, [245] * 4)
+    assert [item.scene for item in fake] == [f"x/{name}.png" for name in "bdfh"]
+    assert {item.scene for item in real}.isdisjoint(item.scene for item in fake)
 
 
 def test_a_study_of_folders_from_the_command_line(tmp_path, capsys) -> None:
@@ -145,6 +172,20 @@ def test_what_cannot_be_made_or_served_is_one_line(tmp_path, capsys, new_study) 
     assert "cannot listen" in fails(capsys, "serve", out, "--host", "192.0.2.1")
     assert "report on what?" in fails(capsys, "report")
     assert "must end in .md, .tex" in fails(capsys, "report", out, "--table", "x.doc")
+    for option in ("--json", "--csv", "--plot"):
+        missing = fails(capsys, "report", out, option, tmp_path / "no" / "x.png")
+        assert (
+            missing == f"cannot write {tmp_path / 'no' / 'x.png'}: there is no folder"
+            f" {tmp_path / 'no'}"
+        )
+    assert "it is a folder" in fails(capsys, "report", out, "--json", tmp_path)
+    assert fails(capsys, "report", out, "--seed", -1) == "seed is -1: it must be at least 0"
+    for side in (0, -3):
+        refused = fails(capsys, "make", "--real", real, "--fake", wide, "--size", side,
+                        "--out", tmp_path / "z")  # fmt: skip
+        assert refused == f"--size is {side}: it must be at least 1"
+    assert not (tmp_path / "z").exists()
+    assert "expected an address" in fails(capsys, "serve", out, "--port", "0", "--url", "x.test")
 
 
 def test_help_names_the_commands(capsys) -> None:
@@ -153,19 +194,55 @@ def test_help_names_the_commands(capsys) -> None:
     assert all(word in shown for word in ("make RUN", "serve STUDY", "invite", "report STUDY"))
 
 
-@pytest.mark.slow
-def test_a_study_of_runs_from_the_command_line(tmp_path, picture_folders) -> None:
-    x, y = picture_folders(count=8)
-    run = tmp_path / "run"
+@pytest.fixture
+def run(tmp_path, picture_folders) -> Path:
+    picture_folders(count=8)
+    data, run = str(tmp_path / "data"), tmp_path / "run"
     small = ["--width", "4", "--size", "32", "--blocks", "1", "--device", "cpu", "--workers", "0"]
     small += ["--precision", "fp32", "--threads", "1", "--no-evaluate", "--steps", "2"]
-    assert main(["train", "cyclegan", "--x", x, "--y", y, "--out", str(run), *small]) == 0
+    assert main(["train", "cyclegan", "--data", data, "--out", str(run), *small]) == 0
+    return run
+
+
+OF_RUNS = ["--to", "bright", "--split", "train", "--images", "5", "--device", "cpu", *FEW]
+
+
+@pytest.mark.slow
+def test_a_study_of_runs_from_the_command_line(tmp_path, run) -> None:
     out = tmp_path / "study"
-    command = ["study", "make", str(run), f"again={run}", "--to", "bright", "--split", "train"]
-    assert main([*command, "--images", "5", "--out", str(out), "--device", "cpu", *FEW]) == 0
+    assert main(["study", "make", str(run), f"again={run}", "--out", str(out), *OF_RUNS]) == 0
     settings = Study(out).settings
     assert settings.direction == "dark→bright"
     assert settings.methods == ("cyclegan", "again")
     means = [np.asarray(Image.open(f)).mean() for f in (out / "images").iterdir()]
     assert len(means) == 15
     assert sum(mean > 170 for mean in means) == 5  # the real, bright ones
+
+
+@pytest.mark.slow
+def test_a_translators_file_is_held_against_the_data_of_the_run_it_lies_in(
+    tmp_path, run, capsys
+) -> None:
+    file, out = run / "translator.safetensors", tmp_path / "study"
+    assert main(["study", "make", str(file), "--out", str(out), *OF_RUNS]) == 0
+    assert Study(out).settings.direction == "dark→bright"
+    alone = tmp_path / "alone" / "x.safetensors"
+    alone.parent.mkdir()
+    shutil.copy(file, alone)
+    refused = fails(capsys, "make", alone, "--out", tmp_path / "other", *OF_RUNS)
+    assert refused == f"{alone.parent} has no config.toml that names {alone}'s data: give --data"
+
+
+@pytest.mark.slow
+def test_runs_of_other_data_may_have_seen_what_is_held_out(tmp_path, run, capsys) -> None:
+    weights, info = read_translator(run)
+    other = tmp_path / "other.safetensors"
+    save_translator(other, weights, replace(info, fingerprint="of other data"))
+    both = ["make", str(run), f"other={other}", *OF_RUNS]
+    refused = fails(capsys, *both, "--out", tmp_path / "a")
+    assert refused.startswith("other: trained on other data than ")
+    assert refused.endswith("; give --data if they are new to all runs")
+    data = ["--data", str(tmp_path / "data")]
+    assert main(["study", *both, "--out", str(tmp_path / "b"), *data]) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith("other: trained on other data than ")

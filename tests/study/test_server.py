@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import socket
 import struct
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -20,66 +16,9 @@ import diptych.study
 from diptych.errors import InputError
 from diptych.study.server import StudyServer
 from diptych.study.store import Study
-from tests.study.conftest import served
+from tests.study.conftest import Client
 
 PNG_CHUNKS = {b"IHDR", b"IDAT", b"IEND"}
-
-
-@dataclass
-class Reply:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class Client:
-    """A browser's part: keeps the cookie, sends JSON."""
-
-    def __init__(self, server: StudyServer) -> None:
-        self.port = int(server.server_address[1])
-        self.cookie = ""
-
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            names = {k.replace("_", "-"): v for k, v in headers.items()}
-            connection.request(method, path, body, {"Cookie": self.cookie} | names)
-            response = connection.getresponse()
-            reply = Reply(response.status, dict(response.getheaders()), response.read())
-        finally:
-            connection.close()
-        if "Set-Cookie" in reply.headers:
-            self.cookie = reply.headers["Set-Cookie"].partition(";")[0]
-        return reply
-
-    def get(self, path: str) -> Reply:
-        return self.ask("GET", path)
-
-    def post(self, path: str, **body: Any) -> Reply:
-        return self.ask("POST", path, json.dumps(body).encode(), Content_Type="application/json")
-
-    def join(self, request: str = "r1", **more: Any) -> Reply:
-        return self.post("/api/join", agrees=True, request=request, **more)
-
-
-@pytest.fixture
-def folder(new_study) -> Path:
-    return new_study()
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[StudyServer]:
-    with served(folder) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: StudyServer) -> Client:
-    return Client(server)
 
 
 def test_addresses_that_are_none_get_an_answer(client) -> None:
@@ -91,7 +30,7 @@ def test_addresses_that_are_none_get_an_answer(client) -> None:
 
 
 def test_a_session_over_http(client, folder) -> None:
-    welcome = client.get("/api/state").json
+    welcome = client.state()
     assert welcome == {
         "title": "Which image is real?", "contact": "", "practice": 2, "counted": 4,
         "exposure_ms": 1000.0, "presentation": "together", "stage": "welcome",
@@ -123,7 +62,7 @@ def test_the_cookie_is_for_this_server_alone(client) -> None:
 def test_every_reply_forbids_what_is_from_elsewhere(client) -> None:
     client.join()
     for reply in (client.get("/"), client.get("/page.js"), client.get("/nothing"),
-                  client.get("/api/state"), client.ask("PUT", "/")):  # fmt: skip
+                  client.post("/api/state"), client.ask("PUT", "/")):  # fmt: skip
         policy = reply.headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none';")
         assert "unsafe" not in policy
@@ -148,7 +87,7 @@ def test_nothing_tells_which_image_is_real_before_the_answer(client, folder) -> 
     records = Study(folder).records()
     names = {p.name for p in (folder / "images").iterdir()}
     for number in range(1, 7):
-        page = client.get("/api/state").json
+        page = client.state()
         assert set(page) - {"stage", "number", "left", "right"} == {
             "title", "contact", "practice", "counted", "exposure_ms", "presentation"
         }  # fmt: skip
@@ -160,6 +99,7 @@ def test_nothing_tells_which_image_is_real_before_the_answer(client, folder) -> 
             assert secret not in shown
         for reply in replies:
             assert chunks(reply.body) <= PNG_CHUNKS
+        client.post("/api/show", trial=number)
         state = client.post("/api/answer", trial=number, choice="left").json["state"]
 
 
@@ -225,19 +165,6 @@ def test_what_no_page_sends_is_refused(client, folder, body: bytes, status: int)
     assert all(r["choice"] is None for r in Study(folder).records())
 
 
-def test_other_sites_cannot_answer(client, folder) -> None:
-    client.join()
-    body = b'{"trial": 1, "choice": "left"}'
-    as_form = client.ask("POST", "/api/answer", body, Content_Type="text/plain")
-    assert as_form.status == 415
-    kind = "application/json"
-    foreign = client.ask("POST", "/api/answer", body, Content_Type=kind, Origin="http://evil.test")
-    assert foreign.status == 403
-    assert all(r["choice"] is None for r in Study(folder).records())
-    own = f"http://127.0.0.1:{client.port}"
-    assert client.ask("POST", "/api/answer", body, Content_Type=kind, Origin=own).status == 200
-
-
 def test_huge_and_endless_bodies_are_not_read(server) -> None:
     head = b"POST /api/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     for lengths, status in (
@@ -253,32 +180,20 @@ def test_huge_and_endless_bodies_are_not_read(server) -> None:
         assert reply.startswith(b"HTTP/1.1 " + status), reply
 
 
-def test_joining_needs_consent_and_an_invitation_where_there_are_any(client, folder) -> None:
-    assert client.post("/api/join", request="r1").status == 400
-    assert client.post("/api/join", agrees="yes", request="r1").status == 400
-    assert client.post("/api/join", agrees=True, request="no word").status == 400
-    (code,) = Study(folder).invite(1)
-    assert client.get("/api/state").json["is_by_invitation"]
-    assert client.join().status == 403
-    assert client.join(code="x" * 65).status == 400
-    assert Study(folder).records() == []
-    assert client.join(code=code).json["number"] == 1
-
-
-def test_a_browser_may_take_part_in_two_studies_of_one_host(client, new_study) -> None:
-    client.join()
-    assert client.post("/api/show", trial=1).status == 200
-    assert client.post("/api/answer", trial=1, choice="left").status == 200
-    with served(new_study("another")) as another:
-        other = Client(another)
-        other.cookie = client.cookie
-        assert other.get("/api/state").json["stage"] == "welcome"
-        other.join("r2")
-        both = f"{client.cookie}; {other.cookie}"  # as a browser keeps them
-        client.cookie = other.cookie = both
-        assert client.cookie.count("participant-") == 2
-        assert other.get("/api/state").json["number"] == 1
-        assert client.get("/api/state").json["number"] == 2
+def test_what_follows_a_get_as_its_body_is_no_request(server) -> None:
+    hidden = b"GET /icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    length = f"{len(hidden):x}\r\n".encode()
+    for head, body in (
+        (b"content-length: %d" % len(hidden), hidden),
+        (b"Transfer-Encoding: chunked", length + hidden + b"\r\n0\r\n\r\n"),
+    ):
+        with socket.create_connection(server.server_address[:2], timeout=10) as connection:
+            connection.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n" + head)
+            connection.sendall(b"\r\n\r\n" + body)
+            reply = connection.makefile("rb").read()  # ends: the server closes the connection
+        assert reply.startswith(b"HTTP/1.1 404")
+        assert reply.count(b"HTTP/1.1") == 1
+        assert b"Connection: close" in reply
 
 
 def test_answers_of_strangers_are_refused(client, folder) -> None:

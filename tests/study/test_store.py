@@ -28,6 +28,7 @@ def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
 
 def finish(study: Study, token: str) -> None:
     for number in range(1, study.settings.total + 1):
+        study.show(token, number)
         study.answer(token, number, Answer("left"))
 
 
@@ -40,6 +41,7 @@ def test_a_session_goes_from_trial_to_trial_to_the_end(new_study) -> None:
         assert state is not None
         assert (state["stage"], state["number"]) == ("trial", number)
         assert set(state) == {"stage", "number", "left", "right"}
+        study.show(token, number)
         result = study.answer(token, number, Answer("left", 432.5, 1000.1, False))
         assert result is not None
         real = rows(study.folder, f"SELECT real_side FROM trials WHERE number = {number}")[0][0]
@@ -56,6 +58,7 @@ def test_a_session_goes_from_trial_to_trial_to_the_end(new_study) -> None:
 def test_a_second_submit_changes_nothing_and_gets_the_same_reply(new_study) -> None:
     study = Study(new_study())
     token = study.join("r1")
+    study.show(token, 1)
     first = study.answer(token, 1, Answer("left", 10.0))
     again = study.answer(token, 1, Answer("right", 99.0))
     assert first == again
@@ -81,9 +84,21 @@ def test_trials_can_neither_be_skipped_nor_answered_after_the_end(new_study) -> 
     assert rows(study.folder, "SELECT * FROM trials") == before
 
 
+def test_an_answer_to_a_pair_that_was_never_shown_is_not_taken(new_study) -> None:
+    study = Study(new_study())
+    token = study.join("r1")
+    state = study.state(token)
+    assert study.answer(token, 1, Answer("left")) == {"feedback": None, "state": state}
+    assert [r["choice"] for r in study.records()] == [None] * 6
+    study.show(token, 1)
+    study.answer(token, 1, Answer("left"))
+    assert [(r["choice"], r["views"]) for r in study.records()] == [("left", 1)] + [(None, 0)] * 5
+
+
 def test_many_submits_at_once_count_once(new_study) -> None:
     study = Study(new_study())
     token = study.join("r1")
+    study.show(token, 1)
     sides = ("left", "right") * 6
     replies: list[object] = []
     threads = [
@@ -159,6 +174,7 @@ def test_a_link_opens_the_images_of_the_participants_current_trial_alone(new_stu
         assert study.image("", state[side]) is None
     real = rows(study.folder, "SELECT real_side FROM trials WHERE participant = 1")[0][0]
     assert levels == {real: 200, "right" if real == "left" else "left": 60}
+    study.show(mine, 1)
     study.answer(mine, 1, Answer("left"))
     assert study.image(mine, state["left"]) is None
     later = rows(study.folder, "SELECT left_token FROM trials WHERE participant = 1 AND number = 3")
@@ -172,9 +188,10 @@ def test_an_invitation_is_one_participant_wherever_it_is_opened(new_study) -> No
     first, second = study.invite(2)
     assert study.is_by_invitation()
     for code in ("", "wrong"):
-        with pytest.raises(NotInvitedError):
+        with pytest.raises(NotInvitedError, match="not invited"):
             study.join("r1", code)
     token = study.join("r1", first)
+    study.show(token, 1)
     study.answer(token, 1, Answer("left"))
     assert study.join("another-browser", first) == token
     assert study.join("r2", second) != token
@@ -189,11 +206,47 @@ def test_nothing_personal_is_stored(new_study) -> None:
     columns = rows(new_study(), f"SELECT m.name, c.name FROM {tables}")
     of = {table: {c for t, c in columns if t == table} for table, _ in columns}
     assert of["participants"] == {"id", "token", "request", "method"}
-    assert of["invitations"] == {"code", "participant"}
+    assert of["invitations"] == {"code", "participant", "is_used"}
     assert of["trials"] == {
         "participant", "number", "real", "fake", "real_side", "left_token", "right_token",
         "views", "choice", "response_ms", "exposure_ms", "was_hidden",
     }  # fmt: skip
+
+
+def test_the_last_answer_cuts_the_link_from_the_participant(new_study) -> None:
+    study = Study(new_study())
+    first, second, _ = study.invite(3)
+    token, other = study.join("r1", first), study.join("r2", second)
+    links = "SELECT code, participant, is_used FROM invitations WHERE participant OR is_used"
+    assert set(rows(study.folder, links)) == {(first, 1, 0), (second, 2, 0)}
+    finish(study, token)
+    assert set(rows(study.folder, links)) == {(first, None, 1), (second, 2, 0)}
+    with pytest.raises(NotInvitedError, match="already used"):
+        study.join("r3", first)
+    assert study.join("r1", first) == token  # the reply to joining may have been lost
+    assert study.join("r3", second) == other
+
+
+def test_a_study_of_the_first_format_goes_on_and_forgets_who_came_by_finished_links(
+    new_study,
+) -> None:
+    folder = new_study()
+    study = Study(folder)
+    first, second, third = study.invite(3)
+    finish(study, study.join("r1", first))
+    other = study.join("r2", second)
+    with closing(sqlite3.connect(folder / DATABASE)) as connection:
+        connection.execute("UPDATE invitations SET participant = 1 WHERE code = ?", (first,))
+        connection.execute("ALTER TABLE invitations DROP COLUMN is_used")
+        connection.execute("UPDATE study SET format = 1")
+        connection.commit()
+    for again in (Study(folder), Study(folder)):  # brought up to date once
+        assert again.refusal(first) == "already used"
+        assert again.join("r3", second) == other
+        assert again.refusal(third) is None
+    links = set(rows(folder, "SELECT code, participant, is_used FROM invitations"))
+    assert links == {(first, None, 1), (second, 2, 0), (third, None, 0)}
+    assert rows(folder, "SELECT format FROM study") == [(2,)]
 
 
 def test_views_of_a_pair_are_counted(new_study) -> None:
@@ -215,10 +268,11 @@ study = Study(Path(sys.argv[1]))
 token = study.join("r1")
 print(token, flush=True)
 for number in range(1, 4):
+    study.show(token, number)
     print(study.answer(token, number, Answer("right"))["state"]["number"], flush=True)
 with study._open() as connection:
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute("UPDATE trials SET choice = 'left'")
+    connection.execute("UPDATE trials SET choice = 'left', views = 0")
     print("ready", flush=True)
     sys.stdin.read()
 """

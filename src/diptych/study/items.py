@@ -32,6 +32,11 @@ class Item:
     """RGB."""
 
 
+def as_text(name: str) -> str:
+    """A file's name, of any bytes, as text that can be stored and printed."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def make_study(
     out: Path,
     real: Iterable[Item],
@@ -63,7 +68,7 @@ def make_study(
                 _check_size(sizes, item, method)
                 file = f"{secrets.token_hex(12)}.png"
                 save_image(item.image, unfinished / IMAGES / file)
-                stored.append(StoredImage(file, method, item.scene))
+                stored.append(StoredImage(file, method, as_text(item.scene)))
         _check_enough(settings, stored)
         create_study(unfinished, settings, stored)
         unfinished.rename(out)

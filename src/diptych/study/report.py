@@ -63,10 +63,12 @@ def measure(folder: Path, *, seed: int = 0, resamples: int = RESAMPLES) -> Study
     """The report of the study in `folder`, as far as it has come.
 
     Raises:
-        InputError: no study, or fewer than one draw.
+        InputError: no study, fewer than one draw, or a seed below 0.
     """
     if resamples < 1:
         raise InputError(f"{resamples} draws of the bootstrap: expected at least 1")
+    if seed < 0:
+        raise InputError(f"seed is {seed}: it must be at least 0")
     study = Study(folder)
     settings = study.settings
     sessions: dict[int, list[dict[str, Any]]] = {}

@@ -12,10 +12,11 @@ import re
 import sys
 from collections.abc import Mapping
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
+from ipaddress import ip_address
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from diptych.errors import InputError
 from diptych.study.store import Answer, NotInvitedError, Study
@@ -40,7 +41,12 @@ _HEADERS = {
 _COOKIE_SECONDS = 180 * 24 * 3600
 _MOST_BYTES = 4096
 _WORD = re.compile(r"[\w-]{1,64}", re.ASCII)
-_LONGEST_MS = 1e8  # a day and a bit: whoever leaves the page open over night
+_NOBODYS_CODE = "-"  # in place of what no link holds, and no header may
+_LONGEST_MS = 1e8  # a day and a bit; the page sends no more, however long it is left open
+_OTHER_HOST = (
+    "this study is for its own machine: serve it with --url, which names the address for others,"
+    " or with --host"
+)
 
 
 class _BadRequestError(Exception):
@@ -57,13 +63,16 @@ class StudyServer(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = os.name != "nt"  # where it would let two servers share a port
 
-    def __init__(self, study: Study, host: str, port: int) -> None:
+    def __init__(self, study: Study, host: str, port: int, url: str | None = None) -> None:
         """Listen at `host` and `port`; port 0 takes a free one.
 
+        `url` is where participants find the study, if a web server passes their requests on.
+
         Raises:
-            InputError: it cannot listen there.
+            InputError: it cannot listen there, or `url` is no address.
         """
         self.study = study
+        self.origin, self.public_name = _origin(url)
         folder = resources.files("diptych.study") / "page"
         self.pages = {
             address: ((folder / name).read_bytes(), kind)
@@ -75,6 +84,7 @@ class StudyServer(ThreadingHTTPServer):
             raise InputError(
                 f"cannot listen at {host}, port {port} ({error}): give another --port or --host"
             ) from error
+        self.is_for_this_machine = _is_loopback(str(self.server_address[0]))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke is no news; anything else keeps its traceback."""
@@ -89,8 +99,12 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30  # seconds that a silent connection is kept
 
     @property
+    def _own_server(self) -> StudyServer:
+        return cast(StudyServer, self.server)
+
+    @property
     def _study(self) -> Study:
-        return cast(StudyServer, self.server).study
+        return self._own_server.study
 
     @property
     def _cookie(self) -> str:
@@ -101,19 +115,26 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: each line would hold an address."""
 
     def do_GET(self) -> None:  # the base class's name
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # a body, not read, would be taken for the next request
         path = self.path.partition("?")[0]
-        pages = cast(StudyServer, self.server).pages
-        if path in pages:
+        pages = self._own_server.pages
+        if not self._is_host_known():
+            self._fail(HTTPStatus.FORBIDDEN, _OTHER_HOST)
+        elif path in pages:
             self._send(HTTPStatus.OK, *pages[path])
-        elif path == "/api/state":
-            self._send_json(self._facts() | self._state())
         elif path.startswith("/image/"):
             self._send_image(path.removeprefix("/image/"))
         else:
             self._fail(HTTPStatus.NOT_FOUND, "no such page")
 
     def do_POST(self) -> None:
-        routes = {"/api/join": self._join, "/api/show": self._show, "/api/answer": self._answer}
+        routes = {
+            "/api/state": self._tell_state,
+            "/api/join": self._join,
+            "/api/show": self._show,
+            "/api/answer": self._answer,
+        }
         try:
             body = self._body()
             route = routes.get(self.path.partition("?")[0])
@@ -137,45 +158,61 @@ class _Handler(BaseHTTPRequestHandler):
             "presentation": settings.presentation,
         }
 
-    def _state(self) -> dict[str, Any]:
-        state = self._study.state(self._token())
-        if state is not None:
-            return state
-        return {"stage": "welcome", "is_by_invitation": self._study.is_by_invitation()}
+    def _tell_state(self, body: Mapping[str, Any]) -> None:
+        code = self._code(body)
+        state = self._own_state(code)
+        if state is None and (refusal := self._study.refusal(code)) is not None:
+            state = {"stage": "refused", "error": refusal}
+        elif state is None:
+            state = {"stage": "welcome", "is_by_invitation": self._study.is_by_invitation()}
+        self._send_json(self._facts() | state)
+
+    def _own_state(self, code: str) -> dict[str, Any] | None:
+        """Of whoever takes part from this browser, unless they came by another link."""
+        token, own_code = self._identity()
+        return self._study.state(token) if code in ("", own_code) else None
+
+    def _code(self, body: Mapping[str, Any]) -> str:
+        """The link that the page was opened by; where nobody needs one, none counts."""
+        code = body.get("code", "")
+        if not isinstance(code, str):
+            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "code must be a text")
+        if not self._study.is_by_invitation():
+            return ""
+        return code if code == "" or _WORD.fullmatch(code) else _NOBODYS_CODE
 
     def _send_image(self, image_token: str) -> None:
-        path = self._study.image(self._token(), image_token)
+        path = self._study.image(self._identity()[0], image_token)
         if path is None:
             self._fail(HTTPStatus.NOT_FOUND, "no such image")
         else:
             self._send(HTTPStatus.OK, path.read_bytes(), "image/png")
 
     def _join(self, body: Mapping[str, Any]) -> None:
-        request, code = body.get("request"), body.get("code", "")
+        request, code = body.get("request"), self._code(body)
         if body.get("agrees") is not True:
             raise _BadRequestError(HTTPStatus.BAD_REQUEST, "agrees must be true")
         if not (isinstance(request, str) and _WORD.fullmatch(request)):
             raise _BadRequestError(HTTPStatus.BAD_REQUEST, "request must be one word")
-        if not (isinstance(code, str) and (code == "" or _WORD.fullmatch(code))):
-            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "code must be one word")
-        state = self._study.state(self._token())  # who has begun goes on, and does not join anew
+        state = self._own_state(code)  # who has begun goes on, and does not join anew
         if state is not None:
             self._send_json(state)
             return
         try:
             token = self._study.join(request, code)
-        except NotInvitedError:
-            raise _BadRequestError(HTTPStatus.FORBIDDEN, "not invited") from None
-        cookie = (
-            f"{self._cookie}={token}; Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
-        )
+        except NotInvitedError as error:
+            raise _BadRequestError(HTTPStatus.FORBIDDEN, str(error)) from None
+        # Whose link it was is known here alone once the last trial is answered.
+        value = f"{token}.{code}" if code else token
+        options = f"Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
+        cookie = f"{self._cookie}={value}; {options}"
         self._send_json(self._study.state(token), {"Set-Cookie": cookie})
 
     def _show(self, body: Mapping[str, Any]) -> None:
-        if self._study.show(self._token(), _trial(body)):
+        if self._study.show(self._identity()[0], _trial(body)):
             self._send_json({"is_shown": True})
         else:
-            self._send_json(self._state(), status=HTTPStatus.CONFLICT)
+            self._fail(HTTPStatus.CONFLICT, "another trial is next")
 
     def _answer(self, body: Mapping[str, Any]) -> None:
         choice, was_hidden = body.get("choice"), body.get("was_hidden", False)
@@ -184,20 +221,48 @@ class _Handler(BaseHTTPRequestHandler):
         if not isinstance(was_hidden, bool):
             raise _BadRequestError(HTTPStatus.BAD_REQUEST, "was_hidden must be true or false")
         answer = Answer(choice, _ms(body, "response_ms"), _ms(body, "exposure_ms"), was_hidden)
-        result = self._study.answer(self._token(), _trial(body), answer)
+        result = self._study.answer(self._identity()[0], _trial(body), answer)
         if result is None:
             raise _BadRequestError(HTTPStatus.FORBIDDEN, "nobody takes part from this browser")
         self._send_json(result)
 
     # --- reading and writing -------------------------------------------------
 
-    def _token(self) -> str:
-        """The participant's cookie; empty where there is none."""
-        try:
-            cookie = SimpleCookie(self.headers.get("Cookie", ""))
-        except CookieError:
-            return ""
-        return cookie[self._cookie].value if self._cookie in cookie else ""
+    def _identity(self) -> tuple[str, str]:
+        """The participant's token and the code they came by; empty where there is none.
+
+        Other programs' cookies, which this host's browsers send too, may be of any form.
+        """
+        pairs = (pair.strip().partition("=") for pair in self.headers.get("Cookie", "").split(";"))
+        value = next((value for name, _, value in pairs if name == self._cookie), "")
+        token, _, code = value.partition(".")
+        return token, code
+
+    def _is_host_known(self) -> bool:
+        """A study for this machine alone has no other name, such as one that was rebound to it."""
+        server, host = self._own_server, self.headers.get("Host", "")
+        return (
+            not server.is_for_this_machine
+            or _is_loopback(host)
+            or _name(host) == server.public_name
+        )
+
+    def _check_site(self) -> None:
+        """That the study's own page asks.
+
+        Over TLS and to this machine browsers say so themselves. Elsewhere `Origin` is compared.
+        """
+        if not self._is_host_known():
+            raise _BadRequestError(HTTPStatus.FORBIDDEN, _OTHER_HOST)
+        site, origin = self.headers.get("Sec-Fetch-Site"), self.headers.get("Origin")
+        if site is not None:
+            is_own = site == "same-origin"
+        else:
+            is_own = origin in (None, self._own_server.origin) or (
+                origin.partition("://")[2] == self.headers.get("Host")
+            )
+        if not is_own:
+            raise _BadRequestError(HTTPStatus.FORBIDDEN, "sent by another site")
 
     def _body(self) -> Mapping[str, Any]:
         """The request's JSON object, from this very site and of a small size."""
@@ -209,9 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _BadRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long")
         text = self.rfile.read(int(length))
         self.close_connection = self.headers.get("Connection", "").lower() == "close"
-        origin, host = self.headers.get("Origin"), self.headers.get("Host")
-        if origin is not None and origin.partition("://")[2] != host:
-            raise _BadRequestError(HTTPStatus.FORBIDDEN, "sent by another site")
+        self._check_site()
         # Another site's form cannot send this type; its scripts would have to ask, in vain.
         if self.headers.get_content_type() != "application/json":
             raise _BadRequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "application/json expected")
@@ -255,6 +318,36 @@ class _Handler(BaseHTTPRequestHandler):
         """Of requests that are no HTTP, or of another kind than GET and POST."""
         self.close_connection = True
         self._fail(HTTPStatus(code), message or HTTPStatus(code).phrase)
+
+
+def _origin(url: str | None) -> tuple[str | None, str | None]:
+    """What browsers at `url` send as Origin, and the host's name in it."""
+    if url is None:
+        return None, None
+    try:
+        parts = urlsplit(url.lower())
+        name = parts.hostname or ""
+    except ValueError:
+        name = ""
+    if not name or parts.scheme not in ("http", "https"):
+        raise InputError(f"--url {url}: expected an address such as https://study.example.org/")
+    return f"{parts.scheme}://{parts.netloc}", name
+
+
+def _name(host: str) -> str:
+    """Without the port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    name = _name(host)
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _trial(body: Mapping[str, Any]) -> int:

@@ -14,7 +14,7 @@ from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
 from diptych.evaluation.scores import choose_split
 from diptych.images import IMAGE_SUFFIXES, read_image, to_image, to_tensor
-from diptych.study.items import Item
+from diptych.study.items import Item, as_text
 
 Translate = Callable[[Tensor, str], Tensor]
 """(B, 3, H, W) images in [-1, 1] and a domain's name to images of that domain."""
@@ -120,7 +120,7 @@ def named_paths(texts: Sequence[str], default: Callable[[Path], str]) -> Mapping
     for text in texts:
         name, sign, rest = text.partition("=")
         path = Path(rest) if sign and not Path(text).exists() else Path(text)
-        name = name if path != Path(text) else default(path)
+        name = as_text(name if path != Path(text) else default(path))
         if not name or name in paths:
             raise InputError(f"{text} is called {name!r}, as another is: name it, NAME={path}")
         paths[name] = path

@@ -3,7 +3,7 @@
 Every change is one transaction that is on the disk before anyone is told of it, so a killed
 server loses no answer, and what a participant does next never depends on a server's memory.
 Of a participant the file holds a number, a method, random tokens and the trials: no name, no
-address, no time of day.
+address, no time of day. Who came by which invitation is forgotten with the last answer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from diptych.study.settings import StudySettings
 DATABASE = "study.sqlite"
 IMAGES = "images"
 
-_FORMAT = 1
+_FORMAT = 2
 _PATIENCE_SECONDS = 30.0  # for another transaction to end
 _SCHEMA = """
 CREATE TABLE study (format INTEGER NOT NULL, settings TEXT NOT NULL);
@@ -38,7 +38,8 @@ CREATE TABLE participants (
   method TEXT NOT NULL
 );
 CREATE TABLE invitations (
-  code TEXT PRIMARY KEY, participant INTEGER UNIQUE REFERENCES participants
+  code TEXT PRIMARY KEY, participant INTEGER UNIQUE REFERENCES participants,
+  is_used INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE trials (
   participant INTEGER NOT NULL REFERENCES participants, number INTEGER NOT NULL,
@@ -50,6 +51,11 @@ CREATE TABLE trials (
   response_ms REAL, exposure_ms REAL, was_hidden INTEGER,
   PRIMARY KEY (participant, number)
 );
+"""
+_FORGET_FINISHED = """
+UPDATE invitations SET participant = NULL, is_used = 1
+WHERE participant IS NOT NULL
+  AND participant NOT IN (SELECT participant FROM trials WHERE choice IS NULL)
 """
 
 
@@ -79,7 +85,7 @@ class Answer:
 
 
 class NotInvitedError(Exception):
-    """The study takes part by invitation, and the code is none of its own."""
+    """The study is by invitation: its text is why the code opens it to nobody."""
 
 
 def create_study(folder: Path, settings: StudySettings, images: Iterable[StoredImage]) -> None:
@@ -110,6 +116,7 @@ class Study:
             raise InputError(f"no study in {folder}: make one with diptych study make")
         try:
             with self._open() as connection:
+                _upgrade(connection)
                 version, text = connection.execute("SELECT * FROM study").fetchone()
                 files = connection.execute("SELECT file FROM images ORDER BY file").fetchall()
         except (sqlite3.DatabaseError, TypeError, ValueError) as error:
@@ -127,7 +134,7 @@ class Study:
         `request` is the joining page's own random word: sent twice, it is one participant.
 
         Raises:
-            NotInvitedError: there are invitations, and `code` is none of them.
+            NotInvitedError: as `refusal` says.
         """
         with self._open() as connection, _transaction(connection):
             known = connection.execute(
@@ -135,21 +142,26 @@ class Study:
             ).fetchone()
             if known is not None:
                 return str(known[0])
-            if connection.execute("SELECT 1 FROM invitations LIMIT 1").fetchone() is not None:
-                invited = connection.execute(
-                    "SELECT token FROM invitations LEFT JOIN participants"
-                    " ON participants.id = participant WHERE code = ?",
-                    (code,),
-                ).fetchone()
-                if invited is None:
-                    raise NotInvitedError
-                if invited[0] is not None:
-                    return str(invited[0])
+            refusal = _refusal(connection, code)
+            if refusal is not None:
+                raise NotInvitedError(refusal)
+            invited = connection.execute(
+                "SELECT token FROM invitations JOIN participants"
+                " ON participants.id = participant WHERE code = ?",
+                (code,),
+            ).fetchone()
+            if invited is not None:
+                return str(invited[0])
             participant, token = self._add(connection, request)
             connection.execute(
                 "UPDATE invitations SET participant = ? WHERE code = ?", (participant, code)
             )
             return token
+
+    def refusal(self, code: str) -> str | None:
+        """Why nobody can join by `code`: "not invited", "already used"; None: somebody can."""
+        with self._open() as connection:
+            return _refusal(connection, code)
 
     def state(self, token: str) -> dict[str, Any] | None:
         """What a participant's page shows next; None: there is no such participant."""
@@ -170,7 +182,7 @@ class Study:
             return True
 
     def answer(self, token: str, number: int, answer: Answer) -> dict[str, Any] | None:
-        """Take the answer to trial `number`, if it is the one to be answered.
+        """Take the answer to trial `number`, if it is the one to be answered and was shown.
 
         Of trials answered before, and of those to come, nothing changes. Either way the
         result is what the page shows next: `state`, and for a practice trial that has an
@@ -183,7 +195,7 @@ class Study:
             if number == _current(connection, participant):
                 connection.execute(
                     "UPDATE trials SET choice = ?, response_ms = ?, exposure_ms = ?,"
-                    " was_hidden = ? WHERE participant = ? AND number = ?",
+                    " was_hidden = ? WHERE participant = ? AND number = ? AND views > 0",
                     (
                         answer.choice,
                         answer.response_ms,
@@ -193,6 +205,8 @@ class Study:
                         number,
                     ),
                 )
+                if _current(connection, participant) is None:
+                    connection.execute(_FORGET_FINISHED)
             feedback = self._feedback(connection, participant, number)
             return {"feedback": feedback, "state": self._state(connection, participant)}
 
@@ -228,8 +242,7 @@ class Study:
     def is_by_invitation(self) -> bool:
         """Whether only the invited take part."""
         with self._open() as connection:
-            row = connection.execute("SELECT 1 FROM invitations LIMIT 1").fetchone()
-        return row is not None
+            return _is_by_invitation(connection)
 
     def records(self) -> list[dict[str, Any]]:
         """Every trial that anyone was given, answered or not: a mapping of its columns."""
@@ -297,6 +310,30 @@ class Study:
             (participant, number),
         ).fetchone()
         return None if row is None else {"real": row[0], "is_correct": row[0] == row[1]}
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring a study of format 1, which kept who came by which invitation, to the present one."""
+    if connection.execute("SELECT format FROM study").fetchone() != (1,):
+        return
+    with _transaction(connection):
+        changed = connection.execute("UPDATE study SET format = 2 WHERE format = 1").rowcount
+        if changed:  # else another process was faster
+            connection.execute(
+                "ALTER TABLE invitations ADD COLUMN is_used INTEGER NOT NULL DEFAULT 0"
+            )
+            connection.execute(_FORGET_FINISHED)
+
+
+def _is_by_invitation(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM invitations LIMIT 1").fetchone() is not None
+
+
+def _refusal(connection: sqlite3.Connection, code: str) -> str | None:
+    row = connection.execute("SELECT is_used FROM invitations WHERE code = ?", (code,)).fetchone()
+    if row is not None:
+        return "already used" if row[0] else None
+    return "not invited" if _is_by_invitation(connection) else None
 
 
 def _participant(connection: sqlite3.Connection, token: str) -> int | None:

@@ -5,7 +5,9 @@
 const PAUSE_MS = 300;  // from asking for a pair to seeing it: the eyes leave the button
 const GAP_MS = 600;    // between the two images, where they come in turn
 const TOLERANCE_MS = 4;  // a frame that comes this early is the one to hide at
+const LONGEST_MS = 1e8;  // the server takes no more: a page left open for days reports this
 
+const code = location.hash.slice(1);  // a link's; what follows # is sent to nobody by itself
 const element = (id) => document.getElementById(id);
 const sides = { left: element("left"), right: element("right") };
 let choose = () => {};  // takes "left" or "right" while an answer is awaited
@@ -34,12 +36,18 @@ async function trouble() {
   element("trouble").hidden = true;
 }
 
-const readState = async () => (await call("/api/state")).data;
+const refused = (error) => ({ stage: "refused", error });
+
+async function readState() {
+  const { ok, data } = await call("/api/state", { code });
+  return ok ? data : refused(data.error);
+}
 
 // --- waiting ------------------------------------------------------------------------------------
 
 const clicked = (button) => new Promise((done) => button.addEventListener("click", done, { once: true }));
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+const within = (ms) => Math.min(Math.max(0, ms), LONGEST_MS);
 const frame = () => new Promise(requestAnimationFrame);
 
 async function pressed(text) {
@@ -92,7 +100,7 @@ async function expose(images, ms) {
   while (!wasHidden && now - start < ms - TOLERANCE_MS) now = await Promise.race([frame(), outOfSight]);
   for (const image of images) image.classList.remove("visible");
   document.removeEventListener("visibilitychange", watch);
-  return { exposure_ms: Math.max(0, now - start), was_hidden: wasHidden };
+  return { exposure_ms: within(now - start), was_hidden: wasHidden };
 }
 
 async function exposed(images, facts) {
@@ -115,7 +123,7 @@ async function chosen() {
   const choice = await new Promise((done) => { choose = done; });
   choose = () => {};
   for (const side of Object.values(sides)) side.disabled = true;
-  return { choice, response_ms: performance.now() - since };
+  return { choice, response_ms: within(performance.now() - since) };
 }
 
 function clear() {
@@ -202,30 +210,34 @@ function fill(facts) {
 }
 
 async function welcome(state) {
-  const code = location.hash.slice(1);  // what follows # is sent to nobody
-  const isStranger = state.is_by_invitation && code === "";
-  view(isStranger ? "uninvited" : "welcome");
-  if (isStranger) return null;
+  element("link-note").hidden = !state.is_by_invitation;
+  view("welcome");
   const request = Array.from(crypto.getRandomValues(new Uint8Array(16)), (n) => n.toString(16).padStart(2, "0")).join("");
   await clicked(element("join"));
   const { ok, data } = await call("/api/join", { agrees: true, request, code });
-  if (!ok) view("uninvited");
-  return ok ? data : null;
+  return ok ? data : refused(data.error);
+}
+
+function refuse(error) {
+  element("refusal").textContent = error;
+  view({ "not invited": "uninvited", "already used": "used" }[error] ?? "refused");
 }
 
 async function main() {
   let state = await readState();
   const facts = state;
-  fill(facts);
-  while (state !== null) {
+  if ("title" in facts) fill(facts);  // else not even they are given
+  for (;;) {
     if (state.stage === "welcome") state = await welcome(state);
     else if (state.stage === "trial") state = await runTrial(state, facts);
-    else {
-      element("correct").textContent = state.correct;
-      view("done");
-      return;
-    }
+    else break;
   }
+  if (state.stage === "refused") return refuse(state.error);
+  element("correct").textContent = state.correct;
+  view("done");
 }
+
+// Another link, put into this very window, is another session.
+addEventListener("hashchange", () => location.reload());
 
 main();
