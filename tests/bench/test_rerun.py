@@ -119,6 +119,13 @@ def test_a_run_left_to_find_its_precision_goes_on_where_it_found_that_one(
     place.result("cyclegan", 0).unlink()
     monkeypatch.setattr(job, "train", None)
     assert bench("cyclegan", precision=None) == 0
+    # Nor does it begin anew where its row was timed on another device, so that none is known.
+    speeds = read_json(place.speed)
+    speeds["cyclegan"]["device"] = "cuda"
+    write_json(place.speed, speeds)
+    state.write_text(text)
+    place.result("cyclegan", 0).unlink()
+    assert bench("cyclegan", precision=None) == 0
 
 
 def test_data_that_change_while_a_bench_runs_are_told(bench, trained, place, paired_data):

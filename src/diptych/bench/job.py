@@ -258,7 +258,7 @@ def is_begun(folder: Path, wanted: Mapping[str, Any], run: Settings) -> bool:
     except InputError:  # of another version
         return False
     of, was = plan.resolved, plan.run
-    if run.precision == of.precision:  # which the run may have been left to find
+    if run.precision in ("auto", of.precision):  # which may have been left to be found
         was = replace(was, precision=run.precision)
     known = identity(plan.method, plan.config, was, of.fingerprint, of.domains)
     kept = plan.run.keep_every == run.keep_every and plan.run.seed == run.seed
