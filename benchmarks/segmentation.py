@@ -6,9 +6,10 @@
 
 The relief maps of `sample:earth-adaptation` are the simulation, the aerial pictures the real
 thing, and the climate of each pixel its label. Trains CycleGAN on the two without pairs
-(`--preset fast`), then an FCN-8s on labelled maps, on the same maps translated, and, as the
-oracle, on labelled aerial pictures; scores all three on the aerial test pictures, from three
-seeds. What is done is not done again. The table goes into benchmarks/README.md.
+(`--preset fast`), without the identity loss and with it, then an FCN-8s on labelled maps, on
+the same maps translated, and, as the oracle, on labelled aerial pictures; scores all of them
+on the aerial test pictures, from three seeds. What is done is not done again. The table goes
+into benchmarks/README.md.
 
 The numbers of steps were fixed before any target was scored. Labels of the target score, and
 train the oracle; nothing else reads one.
@@ -19,8 +20,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,22 @@ STEPS = 1500
 """Of CycleGAN: what ten minutes of two cores are worth."""
 LABELS: dict[Row, str] = {
     "source only": "source only (maps as they are)",
-    "translated": "CycleGAN (maps translated)",
     "target (oracle)": "oracle (aerial pictures)",
+}
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What translates the maps."""
+
+    label: str
+    identity_weight: float
+    """Of CycleGAN's identity loss, as a share of the cycle's; the paper's is 0.5."""
+
+
+TRANSLATIONS = {
+    "cyclegan": Translation("CycleGAN (maps translated)", 0.0),
+    "identity": Translation("CycleGAN with identity loss (maps translated)", 0.5),
 }
 CITED = (
     ("oracle, by the authors", "60.3", "93.1"),
@@ -66,6 +81,8 @@ The former are probably class IoU, as 27.1 is that of its own paper (arXiv:1612.
 """
 FIGURES = ("class_accuracy", "pixel_accuracy", "mean_iou")
 
+Result = dict[str, Any]
+
 _HERE = Path(__file__).parent
 
 
@@ -76,14 +93,32 @@ class Place:
     results: Path
     runs: Path
 
-    def scores(self, seed: int) -> Path:
-        return self.results / f"{SAMPLE}-{seed}.json"
+    def scores(self, job: Job) -> Path:
+        return self.results / f"{job.name}.json"
 
-    def folder(self, seed: int) -> Path:
-        return self.runs / f"{SAMPLE}-{seed}"
+    def folder(self, job: Job) -> Path:
+        return self.runs / job.name
 
 
-def run_job(place: Place, seed: int, *, steps: int, fcn_steps: int, precision: Precision) -> None:
+@dataclass(frozen=True)
+class Job:
+    """One CycleGAN, and what its translations teach."""
+
+    translation: str
+    """A key of `TRANSLATIONS`."""
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{SAMPLE}-{self.translation}-{self.seed}"
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Those that know no translation are scored beside the first of them."""
+        return ROWS if self.translation == "cyclegan" else ("translated",)
+
+
+def run_job(place: Place, job: Job, *, steps: int, fcn_steps: int, precision: Precision) -> None:
     """Train, translate and score; nothing if that is done.
 
     Raises:
@@ -92,23 +127,30 @@ def run_job(place: Place, seed: int, *, steps: int, fcn_steps: int, precision: P
         KeyboardInterrupt: it was interrupted, and can go on.
         DivergedError: a loss was not finite.
     """
-    path = place.scores(seed)
+    path = place.scores(job)
     if path.exists():
         _check_is_of(path, steps=steps, fcn_steps=fcn_steps)
         return
     known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
-    folder = _trained(place.folder(seed), seed, steps, precision)
+    folder = _trained(place.folder(job), job, steps, precision)
     plan = read_plan(folder)
     data = open_data(f"sample:{SAMPLE}", size=SIZE)
     assert data.test is not None
     translate = load(folder, device="cpu").translate_batch
     say(f"{path.stem}: FCNs of {fcn_steps:,} steps")
     scores = adaptation_scores(
-        translate, data, data.test, size=SIZE, seed=seed, steps=fcn_steps, folder=place.runs
+        translate,
+        data,
+        data.test,
+        size=SIZE,
+        rows=job.rows,
+        seed=job.seed,
+        steps=fcn_steps,
+        folder=place.runs,
     )
     facts = {
         "sample": SAMPLE,
-        "seed": seed,
+        "seed": job.seed,
         "method": plan.method,
         "steps": plan.resolved.steps,
         "fcn_steps": fcn_steps,
@@ -132,16 +174,17 @@ def _check_is_of(path: Path, **wanted: int) -> None:
             )
 
 
-def _trained(folder: Path, seed: int, steps: int, precision: Precision) -> Path:
+def _trained(folder: Path, job: Job, steps: int, precision: Precision) -> Path:
     config, settings = product_options(
         "product",
         SAMPLE,
-        seed=seed,
+        seed=job.seed,
         steps=steps,
         precision=precision,
         threads=torch.get_num_threads(),
         out=folder,
     )
+    config = replace(config, identity_weight=TRANSLATIONS[job.translation].identity_weight)
     say(f"{folder.name}: CycleGAN, {steps:,} steps")
     train_to_end(METHODS["product"], config, settings)
     return folder
@@ -153,39 +196,58 @@ def write_table(place: Place, readme: Path) -> None:
     Raises:
         InputError: no results yet, some of other numbers of steps than others, or no markers.
     """
-    files = [path for seed in SEEDS if (path := place.scores(seed)).exists()]
-    if not files:
+    files = {
+        name: [path for seed in SEEDS if (path := place.scores(Job(name, seed))).exists()]
+        for name in TRANSLATIONS
+    }
+    if not files["cyclegan"]:
         raise InputError(f"no results in {place.results}: run python -m benchmarks.segmentation")
-    found = [json.loads(path.read_text("utf-8")) for path in files]
-    for path in files[1:]:
-        _check_is_of(path, steps=found[0]["steps"], fcn_steps=found[0]["fcn_steps"])
+    found = {
+        name: [json.loads(path.read_text("utf-8")) for path in paths]
+        for name, paths in files.items()
+    }
+    first = found["cyclegan"][0]
+    for path in (path for paths in files.values() for path in paths):
+        _check_is_of(path, steps=first["steps"], fcn_steps=first["fcn_steps"])
     replace_block(readme, "segmentation", "\n".join(_lines(found)))
 
 
-def _lines(found: list[dict[str, Any]]) -> Iterator[str]:
+def _rows(found: Mapping[str, list[Result]]) -> Iterator[tuple[str, list[Any]]]:
+    """What each row of the tables is called, and its scores of every seed."""
+    for row in ROWS:
+        if row == "translated":
+            for name, results in found.items():
+                if results:
+                    yield TRANSLATIONS[name].label, [one["scores"][row] for one in results]
+        else:
+            yield LABELS[row], [one["scores"][row] for one in found["cyclegan"]]
+
+
+def _lines(found: Mapping[str, list[Result]]) -> Iterator[str]:
     yield "| trained on | per-class accuracy, % | per-pixel accuracy, % | class IoU, % |"
     yield "|---|---:|---:|---:|"
-    for row in ROWS:
-        cells = [_cell([result["scores"][row][key] for result in found]) for key in FIGURES]
-        yield f"| {LABELS[row]} | {' | '.join(cells)} |"
+    for label, scores in _rows(found):
+        cells = [_cell([one[key] for one in scores]) for key in FIGURES]
+        yield f"| {label} | {' | '.join(cells)} |"
     for label, per_class, per_pixel in CITED:
         yield f"| {label} | {per_class} | {per_pixel} | — |"
-    first = found[0]["scores"][ROWS[0]]
+    results = [one for each in found.values() for one in each]
+    first = results[0]["scores"][ROWS[0]]
     yield ""
     yield f"| accuracy of a class, % | {' | '.join(first['accuracy_per_class'])} |"
     yield "|---" + "|---:" * len(first["accuracy_per_class"]) + "|"
-    for row in ROWS:
-        parts = [result["scores"][row]["accuracy_per_class"] for result in found]
-        yield f"| {LABELS[row]} | {' | '.join(_cell([p[k] for p in parts]) for k in parts[0])} |"
+    for label, scores in _rows(found):
+        parts = [one["accuracy_per_class"] for one in scores]
+        yield f"| {label} | {' | '.join(_cell([p[k] for p in parts]) for k in parts[0])} |"
     yield ""
-    precisions = sorted({result["precision"] for result in found})
-    commits = sorted({result["commit"][:10] for result in found})
+    precisions = sorted({one["precision"] for one in results})
+    commits = sorted({one["commit"][:10] for one in results})
     yield (
         "Mean over n seeds ± half of the 95% t-interval; a single seed has none. The authors'"
         " rows are of GTA5 → Cityscapes, 19 classes."
         f" {first['images']} test pictures; naming the most frequent class everywhere would get"
-        f" {100 * first['majority_share']:.1f}% of the pixels. CycleGAN: {found[0]['steps']:,}"
-        f" steps, {' and '.join(precisions)}; FCNs: {found[0]['fcn_steps']:,}. Commits of the"
+        f" {100 * first['majority_share']:.1f}% of the pixels. CycleGAN: {results[0]['steps']:,}"
+        f" steps, {' and '.join(precisions)}; FCNs: {results[0]['fcn_steps']:,}. Commits of the"
         f" runs: {', '.join(commits)}."
     )
 
@@ -208,6 +270,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
     parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
+    names = tuple(TRANSLATIONS)
+    parser.add_argument("--translations", nargs="+", choices=names, default=names)
     parser.add_argument("--steps", type=int, default=STEPS, help="of CycleGAN, for a trial")
     parser.add_argument("--fcn-steps", type=int, default=FCN_STEPS, help="the same of the FCNs")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
@@ -224,17 +288,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _do(options: argparse.Namespace) -> int:
     place, failures = Place(options.results, options.runs), 0
-    for seed in options.seeds if options.only != "table" else ():
+    jobs = [Job(name, seed) for name in options.translations for seed in options.seeds]
+    for job in jobs if options.only != "table" else ():
         try:
             run_job(
                 place,
-                seed,
+                job,
                 steps=options.steps,
                 fcn_steps=options.fcn_steps,
                 precision=options.precision,
             )
         except (InputError, DivergedError) as error:
-            say(f"{SAMPLE}-{seed} failed: {error}")
+            say(f"{job.name} failed: {error}")
             failures += 1
     if options.only != "run":
         write_table(place, options.readme)

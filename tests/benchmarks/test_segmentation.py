@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import earth_systems, segmentation
-from benchmarks.segmentation import Place, main, write_table
+from benchmarks.segmentation import Job, Place, main, write_table
 from diptych.data import Data, Images, Split, open_data
 from diptych.data.collections import ArrayImages
 from diptych.errors import InputError
@@ -26,7 +26,7 @@ def readme(tmp_path: Path) -> Path:
     return path
 
 
-def _write(place: Place, seed: int, **accuracy: float) -> None:
+def _write(place: Place, job: Job, **accuracy: float) -> None:
     scores = {
         row: {
             "images": 303,
@@ -36,10 +36,10 @@ def _write(place: Place, seed: int, **accuracy: float) -> None:
             "accuracy_per_class": {"sea": 0.5, "polar": None},
             "majority_share": 0.4,
         }
-        for row in ROWS
+        for row in job.rows
     }
     facts = {"commit": "a" * 40, "steps": 1500, "fcn_steps": 100, "precision": "bf16"}
-    path = place.scores(seed)
+    path = place.scores(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"scores": scores} | facts))
 
@@ -59,27 +59,29 @@ def _few(source: str, *, size: int) -> Data:
 
 def test_a_trial_is_not_taken_for_the_whole(tmp_path, monkeypatch):
     place = Place(tmp_path / "results", tmp_path / "runs")
-    _write(place, 0, source=0.1, translated=0.2, target=0.3)
+    job = Job("cyclegan", 0)
+    _write(place, job, source=0.1, translated=0.2, target=0.3)
 
     def begun(*_: object) -> None:
         raise AssertionError("it would train")
 
     monkeypatch.setattr(segmentation, "_trained", begun)
-    before = place.scores(0).read_bytes()
-    segmentation.run_job(place, 0, steps=1500, fcn_steps=100, precision="auto")  # is there
+    before = place.scores(job).read_bytes()
+    segmentation.run_job(place, job, steps=1500, fcn_steps=100, precision="auto")  # is there
     for steps, named in (
         ({"steps": 1500, "fcn_steps": 99}, "is of 100 fcn_steps, not 99: move it"),
         ({"steps": 4, "fcn_steps": 100}, "is of 1,500 steps, not 4: move it"),
     ):
         with pytest.raises(InputError, match=named):
-            segmentation.run_job(place, 0, **steps, precision="auto")
-    assert place.scores(0).read_bytes() == before
+            segmentation.run_job(place, job, **steps, precision="auto")
+    assert place.scores(job).read_bytes() == before
 
 
 def test_the_tables_show_means_with_intervals_beside_the_authors_figures(tmp_path, readme):
     place = Place(tmp_path / "results", tmp_path / "runs")
     for seed, value in enumerate((0.5, 0.51, 0.52)):
-        _write(place, seed, source=0.3, translated=value, target=0.75)
+        _write(place, Job("cyclegan", seed), source=0.3, translated=value, target=0.75)
+    _write(place, Job("identity", 1), translated=0.625)
     write_table(place, readme)
     text = readme.read_text("utf-8")
     assert text.startswith("before\n")
@@ -87,6 +89,8 @@ def test_the_tables_show_means_with_intervals_beside_the_authors_figures(tmp_pat
     assert "| source only (maps as they are) | 25.0 ± 0.0 (n=3) | 30.0 ± 0.0 (n=3) |" in text
     # Standard deviation 1, t of 4.303 for two degrees of freedom: 4.303 / √3 = 2.48.
     assert "| CycleGAN (maps translated) | 25.0 ± 0.0 (n=3) | 51.0 ± 2.5 (n=3) |" in text
+    with_identity = "| CycleGAN with identity loss (maps translated) | 25.0 (n=1) | 62.5 (n=1) |"
+    assert text.index("51.0 ± 2.5") < text.index(with_identity) < text.index("| oracle (aerial")
     assert "| CycleGAN, by the authors | 34.8 | 82.8 | — |" in text
     assert "| FCN in the wild (Hoffman et al. 2016), by the authors | 27.1 | — | — |" in text
     assert "| oracle (aerial pictures) | 50.0 ± 0.0 (n=3) | — |" in text
@@ -98,8 +102,8 @@ def test_no_results_and_results_that_do_not_compare_are_one_line(tmp_path, readm
         write_table(Place(tmp_path / "none", tmp_path), readme)
     place = Place(tmp_path / "results", tmp_path / "runs")
     for seed in (0, 1):
-        _write(place, seed, source=0.1, translated=0.2, target=0.3)
-    other = place.scores(1)
+        _write(place, Job("cyclegan", seed), source=0.1, translated=0.2, target=0.3)
+    other = place.scores(Job("cyclegan", 1))
     other.write_text(other.read_text().replace('"steps": 1500', '"steps": 4'))
     with pytest.raises(InputError, match=r"-1\.json is of 4 steps, not 1,500"):
         write_table(place, readme)
@@ -127,8 +131,10 @@ def test_a_trial_translates_trains_scores_and_is_not_done_again(tmp_path, readme
     given = ["--seeds", "0", "--steps", "1", "--fcn-steps", "1", "--threads", "1"]
     options = [*given, *where, "--readme", str(readme), "--precision", "fp32"]
     assert main(options) == 0
-    (path,) = (tmp_path / "r").iterdir()
-    result = json.loads(path.read_text("utf-8"))
+    path, other = sorted((tmp_path / "r").iterdir())
+    result, with_identity = (json.loads(p.read_text("utf-8")) for p in (path, other))
+    assert [r["config"]["identity_weight"] for r in (result, with_identity)] == [0.0, 0.5]
+    assert list(with_identity["scores"]) == ["translated"]
     assert (result["method"], result["steps"], result["fcn_steps"]) == ("cyclegan", 1, 1)
     for row in ROWS:
         assert result["scores"][row]["images"] == 8
