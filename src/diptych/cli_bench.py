@@ -65,7 +65,8 @@ class BenchCommand:
     rescore: bool = False
     """Score finished runs anew, without training them."""
     overwrite: bool = False
-    """Train anew what is there of other options or data; without it, that is refused."""
+    """Train anew what is there of other options or data, which is refused without it, and
+    finished runs of another precision than their row was timed in."""
     report_only: bool = False
     """Train nothing: make the pages anew from the small files."""
     markdown: Path | None = None

@@ -4,84 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from markdown_it import MarkdownIt
 from PIL import Image
 
-from diptych.bench.page import circumstances, columns_of, html_page, markdown_page, write_pages
+from diptych.bench.page import columns_of, html_page, markdown_page, write_pages
 from diptych.bench.place import Place, write_json
 from diptych.bench.render import latex, markdown
 from diptych.bench.results import read_report
 from diptych.bench.tables import Table, all_tables, groups_of, problems
 from diptych.errors import InputError
-
-TRAINED = {"method": "cyclegan", "config": {}, "run": {}, "data": "f"}
-DATA = {
-    "source": "sample:earth-climate",
-    "size": 32,
-    "fingerprint": "f",
-    "domains": ["climate", "aerial"],
-    "label_domains": ["climate"],
-    "is_paired": True,
-}
-SPEED = {
-    "trained": TRAINED,
-    "seconds_per_step": 0.05,
-    "peak_gib": 0.5,
-    "parameters": 2_500_000,
-    "threads": 2,
-    "machine": "a machine",
-    "parts": ["climate→aerial", "aerial→climate"],
-    "data": DATA,
-}
-Entry = dict[str, Any]
-
-
-def entry(label: str, seeds: list[int], *groups: str) -> Entry:
-    row = label.lower().replace(" ", "-")
-    return {
-        "label": label, "row": row, "method": "cyclegan", "groups": list(groups or ("systems",)),
-        "seeds": seeds, "minutes": None, "trained": TRAINED, "data": "f",
-    }  # fmt: skip
-
-
-def scores(accuracy: float, **more: Any) -> dict[str, Any]:
-    kid = {"kid": {"mean": 1 - accuracy}, "kid_of_real": {"mean": 0.0125}, "images": 203}
-    labels = {"pixel_accuracy": accuracy, "class_accuracy": accuracy / 2, "mean_iou": accuracy / 4}
-    return {
-        "features": "efficientnet-lite0",
-        "climate→aerial": kid | more,
-        "aerial→climate": kid | labels,
-    }
-
-
-def result(seed: int, ends: float, half: float = 0.4, **more: Any) -> dict[str, Any]:
-    return {
-        "seed": seed, "trained": TRAINED, "version": "0.1.0", "torch": "2.13.0",
-        "commit": "c" * 40, "has_uncommitted_changes": False, "machine": "a machine",
-        "steps": 8, "threads": 2, "device": "cpu", "precision": "fp32", "data": DATA,
-        "pictures": ["climate→aerial", "aerial→climate"],
-        "scores": {"25": scores(0.2), "50": scores(half), "100": scores(ends, **more)},
-    }  # fmt: skip
+from tests.bench.made_results import DATA, SPEED, TRAINED, fill, result
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """CycleGAN with three seeds, CoGAN of which one diverged, pix2pix not done yet."""
-    place = Place(tmp_path / "bench", tmp_path / "runs")
-    rows = [entry("CoGAN", [0, 1]), entry("CycleGAN", [0, 1, 2], "systems", "ablations"),
-            entry("pix2pix", [0])]  # fmt: skip
-    plan = {"title": "A <trial>", "rows": rows, "left_out": {"gatys": "no styles"}}
-    write_json(place.plan, plan)
-    write_json(place.speed, {row["row"]: SPEED for row in rows})
-    write_json(place.result("cogan", 0), result(0, 0.41))
-    failed = {"seed": 1, "trained": TRAINED, "diverged": "G is nan at step 7"}
-    write_json(place.result("cogan", 1), failed)
-    for seed, accuracy in enumerate((0.5, 0.6, 0.7)):
-        write_json(place.result("cyclegan", seed), result(seed, accuracy))
-    return place
+    return fill(Place(tmp_path / "bench", tmp_path / "runs"))
 
 
 def table(place: Place, words: str) -> Table:
@@ -319,45 +257,6 @@ def test_the_markdown_page_links_its_pictures_from_where_it_lies(place, tmp_path
     assert both.startswith("# Results\n")
     assert both.count("\n## A <trial>\n") == 2
     assert html_page(report) == html_page(read_report(place))
-
-
-def test_the_code_of_every_sitting_is_told_and_that_of_scoring_apart(place):
-    first = {"commit": "a" * 40, "has_uncommitted_changes": True, "machine": "another machine"}
-    scored = first | {"commit": "b" * 40, "has_uncommitted_changes": False}
-    known = result(0, 0.5)
-    write_json(place.result("cyclegan", 0), known | {"sittings": [first, known], "scored": scored})
-    told = circumstances(read_report(place))
-    assert "commit aaaaaaaaaa, with changes; cccccccccc;" in told[0]
-    assert told[1].startswith("Trained on a machine; another machine;")
-    assert told[2] == "Some runs scored anew, by commit bbbbbbbbbb"
-
-
-def test_what_kid_depends_on_is_told(place):
-    counts = {"mean": 0.5, "images": 203, "real_images": 1203, "subsets": 100, "subset_size": 101}
-    for seed, images in enumerate((203, 32)):
-        more = {"kid": counts | {"images": images}}
-        known = result(seed, 0.4, **more)
-        known["scores"]["100"]["resizing"] = "bicubic to 224x224"
-        write_json(place.result("cyclegan", seed), known)
-    assert (
-        "- KID of the features of efficientnet-lite0, images bicubic to 224x224; 32 to 203 images"
-        " against 1,203 real ones, mean over 100 random subsets of 101; ± is over seeds,"
-        " not subsets\n"
-    ) in markdown_page([read_report(place)], place.out)
-
-
-def test_failures_that_the_scores_name_are_told_run_by_run(place):
-    kept = {"unchanged": 0.7, "unchanged_of_truth": 0.2, "kid_gain": {"value": -0.5}}
-    write_json(place.result("cyclegan", 1), result(1, 0.6, **kept))
-    line = "CycleGAN, seed 1: climate→aerial keeps 70% of its inputs in pixels, where"
-    report = read_report(place)
-    page = markdown_page([report], place.out)
-    assert f"Failures that scores name:\n\n- {line}" in page
-    for head in ("Missing:\n\n- CoGAN", "What the figures depend on:\n\n- Diptych"):
-        assert head in page
-    assert MarkdownIt("commonmark").enable("table").render(page).count("<ul>") == 3
-    assert page.count("keeps 70%") == html_page(report).count("keeps 70%") == 1
-    assert f"<h2>Failures that scores name</h2><ul><li>{line}" in html_page(report)
 
 
 def test_data_of_one_name_and_other_contents_stand_apart(place):

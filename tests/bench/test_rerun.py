@@ -89,6 +89,10 @@ def test_a_run_that_is_begun_is_not_lost_to_another(bench, trained, place, monke
             bench("cyclegan")
     with pytest.raises(InputError, match=r"other options or data: CycleGAN, seed 0\. Give"):
         bench("cyclegan", steps=8)
+    speeds = place.speed.read_bytes()
+    with pytest.raises(InputError, match=r"other options or data: CycleGAN\. Give"):
+        bench("cyclegan", cycle_weight=5.0)
+    assert place.speed.read_bytes() == speeds  # on which the steps of a time depend
     assert bench("cyclegan") == 0
     assert read_json(place.result("cyclegan", 0))["steps"] == 4
 
@@ -102,9 +106,32 @@ def test_runs_are_of_the_precision_that_their_row_was_timed_in(bench, carried, p
     carried.pieces.clear()
     for device, done_again in (("cpu", ["cyclegan-0.job"]), ("cuda", [])):
         write_json(path, known | {"precision": "bf16", "device": device})
+        bench("cyclegan", precision=None)  # finished, and not replaced unasked
+        assert carried.names == []
         bench("cyclegan", precision=None, options=ANEW)
         assert carried.names == done_again
         carried.pieces.clear()
+
+
+def test_a_run_of_another_precision_is_scored_anew_as_it_is(bench, carried, place):
+    bench("cyclegan", precision=None)
+    path = place.result("cyclegan", 0)
+    write_json(path, read_json(path) | {"precision": "bf16"})
+    carried.pieces.clear()
+    bench("cyclegan", precision=None, options=Options(device="cpu", rescore=True))
+    (piece,) = carried.pieces
+    assert (piece.spec["trains"], piece.spec["run"]["precision"]) == (False, "bf16")
+
+
+def test_a_failed_run_is_tried_again_in_the_precision_that_was_timed(bench, carried, place):
+    bench("cyclegan", precision=None)
+    path = place.result("cyclegan", 0)
+    failed = {key: read_json(path)[key] for key in ("row", "label", "seed", "trained")}
+    write_json(path, failed | {"why_not": "no memory"})
+    carried.pieces.clear()
+    bench("cyclegan", precision=None)
+    (piece,) = carried.pieces
+    assert (piece.spec["trains"], piece.spec["run"]["precision"]) == (True, "fp32")
 
 
 def test_a_run_left_to_find_its_precision_goes_on_where_it_found_that_one(

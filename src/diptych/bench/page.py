@@ -151,6 +151,7 @@ def circumstances(report: Report) -> list[str]:
         f"Trained on {'; '.join(every('machine'))}; device {', '.join(every('device'))},"
         f" precision {', '.join(every('precision'))}, threads {', '.join(every('threads'))}",
         *([f"Some runs scored anew, by commit {'; '.join(scored)}"] if scored else []),
+        *_of_another_precision(report),
         f"Steps timed on {'; '.join(timed)}",
         f"Seeds {', '.join(map(str, seeds))}",
         *_of_kid(runs),
@@ -164,6 +165,19 @@ def circumstances(report: Report) -> list[str]:
             " trained is the number of steps that fill them"
         )
     return facts
+
+
+def _of_another_precision(report: Report) -> Iterator[str]:
+    """Which runs are not of the precision that their row was timed in, on the same device."""
+    others = [
+        f"{row.label}, seed {run['seed']} ({run['precision']}, not {row.speed['precision']})"
+        for row in report.rows
+        for run in row.scored
+        if row.speed and run.get("device") == row.speed.get("device") is not None
+        if run["precision"] != row.speed["precision"]
+    ]
+    if others:
+        yield f"Of another precision than was timed: {'; '.join(others)}"
 
 
 def _commits(known: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -56,7 +56,7 @@ class Options:
     rescore: bool = False
     """Score finished runs anew."""
     overwrite: bool = False
-    """Train anew what is there of other options or data."""
+    """Train anew what is there of other options, data or precision."""
 
 
 class Running:
@@ -76,7 +76,8 @@ class Running:
         self._rows = _chosen(bench, options.only)
         self._data: dict[str, Data] = {}
         self._failures = 0
-        self._device = options.device
+        self._lanes = _lanes(options)
+        self._device = self._lanes[0].device
 
     def run(self) -> int:
         """Do what is not done yet; returns how many runs failed or diverged.
@@ -91,8 +92,6 @@ class Running:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise InputError(f"cannot use {folder}: {error.strerror}") from error
-        lanes = _lanes(self._options)
-        self._device = lanes[0].device
         with only_one_process(place.runs, _LOCK_FILE):
             for row in self._bench.rows:
                 self._data[row.slug] = check_data(row, self._bench.opened)
@@ -103,13 +102,13 @@ class Running:
             self._keep(job.name for job in jobs if self._is_in_the_way(job))
             self._write_plan()
             self._prepare(jobs)
-            self._announce(jobs, len(lanes))
+            self._announce(jobs)
             pieces = [self._piece(job) for job in jobs]
             by_stem = {piece.stem: job for piece, job in zip(pieces, jobs, strict=True)}
             self._began: dict[Path, float] = {}
             on_lanes(
                 pieces,
-                lanes,
+                self._lanes,
                 begins=lambda piece: self._begin(piece, by_stem[piece.stem]),
                 ends=lambda piece, answer: self._end(piece, by_stem[piece.stem], answer),
             )
@@ -128,9 +127,12 @@ class Running:
     def _is_timed_otherwise(self, row: Row) -> bool:
         """Whether there are runs of a row that was timed with other options or data."""
         timed = (read_json(self._place.speed) or {}).get(row.slug)
-        files = (self._place.result(row.slug, seed) for seed in row.seeds)
-        is_another = timed is not None and self._speed(row) is None
-        return is_another and any(file.exists() for file in files)
+        if timed is None or self._speed(row) is not None:
+            return False
+        place = self._place
+        files = [place.result(row.slug, seed) for seed in row.seeds]
+        files += [place.run(row.slug, seed) / CONFIG_FILE for seed in row.seeds]
+        return any(file.exists() for file in files)
 
     def _is_in_the_way(self, job: Job) -> bool:
         """Whether a result, or a run that is not done, is of another training than the job's."""
@@ -181,7 +183,8 @@ class Running:
                 if seed in row.seeds and run is not None:
                     run = replace(run, seed=seed)
                     wanted = self._identity(row, run)
-                    yield Job(row, seed, replace(run, precision=self._precision(row)), wanted)
+                    run = replace(run, precision=self._precision(row, run, wanted))
+                    yield Job(row, seed, run, wanted)
 
     def _settings(self, row: Row) -> Settings | None:
         """The row's with its budget in steps; None where they are unknown or none goes well."""
@@ -203,12 +206,19 @@ class Running:
         wanted = without_budget(self._identity(row, row.run))
         return known if known and is_same(without_budget(known["trained"]), wanted) else None
 
-    def _precision(self, row: Row) -> Precision:
-        """What the row was timed in: "auto" may come out otherwise beside other trainings."""
-        speed = self._speed(row)
-        if speed is None or speed.get("device") != torch.device(self._device).type:
-            return row.run.precision
-        return cast(Precision, speed["precision"])
+    def _precision(self, row: Row, run: Settings, wanted: Mapping[str, Any]) -> Precision:
+        """What the row was timed in: "auto" may come out otherwise beside other trainings.
+
+        Of a run that is finished it is the run's own, unless it may be trained anew.
+        """
+        known = read_result(self._place, row.slug, run.seed)
+        is_finished = known is not None and "precision" in known
+        is_kept = is_finished and not self._options.overwrite
+        if known is None or not is_kept or not is_same(known["trained"], wanted):
+            known = self._speed(row)
+        if known is None or known.get("device") != torch.device(self._device).type:
+            return run.precision
+        return cast(Precision, known["precision"])
 
     def _identity(self, row: Row, run: Settings) -> dict[str, Any]:
         data = self._data[row.slug]
@@ -277,7 +287,7 @@ class Running:
         )
         return Piece(place.runs / f"{row.slug}-{job.seed}.job", spec)
 
-    def _announce(self, jobs: Sequence[Job], lanes: int) -> None:
+    def _announce(self, jobs: Sequence[Job]) -> None:
         count = sum(1 for _ in self._jobs())
         if not jobs:
             self._say(f"all {count} runs are done")
@@ -287,6 +297,7 @@ class Running:
             (job.run.steps or 0) * speeds[job.row.slug]["seconds_per_step"] * OVERHEAD
             for job in jobs
         )
+        lanes = len(self._lanes)
         at_once = f", {lanes} at a time" if lanes > 1 else ""
         self._say(f"{len(jobs)} of {count} runs to do{at_once}: {duration(seconds)} of training")
 

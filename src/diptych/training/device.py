@@ -103,10 +103,7 @@ def _bf16_speedup() -> float:
     begin, done = time.perf_counter(), 0
     while done < _ROUNDS or time.perf_counter() - begin < _SECONDS:
         done += 1
-        for (
-            dtype,
-            step,
-        ) in steps.items():  # by turns: whatever else the machine does, it does to both
+        for dtype, step in steps.items():  # by turns: what slows one slows the other
             start = time.perf_counter()
             step()
             seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
