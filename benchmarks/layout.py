@@ -1,6 +1,6 @@
 """The Earth in strips from north to south: images that share a layout, as street scenes do.
 
-    python -m benchmarks.layout                                          the data, and one figure
+    python -m benchmarks.layout                                          the data
     diptych bench benchmarks/plans/layout.toml --out benchmarks/results/layout --parallel 2
 
 CycleGAN's Tables 4 and 5 have a GAN alone next to the whole, and its Table 3 BiGAN/ALI at
@@ -12,9 +12,8 @@ wide as a tile of `sample:earth-climate`, 8.53 degrees, and reaches from 75 degr
 there. Bands are those of the sample, but both domains have all of a training band, as
 CycleGAN's of Cityscapes have.
 
-Also measured, for tiles and for strips: the per-pixel accuracy of the most frequent class of
-the training labels, and of the most frequent class at each place in the image, which is the
-best that an output can do that looks at no input.
+`python -m benchmarks.blind` measures how much of their labels an output gets that looks at no
+input.
 """
 
 from __future__ import annotations
@@ -25,14 +24,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.running import carry_out, circumstances, say, write_json
-from diptych.data import Images, Palette, open_data
+from benchmarks.running import carry_out, say
+from diptych.data import open_data
 from diptych.data.samples.earth import (
     BAND_DEGREES,
     CLIMATE,
@@ -52,7 +50,7 @@ SPLITS = {"train": TRAINING_BANDS, "val": VALIDATION_BANDS, "test": TEST_BANDS}
 STEP = {"train": 2, "val": 64, "test": 16}
 """Columns of the raster from a strip to the next; a strip is 128 wide."""
 
-_HERE = Path(__file__).parent
+FOLDER = Path("runs/benchmark/layout")
 
 
 @dataclass(frozen=True)
@@ -109,35 +107,6 @@ def write_data(folder: Path, rasters: Rasters) -> dict[str, int]:
     return counts
 
 
-def classes_of(images: Images, palette: Palette) -> NDArray[np.intp]:
-    """(N, H, W) classes of label images in a palette's very colours."""
-    colours = np.asarray(palette.colours, np.int32)
-    pixels = np.stack([np.asarray(images.read(i), np.int32) for i in range(len(images))])
-    distances = np.abs(pixels[..., None, :] - colours).sum(-1)
-    assert (distances.min(-1) == 0).all()
-    classes: NDArray[np.intp] = distances.argmin(-1)
-    return classes
-
-
-def blind_accuracy(train: NDArray[np.intp], test: NDArray[np.intp]) -> dict[str, float]:
-    """Of (N, H, W) and (M, H, W) classes: `everywhere` one class, and `at_each_place` one."""
-    counts = np.stack([(train == k).sum(axis=0) for k in range(int(train.max()) + 1)])
-    one, each = counts.sum(axis=(1, 2)).argmax(), counts.argmax(axis=0)
-    return {
-        "everywhere": float((test == one).mean()),
-        "at_each_place": float((test == each).mean()),
-    }
-
-
-def measured(source: str) -> dict[str, Any]:
-    """`blind_accuracy` of the climate labels of some data, and how many of them there are."""
-    data = open_data(source, size=SIZE)
-    assert data.test is not None
-    k, palette = data.domains.index("climate"), data.palettes["climate"]
-    train, test = (classes_of(part.domains[k], palette) for part in (data.train, data.test))
-    return {"train": len(train), "test": len(test)} | blind_accuracy(train, test)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -145,22 +114,13 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, default=Path("runs/benchmark/layout"))
-    parser.add_argument("--results", type=Path, default=_HERE / "results" / "layout.json")
-    return carry_out("layout", partial(_do, parser.parse_args(arguments)))
+    parser.add_argument("--data", type=Path, default=FOLDER)
+    return carry_out("layout", partial(_do, parser.parse_args(arguments).data))
 
 
-def _do(options: argparse.Namespace) -> int:
-    made_by = circumstances()
-    counts = write_data(options.data, open_rasters())
-    say(f"{options.data}: {', '.join(f'{count} {split}' for split, count in counts.items())}")
-    found = {"tiles": measured("sample:earth-climate"), "strips": measured(str(options.data))}
-    for name, figures in found.items():
-        say(
-            f"{name}: one class everywhere is right in {figures['everywhere']:.3f} of the pixels,"
-            f" one at each place in {figures['at_each_place']:.3f}"
-        )
-    write_json(options.results, {"size": SIZE, "blind": found} | made_by)
+def _do(folder: Path) -> int:
+    counts = write_data(folder, open_rasters())
+    say(f"{folder}: {', '.join(f'{count} {split}' for split, count in counts.items())}")
     return 0
 
 

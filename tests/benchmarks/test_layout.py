@@ -1,8 +1,7 @@
-"""Strips that share a layout: what they are cut from, and what blind outputs get."""
+"""Strips that share a layout: what they are cut from."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import layout
-from benchmarks.layout import Rasters, blind_accuracy, main, strips, write_data
+from benchmarks.layout import Rasters, main, strips, write_data
 from diptych.data import open_data
 from diptych.data.samples.earth import CLIMATE
 
@@ -64,26 +63,11 @@ def test_the_data_are_true_pairs_with_a_palette(
         assert len(split.pairs[0]) == counts[name]
 
 
-def test_a_blind_output_gets_the_most_frequent_class_or_that_of_each_place():
-    train = np.array([[[0, 0, 1]], [[0, 1, 1]], [[2, 0, 1]]])  # places: 0, 0, 1; in all 0: 4, 1: 4
-    test = np.array([[[0, 1, 1]], [[0, 0, 0]]])
-    found = blind_accuracy(train, test)
-    assert found == {"everywhere": 4 / 6, "at_each_place": 4 / 6}
-    assert blind_accuracy(train, np.array([[[0, 0, 1]]])) == {
-        "everywhere": pytest.approx(2 / 3),
-        "at_each_place": 1.0,
-    }
-
-
-def test_the_command_writes_data_and_figures(
+def test_the_command_writes_the_data(
     rasters: Rasters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(layout, "open_rasters", lambda: rasters)
     monkeypatch.setitem(layout.SPLITS, "train", (0,))
-    results = tmp_path / "layout.json"
-    assert main(["--data", str(tmp_path / "data"), "--results", str(results)]) == 0
-    found = json.loads(results.read_text("utf-8"))["blind"]
-    assert found["tiles"]["at_each_place"] == pytest.approx(0.232, abs=0.001)
-    assert found["strips"]["at_each_place"] > 0.9
-    with Image.open(tmp_path / "data" / "aerial" / "test" / "c0900.png") as image:
+    assert main(["--data", str(tmp_path)]) == 0
+    with Image.open(tmp_path / "aerial" / "test" / "c0900.png") as image:
         assert image.size == (32, 32)

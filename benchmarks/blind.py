@@ -1,0 +1,150 @@
+"""What an output gets that looks at no input: the least that a score must exceed.
+
+    python -m benchmarks.layout      makes the strips, for the second line
+    python -m benchmarks.blind
+
+Of labels: the per-pixel accuracy of the most frequent class of the training images, and of the
+most frequent class at each place in them. Of maps and photographs: L1 and the share of pixels
+within 16 of 255 of one colour, the median of the training images' pixels, channel by channel
+(which is what makes L1 least, pooled). Nothing is trained. The table goes into
+benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks import layout
+from benchmarks.running import carry_out, circumstances, replace_block, say, write_json
+from diptych.data import Data, Images, Palette, open_data
+from diptych.errors import InputError
+from diptych.evaluation.labels import nearest_class
+from diptych.evaluation.paired import l1, within_16
+from diptych.images import to_tensor
+
+MAPS_SIZE = 64
+
+_HERE = Path(__file__).parent
+
+
+def pixels_of(images: Images) -> NDArray[np.uint8]:
+    """(N, H, W, 3), of images of one size."""
+    return np.stack([np.asarray(images.read(i)) for i in range(len(images))])
+
+
+def classes_of(images: Images, palette: Palette) -> NDArray[np.int64]:
+    """(N, H, W) classes by the nearest colour."""
+    found = [nearest_class(to_tensor(images.read(i))[None], palette)[0] for i in range(len(images))]
+    return torch.stack(found).numpy()
+
+
+def of_classes(train: NDArray[np.int64], test: NDArray[np.int64]) -> dict[str, float]:
+    """Of (N, H, W) and (M, H, W) classes: accuracy of one class, and of one `at_each_place`."""
+    counts = np.stack([(train == k).sum(axis=0) for k in range(int(train.max()) + 1)])
+    one, each = counts.sum(axis=(1, 2)).argmax(), counts.argmax(axis=0)
+    return {
+        "everywhere": float((test == one).mean()),
+        "at_each_place": float((test == each).mean()),
+    }
+
+
+def of_colour(train: NDArray[np.uint8], test: Tensor) -> dict[str, Any]:
+    """Of (N, H, W, 3) in 0 to 255 and (M, 3, H, W) in [-1, 1]: the median colour's scores."""
+    colour = np.median(train.reshape(-1, 3), axis=0)
+    output = torch.tensor(colour / 127.5 - 1, dtype=test.dtype)[:, None, None].expand_as(test)
+    return {
+        "colour": colour.tolist(),
+        "l1": float(l1(output, test).mean()),
+        "within_16": float(within_16(output, test).mean()),
+    }
+
+
+def labels(data: Data) -> dict[str, Any]:
+    """`of_classes` of the climate labels, and how many images there are."""
+    assert data.test is not None
+    k, palette = data.domains.index("climate"), data.palettes["climate"]
+    train, test = (classes_of(part.domains[k], palette) for part in (data.train, data.test))
+    return {"train": len(train), "test": len(test)} | of_classes(train, test)
+
+
+def colours(data: Data) -> dict[str, Any]:
+    """`of_colour` by domain, of its own training and test images."""
+    assert data.test is not None
+    found: dict[str, Any] = {}
+    for name, train, test in zip(data.domains, data.train.domains, data.test.domains, strict=True):
+        truth = torch.stack([to_tensor(test.read(i)) for i in range(len(test))])
+        found[name] = {"test": len(test)} | of_colour(pixels_of(train), truth)
+    return found
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The two tables."""
+    yield "| labels of | test images | one class everywhere | one class at each place |"
+    yield "|---|---:|---:|---:|"
+    for name, row in found["labels"].items():
+        yield f"| {name} | {row['test']} | {row['everywhere']:.3f} | {row['at_each_place']:.3f} |"
+    yield ""
+    yield "| one colour for all pixels | test images | red, green, blue | L1 | within 16 |"
+    yield "|---|---:|---:|---:|---:|"
+    for name, row in found["colours"].items():
+        colour = ", ".join(f"{value:g}" for value in row["colour"])
+        yield f"| {name} | {row['test']} | {colour} | {row['l1']:.3f} | {row['within_16']:.3f} |"
+    yield ""
+    yield (
+        "Labels in six classes at 32 pixels; maps and photographs of `sample:earth-map` at"
+        f" {MAPS_SIZE}. Commit {found['commit'][:10]}."
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.blind",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
+    parser.add_argument("--strips", type=Path, default=layout.FOLDER)
+    parser.add_argument("--results", type=Path, default=_HERE / "results" / "blind.json")
+    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
+    return carry_out("blind", partial(_do, parser.parse_args(arguments)))
+
+
+def _do(options: argparse.Namespace) -> int:
+    if options.only != "table":
+        if not options.strips.exists():
+            raise InputError(f"no strips in {options.strips}: run python -m benchmarks.layout")
+        made_by = circumstances()  # of the code that is loaded, whatever is committed meanwhile
+        of_labels = {
+            "tiles (`sample:earth-climate`)": labels(
+                open_data("sample:earth-climate", size=layout.SIZE)
+            ),
+            "strips from north to south": labels(open_data(options.strips, size=layout.SIZE)),
+        }
+        found = {
+            "labels": of_labels,
+            "colours": colours(open_data("sample:earth-map", size=MAPS_SIZE)),
+        }
+        write_json(options.results, found | made_by)
+        say(f"{options.results}")
+    if options.only != "run":
+        if not options.results.exists():
+            raise InputError(f"no {options.results}: run python -m benchmarks.blind")
+        found = json.loads(options.results.read_text("utf-8"))
+        replace_block(options.readme, "blind", "\n".join(lines(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
