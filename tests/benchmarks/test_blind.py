@@ -40,6 +40,7 @@ def test_the_command_measures_tiles_strips_and_maps(tmp_path: Path):
             folder = tmp_path / "strips" / domain / split
             folder.mkdir(parents=True)
             strip.save(folder / "a.png")
+            strip.save(folder / "b.png")
     lines = ["name,r,g,b", *(f"c{k},{r},{g},{b}" for k, (r, g, b) in enumerate(CLIMATE.colours))]
     (tmp_path / "strips" / "climate" / "palette.csv").write_text("\n".join(lines))
     readme = tmp_path / "README.md"
@@ -49,7 +50,7 @@ def test_the_command_measures_tiles_strips_and_maps(tmp_path: Path):
     assert blind.main(["--strips", str(tmp_path / "strips"), *paths]) == 0
     table = readme.read_text().splitlines()
     assert "| tiles (`sample:earth-climate`) | 203 | 0.232 | 0.232 |" in table
-    assert "| strips from north to south | 1 | 0.500 | 1.000 |" in table
+    assert "| strips from north to south | 2 | 0.500 | 1.000 |" in table
     assert any(line.startswith("| aerial | 303 |") for line in table)
 
 
