@@ -122,13 +122,25 @@ def test_rows_are_those_of_the_papers_table() -> None:
 def test_markdown_and_latex_hold_the_table_and_the_notes() -> None:
     text = markdown(REPORTS)
     assert "| method | map→photo: % labelled real | photo→map: % labelled real |\n" in text
-    assert "| cyclegan | 26.8 ± 2.8 | 23.2 ± 3.4 |\n" in text
+    assert (
+        "| cyclegan | 26.8 ± 2.8 [21.2, 32.4]; 25 people, 1,000 trials"
+        " | 23.2 ± 3.4 [16.4, 30.0]; 25 people, 1,000 trials |\n"
+    ) in text
+    assert "| cogan | 0.6 ± 0.5 [0.0, 1.6]; 25 people, 1,000 trials | - |\n" in text
     assert "- map→photo: 2 did not finish and are left out\n" in text
     assert "- photo→map: a note\n" in text
     assert "Zhu" not in text
     assert "Zhu et al. 2017, Table 1 (cited: other images" in markdown(REPORTS, with_paper=True)
-    tex = latex([StudyReport("a_b→c", {"x_1 & y": cell(0.1, 0.02)}, 0, ())])
-    assert "x\\_1 \\& y & 10.0 $\\pm$ 2.0 \\\\\n" in tex
+    nobody = Fooled(0, 0, 0, None, None, None)
+    methods = {"x_1 & y": cell(0.1, 0.02, people=1), "z": nobody}
+    tex = latex([StudyReport("a_b→c", methods, 0, ())], with_paper=True)
+    assert (
+        "x\\_1 \\& y & 10.0 $\\pm$ 2.0 \\\\\n"
+        " & \\footnotesize [6.0, 14.0]; 1 person, 40 trials \\\\\n"
+        "z & - \\\\\n"
+        "\\bottomrule"
+    ) in tex
+    assert "CycleGAN & 26.8 $\\pm$ 2.8 & 23.2 $\\pm$ 3.4 \\\\\n\\bottomrule" in tex
     assert "\\textbf{a\\_b$\\rightarrow$c}" in tex
     assert "\\% labelled real" in tex
 

@@ -67,8 +67,8 @@ def terminal_table(reports: Sequence[StudyReport]) -> Table:
     for report in reports:
         table.add_column(escape(report.direction))
     for method in _methods(reports):
-        cells = [report.methods.get(method) for report in reports]
-        table.add_row(f"[bold]{escape(method)}[/]", *(f"{_share(c)}{_detail(c)}" for c in cells))
+        cells = _cells(reports, method)
+        table.add_row(f"[bold]{escape(method)}[/]", *(f"{_share(c)}{_styled(c)}" for c in cells))
     return table
 
 
@@ -83,8 +83,12 @@ def paper_table() -> Table:
 
 
 def markdown(reports: Sequence[StudyReport], *, with_paper: bool = False) -> str:
-    """The table, and its notes as a list."""
-    parts = [_markdown_table([r.direction for r in reports], rows(reports))]
+    """The table, with intervals and the numbers behind them, and its notes as a list."""
+    body = [
+        [method, *(f"{_share(c)} {_plain(c)}".strip() for c in _cells(reports, method))]
+        for method in _methods(reports)
+    ]
+    parts = [_markdown_table([r.direction for r in reports], body)]
     parts.append("".join(f"- {line}\n" for line in notes(reports)))
     if with_paper:
         parts += [f"{PAPER} ({PAPER_NOTE}):\n", _markdown_table(PAPER_DIRECTIONS, paper_rows())]
@@ -92,16 +96,27 @@ def markdown(reports: Sequence[StudyReport], *, with_paper: bool = False) -> str
 
 
 def latex(reports: Sequence[StudyReport], *, with_paper: bool = False) -> str:
-    """A tabular for booktabs, the notes as comments."""
+    """A tabular for booktabs, intervals and numbers below each share; the notes as comments."""
     parts = ["".join(f"% {line}\n" for line in notes(reports))]
-    parts.append(_latex_table([r.direction for r in reports], rows(reports)))
+    body = []
+    for method, *shares in rows(reports):
+        small = [_small(_plain(cell)) for cell in _cells(reports, method)]
+        body.append([_tex(method), *map(_tex, shares)])
+        if any(small):
+            body.append(["", *small])
+    parts.append(_latex_table([r.direction for r in reports], body))
     if with_paper:
-        parts.append(f"% {PAPER}; {PAPER_NOTE}\n" + _latex_table(PAPER_DIRECTIONS, paper_rows()))
+        body = [[_tex(cell) for cell in row] for row in paper_rows()]
+        parts.append(f"% {PAPER}; {PAPER_NOTE}\n" + _latex_table(PAPER_DIRECTIONS, body))
     return "\n".join(parts)
 
 
 def _methods(reports: Sequence[StudyReport]) -> list[str]:
     return list(dict.fromkeys(method for report in reports for method in report.methods))
+
+
+def _cells(reports: Sequence[StudyReport], method: str) -> list[Fooled | None]:
+    return [report.methods.get(method) for report in reports]
 
 
 def _share(cell: Fooled | None) -> str:
@@ -110,13 +125,23 @@ def _share(cell: Fooled | None) -> str:
     return f"{100 * cell.share:.1f} ± {100 * cell.deviation:.1f}"
 
 
-def _detail(cell: Fooled | None) -> str:
+def _detail(cell: Fooled | None) -> tuple[str, str]:
+    """The interval, and the numbers behind it; both empty where nobody has finished."""
     if cell is None or cell.interval is None:
-        return ""
+        return "", ""
     low, high = cell.interval
     people = "person" if cell.participants == 1 else "people"
-    interval = escape(f"[{100 * low:.1f}, {100 * high:.1f}]")
-    return f"  {interval}\n[dim]{cell.participants} {people}, {cell.trials:,} trials[/]"
+    numbers = f"{cell.participants} {people}, {cell.trials:,} trials"
+    return f"[{100 * low:.1f}, {100 * high:.1f}]", numbers
+
+
+def _plain(cell: Fooled | None) -> str:
+    return "; ".join(filter(None, _detail(cell)))
+
+
+def _styled(cell: Fooled | None) -> str:
+    interval, numbers = _detail(cell)
+    return f"  {escape(interval)}\n[dim]{numbers}[/]" if interval else ""
 
 
 def _markdown_table(directions: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -128,15 +153,19 @@ def _markdown_table(directions: Sequence[str], body: Sequence[Sequence[str]]) ->
 
 
 def _latex_table(directions: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """The cells of `body` are LaTeX."""
     columns = "l" + "c" * len(directions)
     head = " & ".join(["", *(f"\\textbf{{{_tex(direction)}}}" for direction in directions)])
     below = " & ".join(["\\textbf{Method}", *([_tex(HEADING)] * len(directions))])
-    lines = [" & ".join(_tex(cell) for cell in line) for line in body]
-    content = " \\\\\n".join(lines)
+    content = " \\\\\n".join(" & ".join(line) for line in body)
     return (
         f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head} \\\\\n{below} \\\\\n\\midrule\n"
         f"{content} \\\\\n\\bottomrule\n\\end{{tabular}}\n"
     )
+
+
+def _small(text: str) -> str:
+    return f"\\footnotesize {_tex(text)}" if text else ""
 
 
 def _tex(text: str) -> str:
