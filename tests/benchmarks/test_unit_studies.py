@@ -32,7 +32,6 @@ def test_both_studies_are_six_trainings_of_a_seed() -> None:
 
 
 def test_the_report_holds_means_and_intervals_and_a_plot(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="the plot needs the bench extra")
     results = tmp_path / "results"
     for name in unit_studies.configurations():
         write_scores(results, name, 0, 0.25)

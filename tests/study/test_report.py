@@ -154,7 +154,6 @@ def test_figures_that_an_interval_cannot_carry_are_named() -> None:
 
 
 def test_the_plot_is_a_picture(tmp_path) -> None:
-    pytest.importorskip("matplotlib", reason="the plot needs the bench extra")
     write_plot(REPORTS, tmp_path / "plot.png")
     with Image.open(tmp_path / "plot.png") as image:
         assert image.width > 1000
