@@ -241,8 +241,9 @@ def test_lanes_are_devices_and_share_the_threads_of_a_cpu(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
     assert _lanes(Options(device="cpu")) == [Lane("cpu", None)]
     assert _lanes(Options(device="cpu", parallel=2)) == [Lane("cpu", 2)] * 2
-    with pytest.raises(InputError, match="--parallel is -1"):
-        _lanes(Options(device="cpu", parallel=-1))
+    for count in (0, -1):
+        with pytest.raises(InputError, match=f"--parallel is {count}: it must be above 0"):
+            _lanes(Options(device="cpu", parallel=count))
 
 
 # --- in earnest ---------------------------------------------------------------

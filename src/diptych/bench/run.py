@@ -351,7 +351,7 @@ def _lanes(options: Options) -> list[Lane]:
     devices = [str(device)]
     if str(device) == "cuda":  # none of them was named
         devices = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    count = options.parallel or len(devices)
+    count = len(devices) if options.parallel is None else options.parallel
     if count < 1:
         raise InputError(f"--parallel is {count}: it must be above 0")
     threads = max(1, torch.get_num_threads() // count) if count > 1 else None
