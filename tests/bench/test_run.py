@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import signal
@@ -12,14 +13,16 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
 from diptych.bench import job
 from diptych.bench.claim import claim
 from diptych.bench.job import make_spec
 from diptych.bench.lanes import Lane
 from diptych.bench.place import Place, read_json, write_json
+from diptych.bench.plan import make_bench
 from diptych.bench.results import read_report, value_at
-from diptych.bench.run import OVERHEAD, Options, _lanes
+from diptych.bench.run import OVERHEAD, Options, Running, _lanes
 from diptych.bench.tables import problems
 from diptych.checkpoint import load_translator
 from diptych.data import open_data
@@ -139,6 +142,12 @@ def test_a_bench_does_not_take_another_s_folders(bench, carried, place, paired_d
     elsewhere = Place(tmp_path / "another", place.runs)
     with pytest.raises(InputError, match=r"runs holds the runs of .*bench: give another --runs"):
         claim(elsewhere, [Settings(data=paired_data)], [open_data(paired_data, size=32)])
+    console = Console(file=io.StringIO())
+    asked = make_bench({"data": str(other), "size": 32, "steps": 4, "rows": ["cyclegan"]})
+    for mixed in (Place(place.out, tmp_path / "new"), Place(tmp_path / "new", place.runs)):
+        with pytest.raises(InputError, match="give another"):
+            Running(asked, mixed, Options(device="cpu"), console).run()
+    assert not (tmp_path / "new").exists()
     assert carried.names == []
     assert place.result("cyclegan", 0).read_bytes() == before
     (other / "trainA" / "new.png").unlink()  # now it is a copy: the same data
@@ -146,11 +155,12 @@ def test_a_bench_does_not_take_another_s_folders(bench, carried, place, paired_d
     assert carried.names == []
 
 
-def test_data_that_cannot_be_used_claim_no_folder(bench, place, tmp_path):
+def test_data_that_cannot_be_used_leave_no_folder(bench, place, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty"):
         bench("cyclegan", data=str(tmp_path / "empty"))
-    assert not (place.runs / "claim.json").exists()
+    assert not place.runs.exists()
+    assert not place.out.exists()
 
 
 def test_a_row_is_timed_again_before_minutes_become_its_steps(bench, carried, place):

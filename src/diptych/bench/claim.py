@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from diptych.bench.place import Place, read_json, write_json
 from diptych.data import Data
@@ -14,8 +15,17 @@ from diptych.training.settings import Settings
 CLAIM_FILE = "claim.json"
 
 
-def claim(place: Place, runs: Iterable[Settings], data: Iterable[Data]) -> None:
+def claim(place: Place, runs: Collection[Settings], data: Collection[Data]) -> None:
     """Note in `place.runs` whose they are: of which `place.out`, and of which data.
+
+    Raises:
+        InputError: as of `check_claim`.
+    """
+    write_json(place.runs / CLAIM_FILE, check_claim(place, runs, data))
+
+
+def check_claim(place: Place, runs: Collection[Settings], data: Collection[Data]) -> dict[str, Any]:
+    """What a claim notes; the folders need not be there.
 
     Data are the same where they lie in the same place, if with other files by now, or have the
     same fingerprint. `runs` are the rows' settings, `data` what they name.
@@ -23,8 +33,7 @@ def claim(place: Place, runs: Iterable[Settings], data: Iterable[Data]) -> None:
     Raises:
         InputError: `place.runs` belong to another bench, or there is a bench of other data.
     """
-    file = place.runs / CLAIM_FILE
-    known = read_json(file) or {"out": None, "places": [], "fingerprints": []}
+    known = read_json(place.runs / CLAIM_FILE) or {"out": None, "places": [], "fingerprints": []}
     out = _from(place.runs, place.out)
     if known["out"] not in (None, out):
         owner = os.path.normpath(place.runs / known["out"])
@@ -39,7 +48,7 @@ def claim(place: Place, runs: Iterable[Settings], data: Iterable[Data]) -> None:
             f"{place.out} holds a bench of other data than {' and '.join(places)}: give another"
             f" --out, or remove {place.out} and {place.runs} if they are not wanted any more"
         )
-    write_json(file, {"out": out, "places": places, "fingerprints": fingerprints})
+    return {"out": out, "places": places, "fingerprints": fingerprints}
 
 
 def _places(run: Settings) -> list[str]:

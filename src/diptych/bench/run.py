@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from rich.console import Console
 
-from diptych.bench.claim import claim
+from diptych.bench.claim import check_claim, claim
 from diptych.bench.job import find_segmenter, is_begun, make_spec, palettes_of, with_snapshots
 from diptych.bench.lanes import Lane, Piece, on_lanes
 from diptych.bench.place import Place, read_json, read_result, write_json
@@ -87,15 +87,17 @@ class Running:
             KeyboardInterrupt: it was stopped; the same command goes on.
         """
         place = self._place
+        for row in self._bench.rows:
+            self._data[row.slug] = check_data(row, self._bench.opened)
+        claimed = [row.run for row in self._bench.rows], self._data.values()
+        check_claim(place, *claimed)  # what is refused leaves no folder
         for folder in (place.runs, place.results):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise InputError(f"cannot use {folder}: {error.strerror}") from error
         with only_one_process(place.runs, _LOCK_FILE):
-            for row in self._bench.rows:
-                self._data[row.slug] = check_data(row, self._bench.opened)
-            claim(place, [row.run for row in self._bench.rows], self._data.values())
+            claim(place, *claimed)
             self._keep(row.label for row in self._rows if self._is_timed_otherwise(row))
             self._measure()
             jobs = [job for job in self._jobs() if not self._is_done(job)]
