@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from diptych.bench.place import Place, write_json
+from diptych.bench.run import Running
 from diptych.cli import main
 from diptych.cli_bench import BenchCommand, _place, _plan
 
@@ -68,6 +69,33 @@ def test_what_cannot_be_done_is_one_line(arguments, message, capsys, tmp_path, m
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line.replace("\\", "/")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_that_do_not_fit_are_left_out_of_diptych_s_own_plans_alone(
+    picture_folders, tmp_path, monkeypatch, capsys
+):
+    x, y = picture_folders()
+    for file in Path(y).iterdir():
+        file.rename(file.with_stem(f"other-{file.stem}"))
+    monkeypatch.chdir(tmp_path)
+    left_out: list[list[str]] = []
+
+    def run(self: Running) -> int:
+        left_out.append(list(self._bench.left_out))
+        raise KeyboardInterrupt
+
+    both = ["bench", "--x", x, "--y", y, "--size", "32", "--steps", "8"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Running, "run", run)
+        assert main([*both, "--table", "2"]) == 130
+    assert left_out == [["pix2pix"]]
+    capsys.readouterr()
+    Path("mine.toml").write_text('rows = ["cyclegan", "pix2pix"]\n')
+    for given in (["mine.toml"], ["--table", "2", "--methods", "pix2pix"]):
+        assert main([*both, *given]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "Pix2Pix does not fit: this method needs pairs" in line
+    assert not Path("bench").exists()
 
 
 def test_report_only_prints_the_tables_and_writes_one_markdown_page_of_several(

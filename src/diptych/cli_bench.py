@@ -91,7 +91,7 @@ def bench_command(arguments: list[str]) -> int:
     target = options.target[0] if options.target else None
     plan, name = _plan(options, target)
     place = _place(options, name)
-    bench = make_bench(plan)
+    bench = make_bench(plan, leaves_out=not (_is_file(target) or options.methods))
     ways = Options(
         device=options.device,
         parallel=options.parallel,
@@ -136,7 +136,7 @@ def _plan(options: BenchCommand, target: str | None) -> tuple[dict[str, Any], st
     """The plan with what the command line says in its place, and its name."""
     from diptych.bench.plan import DEFAULT_PLAN, read_plan_file, slug, source_name
 
-    is_file = target is not None and target.endswith(".toml")
+    is_file = _is_file(target)
     if sum((is_file, options.plan is not None, options.table is not None)) > 1:
         raise InputError("give one plan: a FILE.toml, --plan or --table")
     if options.table is not None and options.table not in _TABLES:
@@ -169,6 +169,10 @@ def _plan(options: BenchCommand, target: str | None) -> tuple[dict[str, Any], st
     places = [source_name(str(plan[key])) for key in ("data", "x", "y") if key in plan]
     data = slug(" ".join(places)) if places else None
     return plan, "-".join(part for part in (data if not is_file else None, named) if part)
+
+
+def _is_file(target: str | None) -> bool:
+    return target is not None and target.endswith(".toml")
 
 
 def _place(options: BenchCommand, name: str) -> Place:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from diptych.bench.plan import (
+    check_data,
     identity,
     is_same,
     make_bench,
@@ -23,6 +24,15 @@ from diptych.registry import method_names
 
 AB = ("a", "b")
 PLAN: dict[str, Any] = {"data": "sample:earth-climate", "size": 32, "steps": 8}
+
+
+@pytest.fixture
+def unpaired(picture_folders) -> dict[str, Any]:
+    """What a plan says of two folders without pairs."""
+    x, y = picture_folders()
+    for file in Path(y).iterdir():
+        file.rename(file.with_stem(f"other-{file.stem}"))
+    return {"data": None, "x": x, "y": y, "size": 32, "steps": 8}
 
 
 def rows_of(**plan: Any) -> Any:
@@ -86,6 +96,26 @@ def test_all_stands_for_every_method_that_the_data_fit(picture_folders):
     assert str(Path(x).parent) not in told
     assert f"{Path(x).name} and {Path(y).name} by" in bench.title
     assert bench.rows[-1].label == "again"
+
+
+def test_of_diptych_s_own_plans_rows_that_the_data_do_not_fit_are_left_out(unpaired):
+    bench = make_bench(read_plan_file("systems") | unpaired, leaves_out=True)
+    labels = [row.label for row in bench.rows]
+    assert labels == ["CoGAN", "BiGAN/ALI", "SimGAN", "Feature loss + GAN", "UNIT", "CycleGAN"]
+    assert bench.left_out.keys() == {"pix2pix"}
+    assert bench.left_out["pix2pix"].startswith("this method needs pairs")
+    with pytest.raises(InputError, match="this method needs pairs"):  # no row is left
+        make_bench({**unpaired, "rows": ["pix2pix"]}, leaves_out=True)
+    with pytest.raises(InputError, match="gone"):
+        make_bench(read_plan_file("systems") | {"data": "gone"}, leaves_out=True)
+
+
+def test_a_named_row_that_the_data_do_not_fit_is_an_error_which_names_it(unpaired):
+    row = {"method": "pix2pix", "label": "by pairs"}
+    bench = make_bench({**unpaired, "rows": ["cyclegan", row]})
+    message = r"^by pairs does not fit: this method needs pairs, .*; or leave this row out$"
+    with pytest.raises(InputError, match=message):
+        check_data(bench.rows[1], bench.opened)
 
 
 @pytest.mark.parametrize(

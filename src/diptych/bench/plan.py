@@ -86,7 +86,7 @@ class Bench:
     title: str
     rows: tuple[Row, ...]
     left_out: Mapping[str, str]
-    """Of all methods, those that the data or the options do not fit, and why."""
+    """Methods, or labels of a plan's rows, that the data or the options do not fit, and why."""
     opened: Opened
     """The data that have been opened, which may take seconds each time."""
 
@@ -115,19 +115,25 @@ def read_plan_file(name: str) -> dict[str, Any]:
         return read_toml(path)
 
 
-def make_bench(plan: Mapping[str, Any]) -> Bench:
+def make_bench(plan: Mapping[str, Any], *, leaves_out: bool = False) -> Bench:
     """The rows of a plan, with every option resolved.
+
+    With `leaves_out` the rows that are named need not fit the data, as those of "all" need not.
 
     Raises:
         InputError: an unknown option, method or recipe, a value out of range, no budget or
-            several, or two rows of one name.
+            several, two rows of one name, or no row that fits.
     """
     shared = {key: value for key, value in plan.items() if key not in _PLAN_KEYS}
     named, takes_all = _entries(plan.get("rows", [ALL]))
     _check_shared(shared, method_names() if takes_all else [str(e["method"]) for e in named])
     opened: Opened = {}
-    rows, left_out = _all_rows(plan, shared, opened) if takes_all else ([], {})
-    rows += [_row(entry, plan, shared) for entry in named]
+    wanted = [{"method": name} for name in method_names()] if takes_all else []
+    wanted += named if leaves_out else []
+    rows, left_out = _fitting(wanted, plan, shared, opened)
+    if wanted and not rows:
+        raise InputError(next(iter(left_out.values())))
+    rows += [] if leaves_out else [_row(entry, plan, shared) for entry in named]
     for row, other in combinations(rows, 2):
         if row.slug == other.slug:
             raise InputError(
@@ -245,22 +251,24 @@ def _check_shared(shared: Mapping[str, Any], methods: Sequence[str]) -> None:
             raise InputError(f"no row has an option {key!r}: remove it from the plan")
 
 
-def _all_rows(
-    plan: Mapping[str, Any], shared: Mapping[str, Any], opened: Opened
+def _fitting(
+    entries: Sequence[Mapping[str, Any]],
+    plan: Mapping[str, Any],
+    shared: Mapping[str, Any],
+    opened: Opened,
 ) -> tuple[list[Row], dict[str, str]]:
-    """A row of every method that can be trained so on these data; of the others, why not."""
+    """The rows that can be trained so on these data; of the others, why not."""
     rows: list[Row] = []
     left_out: dict[str, str] = {}
-    for name in method_names():
+    for entry in entries:
         try:
-            row = _row({"method": name}, plan, shared)
-            check_data(row, opened)
+            row = _row(entry, plan, shared)
+            _fit(row, _open(row, opened))
         except InputError as error:
+            name = entry.get("label", entry["method"])
             left_out[name] = _without_folders(str(error), shared)
         else:
             rows.append(row)
-    if not rows:
-        raise InputError(next(iter(left_out.values())))
     return rows, left_out
 
 
@@ -270,13 +278,25 @@ def check_data(row: Row, opened: Opened) -> Data:
     Raises:
         InputError: they are not there, or not of its kind.
     """
+    data = _open(row, opened)
+    try:
+        return _fit(row, data)
+    except InputError as error:
+        raise InputError(f"{row.label} does not fit: {error}; or leave this row out") from error
+
+
+def _open(row: Row, opened: Opened) -> Data:
     run, size = row.run, row.config.size
     key = (run.data, run.x, run.y, run.names, run.attributes, run.palette, size)
     if key not in opened:
         opened[key] = open_whole(run, size)
+    return opened[key]
+
+
+def _fit(row: Row, data: Data) -> Data:
     batch_type = cast(type[Method], method_class(row.method)).batch_type
-    data = for_batches(opened[key], batch_type)
-    stream(data, batch_type, batch_size=1, size=size, seed=0).close()
+    data = for_batches(data, batch_type)
+    stream(data, batch_type, batch_size=1, size=row.config.size, seed=0).close()
     return data
 
 
