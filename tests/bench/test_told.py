@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from diptych.bench.page import circumstances, html_page, markdown_page
+from diptych.bench.page import circumstances, failures, html_page, markdown_page
 from diptych.bench.place import Place, write_json
 from diptych.bench.results import read_report
 from tests.bench.made_results import SPEED, fill, result
@@ -55,6 +55,7 @@ def test_what_kid_depends_on_is_told(place):
 
 def test_failures_that_the_scores_name_are_told_run_by_run(place):
     kept = {"unchanged": 0.7, "unchanged_of_truth": 0.2, "kid_gain": {"value": -0.5}}
+    kept |= {"brightness": 0.5}
     write_json(place.result("cyclegan", 1), result(1, 0.6, **kept))
     line = "CycleGAN, seed 1: climate→aerial keeps 70% of its inputs in pixels, where"
     report = read_report(place)
@@ -65,3 +66,25 @@ def test_failures_that_the_scores_name_are_told_run_by_run(place):
     assert MarkdownIt("commonmark").enable("table").render(page).count("<ul>") == 3
     assert page.count("keeps 70%") == html_page(report).count("keeps 70%") == 1
     assert f"<h2>Failures that scores name</h2><ul><li>{line}" in html_page(report)
+
+
+def test_runs_that_were_scored_without_brightness_are_named_in_one_line(place):
+    def told() -> list[str]:
+        return [line for line in failures(read_report(place)) if "Without" in line]
+
+    assert told() == []  # scores of no translator
+    known = {"unchanged": 0.2, "brightness": -0.1}
+    for seed, scored in enumerate(({"unchanged": 0.2}, known, {"unchanged": 0.3})):
+        write_json(place.result("cyclegan", seed), result(seed, 0.5, **scored))
+    write_json(place.result("cogan", 0), result(0, 0.5, unchanged=0.2))
+    assert told() == [
+        "Without the score brightness, so that negatives are not found: CoGAN (seed 0),"
+        " CycleGAN (seeds 0, 2)."
+    ]
+    assert told()[0] in markdown_page([read_report(place)], place.out)
+    of_one_colour = {"unchanged": 0.2, "brightness_of_truth": 0.6}  # correlates with nothing
+    write_json(place.result("cogan", 0), result(0, 0.5, **of_one_colour))
+    assert "CoGAN" not in told()[0]
+    for seed in range(3):
+        write_json(place.result("cyclegan", seed), result(seed, 0.5, **known))
+    assert told() == []

@@ -27,7 +27,7 @@ from diptych.bench.tables import (
     problems,
 )
 from diptych.errors import InputError
-from diptych.evaluation.failures import findings
+from diptych.evaluation.failures import findings, lacks_brightness
 from diptych.files import atomic_write_text
 
 HTML_FILE, MARKDOWN_FILE, LATEX_FILE, JSON_FILE = (
@@ -118,14 +118,30 @@ def html_page(report: Report) -> str:
 
 
 def failures(report: Report) -> list[str]:
-    """What `evaluation.failures` finds in the scores, a line each run and finding."""
-    return [
+    """What `evaluation.failures` finds in the scores, a line each run and finding; then, of which
+    runs it finds no negatives."""
+    found = [
         f"{row.label}, seed {run['seed']}: {line}."
         for row in report.rows
         for run in row.scored
         for part in row.parts
         for line in findings(part, run["scores"]["100"].get(part, {}))
     ]
+    return [*found, *_without_brightness(report)]
+
+
+def _without_brightness(report: Report) -> Iterator[str]:
+    rows = []
+    for row in report.rows:
+        seeds = [
+            str(run["seed"])
+            for run in row.scored
+            if any(lacks_brightness(run["scores"]["100"].get(part, {})) for part in row.parts)
+        ]
+        if seeds:
+            rows.append(f"{row.label} (seed{'s' * (len(seeds) > 1)} {', '.join(seeds)})")
+    if rows:
+        yield f"Without the score brightness, so that negatives are not found: {', '.join(rows)}."
 
 
 def circumstances(report: Report) -> list[str]:

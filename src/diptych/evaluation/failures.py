@@ -146,6 +146,11 @@ def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def lacks_brightness(scores: Mapping[str, Any]) -> bool:
+    """Whether a direction was scored before `brightness` was: negatives are then not found."""
+    return "unchanged" in scores and not {"brightness", "brightness_of_truth"} & scores.keys()
+
+
 def _kept(scores: Mapping[str, Any]) -> str | None:
     """What is kept, if it is more than is changed: in features, or in pixels beside the truth."""
     features, pixels = scores.get("unchanged_features", 0.0), scores.get("unchanged", 0.0)
