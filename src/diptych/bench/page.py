@@ -37,9 +37,10 @@ HTML_FILE, MARKDOWN_FILE, LATEX_FILE, JSON_FILE = (
     "report.json",
 )
 _MARK = (
-    f"{IMPROVING} marks a row that was still improving: its main score, the first one, got better"
-    " from half of the budget to its end by more than a twentieth and by more than half of the"
-    " 95% t-interval of that gain over the seeds; in brackets where a single seed cannot tell."
+    f"{IMPROVING} marks a row that was still improving: its main score, the first one, is better"
+    " at the end of the budget than at a quarter and at half of it, either time by more than a"
+    " twentieth and by more than half of the 95% t-interval of that gain over the seeds; in"
+    " brackets where a single seed cannot tell."
 )
 
 _SEVERAL = (

@@ -8,19 +8,28 @@ from collections.abc import Sequence
 from diptych.evaluation.seeds import interval
 
 LEAST_GAIN = 0.05
-"""Of the score at half of the budget: less is no improvement worth a mark."""
+"""Of an earlier score: less is no improvement worth a mark."""
 
 
-def is_improving(halfway: Sequence[float], end: Sequence[float], *, higher_is_better: bool) -> bool:
-    """Whether scores still got better from half of the budget to its end.
+def is_improving(
+    earlier: Sequence[Sequence[float]], end: Sequence[float], *, higher_is_better: bool
+) -> bool:
+    """Whether scores at the end of the budget are better than at each of `earlier`'s times.
 
-    Both hold a score a seed, in the same order. The mean gain must exceed a twentieth of
-    the mean score at half, and half the width of the 95% t-interval of the gains, where
-    there are two seeds or more.
+    All hold a score a seed, in the same order. Every mean gain must exceed a twentieth of
+    the mean score that it is counted from, and half the width of the 95% t-interval of the
+    gains, where there are two seeds or more.
     """
     sign = 1 if higher_is_better else -1
-    gains = [sign * (after - before) for before, after in zip(halfway, end, strict=True)]
-    gain, half = interval(gains)
-    if gain <= LEAST_GAIN * abs(statistics.fmean(halfway)):
+    return all(
+        _is_gain([sign * score for score in scores], [sign * score for score in end])
+        for scores in earlier
+    )
+
+
+def _is_gain(before: Sequence[float], after: Sequence[float]) -> bool:
+    """Of scores of which the higher is the better one."""
+    gain, half = interval([late - early for early, late in zip(before, after, strict=True)])
+    if gain <= LEAST_GAIN * abs(statistics.fmean(before)):
         return False
     return half is None or gain > half

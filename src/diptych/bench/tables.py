@@ -254,10 +254,10 @@ def _line(row: Measured, part: str, columns: Sequence[Score]) -> Line:
 
 def improving_mark(row: Measured, part: str, score: Score) -> str:
     """↗ where the row was still improving at the end of its budget, in brackets of one seed."""
-    halfway, end = row.values(part, score.path, 50), row.values(part, score.path)
-    if not end or len(halfway) != len(end):
+    *earlier, end = (row.values(part, score.path, share) for share in SHARES)
+    if not end or any(len(scores) != len(end) for scores in earlier):
         return ""
-    if not is_improving(halfway, end, higher_is_better=score.higher_is_better):
+    if not is_improving(earlier, end, higher_is_better=score.higher_is_better):
         return ""
     return IMPROVING if len(end) > 1 else f"({IMPROVING})"
 
