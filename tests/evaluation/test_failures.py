@@ -223,3 +223,19 @@ def test_swaps_say_the_shares_of_a_matrix_worked_out_by_hand() -> None:
     assert swaps(Confusion(counts.clamp_max(50)), ("sea", "arid", "polar")) != []
     half = torch.tensor([[50, 50], [60, 40]])
     assert swaps(Confusion(half), ("a", "b")) == []
+
+
+def test_swaps_that_an_fcn_reads_in_photos_are_named_unless_it_makes_them_itself() -> None:
+    def counted(*rows: list[int]) -> dict[str, object]:
+        return {"confusion": {"classes": NAMES, "counts": rows}}
+
+    fake = counted([20, 80, 0], [60, 40, 0], [0, 0, 50])
+    right = counted([90, 10, 0], [45, 55, 0], [0, 0, 50])
+    assert findings("map→photo", {"fcn": fake, "fcn_of_real": right}) == [
+        "map→photo, its photos read by the FCN: sea and land are swapped (80% of sea is land,"
+        " 60% of land is sea)"
+    ]
+    assert findings("map→photo", {"fcn": fake, "fcn_of_real": fake}) == []
+    assert findings("map→photo", {"fcn": right, "fcn_of_real": right}) == []
+    ice = counted([0, 0, 9], [0, 9, 0], [9, 0, 0])
+    assert len(findings("map→photo", {"fcn": fake, "fcn_of_real": ice})) == 1

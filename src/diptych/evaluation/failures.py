@@ -17,12 +17,16 @@ of what untranslated inputs lack that translating makes up for; negative where i
 *Brightness* is the correlation of G(x)'s with x's over all pixels: a negative's is -1. Cycle
 consistency holds for a negative as well, so that luck decides, and with it which classes swap.
 It is called a failure where it is far below 0 and not the truth's.
+
+*Classes swap* where each of two is mostly taken for the other: by the nearest colour in
+photos → labels, and in labels → photos by the FCN of `segmentation.py`, which reads the photos;
+what it swaps in real photos, too, is its own error.
 The names and the thresholds are this project's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +44,8 @@ GAIN = 0.25
 """Below it, and that unchanged, translating has failed."""
 NEGATIVE = -0.5
 """A correlation of brightness as low as this is a negative's."""
+Pair = tuple[int, int]
+"""Two classes, the lower first."""
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _ROWS = 1024
 
@@ -139,10 +145,12 @@ def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
     negative = _negative(scores)
     if negative is not None:
         found.append(f"{direction} {negative}")
-    if "confusion" in scores:
-        table = scores["confusion"]
-        counts = Confusion(torch.tensor(table["counts"]))
-        found += [f"{direction}: {line}" for line in swaps(counts, table["classes"])]
+    found += [f"{direction}: {line}" for line in _swaps_in(scores)]
+    read, real = scores.get("fcn", {}), scores.get("fcn_of_real", {})
+    found += [
+        f"{direction}, its photos read by the FCN: {line}"
+        for line in _swaps_in(read, but=_swaps_of(real))
+    ]
     return found
 
 
@@ -177,20 +185,38 @@ def _negative(scores: Mapping[str, Any]) -> str | None:
     )
 
 
-def swaps(confusion: Confusion, names: Sequence[str]) -> list[str]:
-    """The pairs of classes each of which is mostly (over a half) taken for the other."""
-    totals = confusion.counts.sum(1, keepdim=True).clamp_min(1)
-    share = confusion.counts.double() / totals
-    found = []
-    for i, first in enumerate(names):
-        for j, second in list(enumerate(names))[i + 1 :]:
-            there, back = float(share[i, j]), float(share[j, i])
-            if min(there, back) > 0.5:
-                found.append(
-                    f"{first} and {second} are swapped ({there:.0%} of {first} is {second},"
-                    f" {back:.0%} of {second} is {first})"
-                )
-    return found
+def _swaps_in(scores: Mapping[str, Any], but: Collection[Pair] = ()) -> list[str]:
+    """`swaps` in the `confusion` of scores that may have none."""
+    table = scores.get("confusion")
+    return [] if table is None else swaps(_counted(table), table["classes"], but)
+
+
+def _swaps_of(scores: Mapping[str, Any]) -> list[Pair]:
+    return list(_swapped(_counted(scores["confusion"]))) if "confusion" in scores else []
+
+
+def _counted(table: Mapping[str, Any]) -> Confusion:
+    return Confusion(torch.tensor(table["counts"]))
+
+
+def swaps(confusion: Confusion, names: Sequence[str], but: Collection[Pair] = ()) -> list[str]:
+    """The pairs of classes each of which is mostly (over a half) taken for the other, without
+    those of `but`."""
+    return [
+        f"{names[i]} and {names[j]} are swapped ({there:.0%} of {names[i]} is {names[j]},"
+        f" {back:.0%} of {names[j]} is {names[i]})"
+        for (i, j), (there, back) in _swapped(confusion).items()
+        if (i, j) not in but
+    ]
+
+
+def _swapped(confusion: Confusion) -> dict[Pair, tuple[float, float]]:
+    """Pairs of classes, the lower first, and the share of each that is taken for the other."""
+    share = confusion.counts.double() / confusion.counts.sum(1, keepdim=True).clamp_min(1)
+    both = torch.minimum(share, share.T).triu(1)
+    return {
+        (i, j): (float(share[i, j]), float(share[j, i])) for i, j in (both > 0.5).nonzero().tolist()
+    }
 
 
 def _sum(values: Tensor) -> float:

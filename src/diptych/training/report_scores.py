@@ -50,6 +50,8 @@ MEANINGS = {
 """Names and explanations of the scores that this project computes, by their key."""
 
 _MATRIX = "confusion"
+_READ = {"fcn": "photos read by the FCN", "fcn_of_real": "real photos read by the FCN"}
+"""Groups of scores below a direction's whose matrix is drawn too, and what it is of."""
 _GROUPS = {
     "fcn": ("FCN score", "of photos made from labels, by a segmentation network"),
     "fcn_of_real": ("FCN of real photos", "the same of real ones: the ceiling"),
@@ -69,11 +71,9 @@ def scores_section(scores: Mapping[str, Any]) -> str:
     a `value` or a `why_not`; what else such a mapping holds is set below it.
     Deeper mappings become rows named by their path. Top-level values that are
     no mappings are told in the text above, `warnings` before all else. A direction's
-    `confusion`, of `classes` and `counts`, is drawn as a matrix.
+    `confusion`, of `classes` and `counts`, is drawn as a matrix, and so are those of its FCN score.
     """
-    matrices = {
-        name: part[_MATRIX] for name, part in scores.items() if _is_branch(part) and _MATRIX in part
-    }
+    matrices = dict(_matrices(scores))
     warnings = [str(warning) for warning in scores.get("warnings", ())]
     scores = {name: _without_matrix(part) for name, part in scores.items() if name != "warnings"}
     columns = {name: dict(_leaves(part)) for name, part in scores.items() if _is_branch(part)}
@@ -117,10 +117,23 @@ def confusion_matrix(
     )
 
 
+def _matrices(scores: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What each matrix is of, and its table."""
+    for name, part in scores.items():
+        if not _is_branch(part):
+            continue
+        groups = {name: part} | {f"{name}, {_READ[key]}": part.get(key, {}) for key in _READ}
+        yield from ((title, group[_MATRIX]) for title, group in groups.items() if _MATRIX in group)
+
+
 def _without_matrix(part: Any) -> Any:
     if not _is_branch(part):
         return part
-    return {name: value for name, value in part.items() if name != _MATRIX}
+    return {
+        name: _without_matrix(value) if name in _READ else value
+        for name, value in part.items()
+        if name != _MATRIX
+    }
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
