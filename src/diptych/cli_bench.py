@@ -122,7 +122,8 @@ def _report(places: list[Place], options: BenchCommand) -> int:
     for report in reports:
         for table in all_tables(report):
             if not table.is_detail:
-                console.print(terminal(table))
+                console.print(terminal(table, console.width))
+                console.print()
         for line in problems(report):
             console.print(line, highlight=False, markup=False)
     if options.markdown is not None:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from html import escape
 
 import rich.table
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.text import Text
 
 from diptych.bench.tables import Line, Table
 
 _CITED = "(cited)"
+_GAP = 2  # between columns of the terminal's tables
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -55,19 +58,40 @@ def html(table: Table) -> str:
     return f"<h3>{title}</h3>{body}"
 
 
-def terminal(table: Table) -> rich.table.Table:
-    """The same for `rich` to print."""
+def terminal(table: Table, width: int) -> rich.table.Table:
+    """The same for `rich` to print in lines of `width` characters, with no word cut off."""
     shown = rich.table.Table(
-        title=Text(table.title), caption=Text(" ".join(table.notes)), title_justify="left"
-    )
-    shown.add_column("")
-    for column in table.columns:
-        shown.add_column(Text(column), justify="right")
-    for line in table.lines:
-        label = f"{line.label} {_CITED}" if line.kind == "cited" else line.label
+        title=Text(table.title), caption=Text(" ".join(table.notes)), title_justify="left",
+        caption_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    head = ["", *table.columns]
+    body = [[f"{line.label}{_cited(line)}", *(c.text for c in line.cells)] for line in table.lines]
+    widths = _widths(list(zip(head, *body, strict=True)), width - _GAP * len(table.columns))
+    for i, (heading, room) in enumerate(zip(head, widths, strict=True)):
+        shown.add_column(
+            Text(heading), justify="right" if i else "left", width=room, overflow="fold"
+        )
+    for line, texts in zip(table.lines, body, strict=True):
         style = None if line.kind == "measured" else "dim"
-        shown.add_row(Text(label), *(Text(cell.text) for cell in line.cells), style=style)
+        shown.add_row(*map(Text, texts), style=style)
     return shown
+
+
+def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """What each column gets of `room`: its longest word if that can be, and then its lines.
+
+    `rich` alone narrows the widest column first, be it of one word, and cuts that.
+    """
+    wanted = [max(map(cell_len, texts)) for texts in columns]
+    words = (" ".join(texts).replace(" ±", "_±").split() for texts in columns)
+    widths = [max(map(cell_len, some), default=0) for some in words]
+    while sum(widths) > room and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
+    while sum(widths) < min(room, sum(wanted)):
+        lacking = [wish - has for wish, has in zip(wanted, widths, strict=True)]
+        widths[lacking.index(max(lacking))] += 1
+    return widths
 
 
 def _latex_table(table: Table) -> str:
