@@ -17,10 +17,10 @@ from torch import Tensor
 from diptych.data import Data, Split, open_data
 from diptych.data.collections import ArrayImages
 from diptych.errors import InputError
-from diptych.evaluation import evaluate, scores_table, segmentation_training
+from diptych.evaluation import evaluate, scores_table, segmentation, segmentation_training
 from diptych.evaluation.labels import IGNORED, Confusion, true_class
 from diptych.evaluation.segmentation import FCNScore, Segmenter, segmenter_for
-from diptych.evaluation.segmentation_training import Labelled, pixel_loss, train_fcn
+from diptych.evaluation.segmentation_training import Labelled, pixel_loss, steps_for, train_fcn
 from diptych.images import from_uint8
 from tests.evaluation.made_labels import PALETTE, SIZE, scenes, train_little, write_labelled
 
@@ -125,6 +125,20 @@ def test_a_trained_network_finds_shapes_and_perfect_photos_score_the_ceiling(mad
     assert min(scores["fcn"]["accuracy_per_class"].values()) > 0.7
     assert scores["fcn"]["mean_iou"] > 0.7
     assert scores["fcn_untranslated"]["pixel_accuracy"] < 0.9
+
+
+def test_the_network_is_shown_every_pair_at_least_once(tmp_path, monkeypatch):
+    train_little(monkeypatch, 100, 16)  # as they are
+    assert [steps_for(count) for count in (24, 1304, 1600, 1601, 2975)] == [100, 100, 100, 101, 186]
+    train_little(monkeypatch, 2, 4)
+    taken: list[int | None] = []
+    monkeypatch.setattr(
+        segmentation, "trained_fcn", lambda *_, steps=None, **__: taken.append(steps)
+    )
+    for count in (6, 30):
+        data = open_data(write_labelled(tmp_path / f"{count}", count), size=SIZE)
+        segmenter_for(data, size=SIZE)
+    assert taken == [2, 8]  # batches of 4
 
 
 class _Unread:

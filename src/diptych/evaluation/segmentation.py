@@ -16,8 +16,9 @@ training split's true pairs, so any labels will do, and figures cannot be compar
 of papers; true labels are the nearest colours of label images, which are scaled without mixing
 colours. The pretrained layers stay as they are, which takes a minute where training all of
 them takes many; Adam trains the others for a number of steps that was fixed on a validation
-split (`sample:earth-climate`). Classes that the truth has not are left
-out of means, where the authors' code counts them as 0; Cityscapes' validation images have all.
+split (`sample:earth-climate`), or for more where these would not show each pair once. Classes
+that the truth has not are left out of means, where the authors' code counts them as 0;
+Cityscapes' validation images have all.
 """
 
 from __future__ import annotations
@@ -34,7 +35,12 @@ from torch import Tensor
 from diptych.data import Data, Palette, Split
 from diptych.errors import InputError
 from diptych.evaluation.labels import Confusion, true_class
-from diptych.evaluation.segmentation_training import Labelled, on_its_device, trained_fcn
+from diptych.evaluation.segmentation_training import (
+    Labelled,
+    on_its_device,
+    steps_for,
+    trained_fcn,
+)
 from diptych.networks.fcn import FCN8s
 
 Pair = tuple[str, str]
@@ -110,7 +116,7 @@ def segmenter_for(
     """Networks that find the labels of `data`'s photos, trained on the training split's pairs.
 
     What was trained is kept in `folder`, by default one in the user's cache folder, by the
-    data's fingerprint, `size`, palette and `seed`, and read the next time.
+    data's fingerprint, `size`, palette, number of batches and `seed`, and read the next time.
 
     Raises:
         InputError: no domain has a palette, all have, or there are no pairs to train on;
@@ -135,6 +141,7 @@ def segmenter_for(
             size=size,
             folder=folder,
             seed=seed,
+            steps=steps_for(len(pairs[0])),
             device=device,
             console=console,
         )

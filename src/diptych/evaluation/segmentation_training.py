@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from diptych.networks.fcn import FCN8s
 from diptych.networks.features import load_features
 
 STEPS = 100
+"""At the least; of more than 1,600 images, as many as show each once: see `steps_for`."""
 BATCH = 16
 LR = 3e-3
 """At first; it falls to 0 on a line."""
@@ -96,6 +98,11 @@ def trained_fcn(
         )
         _write(path, text, network)
     return network.to(device).eval().requires_grad_(False)
+
+
+def steps_for(images: int) -> int:
+    """Batches that show each of so many images once, and `STEPS` at the least."""
+    return max(STEPS, math.ceil(images / BATCH))
 
 
 def train_fcn(
