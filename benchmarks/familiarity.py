@@ -3,8 +3,9 @@
     python -m benchmarks.familiarity
 
 Learns what training images of five domains look like, as `diptych evaluate` does, and shows
-each of them the test images of every domain, and its own with noise. Nothing is trained. The
-table goes into benchmarks/README.md.
+each of them the test images of every domain, and its own with noise or with a strange thing in
+the picture: an emoji without its white ground, or a square of the Earth among the emoji. Nothing
+is trained. The table goes into benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -12,19 +13,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from PIL import Image
 
 from benchmarks.running import carry_out, circumstances, replace_block, say, write_json
 from diptych.data import Images, open_data
 from diptych.errors import InputError
-from diptych.evaluation.familiarity import Familiarity, learn_familiarity, look, square
+from diptych.evaluation.familiarity import (
+    Familiarity,
+    Look,
+    joined,
+    learn_familiarity,
+    look,
+    square,
+)
 from diptych.images import to_image, to_tensor
 from diptych.networks.features import FeatureNetwork, load_features
 
@@ -39,8 +48,13 @@ DOMAINS = (
 """Sample and domain; the aerial tiles of `earth-map` are those of `earth-climate`."""
 NOISE = (20, 60)
 """Standard deviations, in levels of 255."""
+THINGS = {"earth-climate": "google", "earth-map": "google", "emoji": "aerial"}
+"""By sample, the domain whose test images are put into its own."""
+SHARES = {"half": 2, "a quarter": 4}
+"""The part of a picture's side that a strange thing has."""
 SEED = 0
 _BATCH = 16
+Change = Callable[[Image.Image, torch.Generator], Image.Image]
 
 _HERE = Path(__file__).parent
 
@@ -52,9 +66,11 @@ class Known:
     domain: str
     familiarity: Familiarity
     test: Images
+    thing: str
+    """The domain whose images are strange here."""
 
-    def unlike(self, features: Tensor) -> int:
-        return int(self.familiarity.is_unlike(features, [self.domain]).sum())
+    def unlike(self, seen: Look) -> int:
+        return int(self.familiarity.is_unlike(seen, [self.domain]).sum())
 
 
 def known_domains(network: FeatureNetwork) -> Iterator[Known]:
@@ -66,33 +82,68 @@ def known_domains(network: FeatureNetwork) -> Iterator[Known]:
             learnt[sample] = learn_familiarity(network, data)
             say(f"{sample}: learnt")
         assert data.test is not None
-        yield Known(domain, learnt[sample], data.test.domains[data.domains.index(domain)])
+        test = data.test.domains[data.domains.index(domain)]
+        yield Known(domain, learnt[sample], test, THINGS[sample])
 
 
-def looks(network: FeatureNetwork, images: Images, noise: int = 0) -> Tensor:
-    """(N, D) features of all images, with Gaussian noise of so many levels of 255."""
+def noisy(levels: int) -> Change:
+    """Adds Gaussian noise of so many levels of 255."""
+
+    def change(image: Image.Image, rng: torch.Generator) -> Image.Image:
+        pixels = to_tensor(image)
+        return to_image(pixels + torch.randn(pixels.shape, generator=rng) * levels / 127.5)
+
+    return change
+
+
+def holding(things: Images, part: int) -> Change:
+    """Puts one of `things`, of a `part`-th of the side, into a place; what is white stays out."""
+
+    def change(image: Image.Image, rng: torch.Generator) -> Image.Image:
+        def drawn(below: int) -> int:
+            return int(torch.randint(below, (), generator=rng))
+
+        side = min(image.size) // part
+        thing, place = things.read(drawn(len(things))), [drawn(n - side + 1) for n in image.size]
+        ground = np.asarray(thing).min(-1) == 255
+        mask = Image.fromarray(np.where(ground, 0, 255).astype(np.uint8))
+        held = image.copy()
+        held.paste(
+            thing.resize((side, side), Image.Resampling.LANCZOS),
+            (place[0], place[1]),
+            mask.resize((side, side), Image.Resampling.BOX),
+        )
+        return held
+
+    return change
+
+
+def looks(network: FeatureNetwork, images: Images, change: Change | None = None) -> Look:
+    """Of all images, each as `change` makes it."""
     rng = torch.Generator().manual_seed(SEED)
     found = []
     for start in range(0, len(images), _BATCH):
         shown = [images.read(i) for i in range(start, min(start + _BATCH, len(images)))]
-        if noise:
-            pixels = [to_tensor(image) for image in shown]
-            drawn = [torch.randn(p.shape, generator=rng) * noise / 127.5 for p in pixels]
-            shown = [to_image(p + d) for p, d in zip(pixels, drawn, strict=True)]
+        if change is not None:
+            shown = [change(image, rng) for image in shown]
         found.append(look(network, [square(image) for image in shown]))
-    return torch.cat(found)
+    return joined(found)
 
 
 def counts(network: FeatureNetwork, known: Sequence[Known]) -> dict[str, dict[str, Any]]:
     """By domain, and by what it is shown: how many images, and how many of them are unlike."""
     clean = {each.domain: looks(network, each.test) for each in known}
+    tests = {each.domain: each.test for each in known}
     rows = {}
     for each in known:
-        noisy = {f"noise of {n} levels": looks(network, each.test, n) for n in NOISE}
-        shown = clean | noisy
+        changes = {f"noise of {n} levels": noisy(n) for n in NOISE}
+        for name, part in SHARES.items():
+            changes[f"a thing of {name} of the side"] = holding(tests[each.thing], part)
+        changed = {name: looks(network, each.test, change) for name, change in changes.items()}
+        shown = clean | changed
         rows[each.domain] = {
-            name: {"images": len(features), "unlike": each.unlike(features)}
-            for name, features in shown.items()
+            name: {"images": len(seen.whole), "unlike": each.unlike(seen)}
+            for name, seen in shown.items()
         }
         say(f"{each.domain}: shown {len(shown)} collections")
     return rows
@@ -110,7 +161,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"Test images of each domain at {found['size']} pixels, and the row's own with Gaussian"
-        f" noise. By {found['network']}; commit {found['commit'][:10]}."
+        " noise, or with a strange thing in a random place: an emoji without its white ground, or"
+        f" among emoji an aerial square. By {found['network']}; commit {found['commit'][:10]}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -138,5 +139,14 @@ def test_translating_names_inputs_unlike_the_training_images_once_scored(
     assert translate("--no-check") == ""
     assert main(["evaluate", str(run)]) == 0  # the same data: not learnt again
     assert (run / familiarity.FAMILIARITY_FILE).stat().st_mtime_ns == written
+    known = familiarity.read_familiarity(run / familiarity.FAMILIARITY_FILE)
+    assert known is not None
+    of_older = dataclasses.replace(known, parts={}, part_thresholds={})
+    familiarity.save_familiarity(run / familiarity.FAMILIARITY_FILE, of_older)
+    assert translate().startswith("1 of 2 inputs is unlike")
+    assert main(["evaluate", str(run)]) == 0  # parts are learnt too
+    known = familiarity.read_familiarity(run / familiarity.FAMILIARITY_FILE)
+    assert known is not None
+    assert known.parts.keys() == {"dark", "bright"}
     (run / familiarity.FAMILIARITY_FILE).write_bytes(b"damaged")
     assert "diptych evaluate writes it anew" in translate()  # and the images were translated

@@ -309,7 +309,7 @@ def _remember(folder: Path, data: Data) -> None:
         return
     with contextlib.suppress(InputError):  # damaged: it is written anew
         known = familiarity.read_familiarity(path)
-        if known is not None and known.fingerprint == data.fingerprint:
+        if known is not None and known.fingerprint == data.fingerprint and known.parts:
             return
     familiarity.save_familiarity(path, familiarity.learn_familiarity(network, data))
 

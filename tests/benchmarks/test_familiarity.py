@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks import familiarity
 from benchmarks.running import write_json
 from diptych.data import Data, Split
 from diptych.data.collections import ArrayImages
-from diptych.evaluation.familiarity import learn_familiarity
+from diptych.evaluation.familiarity import Look, learn_familiarity
 from diptych.networks.features import load_features
 
 
@@ -31,11 +32,15 @@ def test_each_domain_is_shown_every_one_and_its_own_with_noise() -> None:
     data = Data("test", ("red", "blue"), train, validation, fingerprint="f", is_tiled=True)
     learnt = learn_familiarity(network, data)
     known = [
-        familiarity.Known("red", learnt, _flat(10, 4, red)),
-        familiarity.Known("blue", learnt, _flat(18, 5, blue)),  # more than a batch
+        familiarity.Known("red", learnt, _flat(10, 4, red), "blue"),
+        familiarity.Known("blue", learnt, _flat(18, 5, blue), "red"),  # more than a batch
     ]
     found = familiarity.counts(network, known)
-    assert list(found["red"]) == ["red", "blue", "noise of 20 levels", "noise of 60 levels"]
+    assert list(found["red"]) == [
+        "red", "blue", "noise of 20 levels", "noise of 60 levels",
+        "a thing of half of the side", "a thing of a quarter of the side",
+    ]  # fmt: skip
+    assert found["blue"]["a thing of half of the side"] == {"images": 18, "unlike": 18}
     assert found["red"]["blue"] == {"images": 18, "unlike": 18}
     assert found["blue"]["red"] == {"images": 10, "unlike": 10}
     assert found["red"]["noise of 60 levels"] == {"images": 10, "unlike": 10}
@@ -44,11 +49,25 @@ def test_each_domain_is_shown_every_one_and_its_own_with_noise() -> None:
 
 def test_noise_has_the_deviation_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
     grey = ArrayImages(np.full((1, 112, 112, 3), 128, np.uint8))
-    monkeypatch.setattr(familiarity, "look", lambda _, squares: torch.stack(list(squares)))
-    noisy = familiarity.looks(load_features(), grey, noise=20)
+    monkeypatch.setattr(familiarity, "look", lambda _, squares: Look(*[torch.stack(squares)] * 2))
+    noisy = familiarity.looks(load_features(), grey, familiarity.noisy(20)).whole
     assert (noisy * 127.5).std().item() == pytest.approx(20, rel=0.02)
-    clean = familiarity.looks(load_features(), grey)
+    clean = familiarity.looks(load_features(), grey).whole
     assert clean.min() == clean.max()
+
+
+def test_a_thing_has_its_part_of_the_side_and_leaves_its_white_ground_out() -> None:
+    pixels = np.full((1, 16, 16, 3), 255, np.uint8)
+    pixels[0, :, 8:] = (200, 0, 0)  # the right half of it is no ground
+    image = Image.new("RGB", (64, 64), (0, 0, 200))
+    change = familiarity.holding(ArrayImages(pixels), 4)
+    rng = torch.Generator().manual_seed(0)
+    seen = [np.asarray(change(image, rng)) for _ in range(5)]
+    reds = [(one[..., 0] > 100) & (one[..., 2] < 100) for one in seen]
+    assert [int(red.sum()) for red in reds] == [8 * 16] * 5
+    assert all((one[~red] == (0, 0, 200)).all() for one, red in zip(seen, reds, strict=True))
+    assert len({red.tobytes() for red in reds}) == 5  # in other places
+    assert image.getpixel((32, 32)) == (0, 0, 200)
 
 
 def test_the_table_has_a_row_of_each_domain(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from diptych.data import Data, Split
 from diptych.data.collections import ArrayImages
@@ -16,10 +19,14 @@ from diptych.errors import InputError
 from diptych.evaluation.familiarity import (
     FAMILIARITY_FILE,
     Familiarity,
+    Look,
     Watch,
+    _kept,
     _limit,
+    _limit_of_parts,
     learn_familiarity,
     look,
+    part_distances,
     read_familiarity,
     save_familiarity,
     square,
@@ -68,8 +75,10 @@ def test_distances_are_to_the_fifth_nearest_and_thresholds_the_hundredth_part() 
     at = torch.tensor([[1.0, 0.0]])
     assert one.distances(at, "a").item() == pytest.approx(2 * np.sin(0.2))  # a chord
     assert one.distances(at, "b").item() == pytest.approx(2 * np.sin(0.05))  # of two, the second
-    assert one.is_unlike(at, ["a"]).tolist() == [True]  # 0.397 is above 0.3
-    assert replace(one, thresholds={"a": 0.4, "b": 0}).is_unlike(at, ["a", "b"]).tolist() == [False]
+    seen = Look(at, at[None])
+    assert one.is_unlike(seen, ["a"]).tolist() == [True]  # 0.397 is above 0.3
+    wide = replace(one, thresholds={"a": 0.4, "b": 0})
+    assert wide.is_unlike(seen, ["a", "b"]).tolist() == [False]
     assert threshold(torch.arange(200.0)) == 198.0  # the ⌈0.99 · 201⌉ = 199th smallest
     assert threshold(torch.arange(20.0)) == 19.0  # the largest of few
 
@@ -108,7 +117,10 @@ def test_a_file_brings_back_what_was_learnt_and_a_damaged_one_is_named(
     save_familiarity(path, known)
     back = read_familiarity(path)
     assert back is not None
-    assert torch.equal(back.features["red"], known.features["red"])
+    for name in ("red", "blue"):
+        assert torch.equal(back.features[name], known.features[name])
+        assert torch.equal(back.parts[name], known.parts[name])
+    assert (back.features.keys(), back.part_thresholds) == ({"red", "blue"}, known.part_thresholds)
     assert (back.thresholds, back.network, back.fingerprint) == (known.thresholds, lite.name, "f")
     assert watch(tmp_path, ["red"], "f") is not None
     assert watch(tmp_path, ["red"], "other data") is None
@@ -116,6 +128,70 @@ def test_a_file_brings_back_what_was_learnt_and_a_damaged_one_is_named(
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match=r"is damaged .*: remove it, and diptych evaluate"):
         read_familiarity(path)
+
+
+def test_files_of_older_versions_are_read_and_judge_whole_images(
+    lite: FeatureNetwork, tmp_path: Path
+) -> None:
+    known = replace(learn_familiarity(lite, _data()), parts={}, part_thresholds={})
+    path = tmp_path / FAMILIARITY_FILE
+    save_familiarity(path, known)
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads(file.metadata()["familiarity"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del facts["part_thresholds"]
+    save_file(tensors, path, {"familiarity": json.dumps(facts)})
+    back = read_familiarity(path)
+    assert back is not None
+    assert not back.parts
+    seen = look(lite, [square(image) for image in _noise(4)])
+    assert back.is_unlike(seen, ["red"]).all()
+    new = _blobs(20, 5, RED)
+    inside = look(lite, [square(new.read(i)) for i in range(20)])
+    assert int(back.is_unlike(inside, ["red"]).sum()) <= 2
+
+
+def test_the_furthest_part_of_an_image_decides() -> None:
+    whole = torch.tensor([[1.0, 0.0]]).expand(3, -1)
+    angles = torch.tensor([[0.0, 0.1], [0.1, 0.5], [0.5, 0.5]])
+    parts = torch.stack([angles.cos(), angles.sin()], 2)
+    known = Familiarity(
+        {"a": whole}, {"a": 0.1}, "n", "f", {"a": torch.tensor([[1.0, 0.0]] * 5)}, {"a": 0.2}
+    )
+    assert part_distances(parts, known.parts["a"]).tolist() == pytest.approx(
+        [2 * np.sin(0.05), 2 * np.sin(0.25), 2 * np.sin(0.25)], abs=1e-6
+    )
+    assert known.is_unlike(Look(whole, parts), ["a"]).tolist() == [False, True, True]
+
+
+def test_of_every_image_other_parts_are_kept_and_few_held_out_ones_do_not_decide_alone() -> None:
+    places = torch.arange(49.0).expand(49, -1)[..., None]
+    kept = _kept(places)[..., 0]
+    assert kept.shape == (49, 16)
+    assert all(len(row.unique()) == 16 for row in kept)
+    assert all((kept == place).sum() == 16 for place in range(49))
+    angles = torch.linspace(0, 1, 50)[:, None]
+    known = torch.stack([angles.cos(), angles.sin()], 2)  # one part each
+    apart = 2 * np.sin(5 / 49 / 2)  # as of whole images in a row
+    for held_out in (known[:0], known[20:30]):
+        assert _limit_of_parts(known, held_out) == pytest.approx(apart, rel=1e-4)
+    assert _limit_of_parts(known, known[:1].repeat(120, 1, 1)) < 0.9 * apart
+    assert _limit_of_parts(known[:1], known[:0]) == 0
+
+
+@pytest.mark.parametrize("has_validation", [True, False])
+def test_a_strange_part_of_an_image_like_the_others_is_seen(
+    lite: FeatureNetwork, has_validation: bool
+) -> None:
+    known = learn_familiarity(lite, _data(has_validation=has_validation))
+    new = _blobs(20, 5, RED)
+    odd = [new.read(i).copy() for i in range(20)]
+    for image in odd:
+        image.paste((90, 160, 90), (0, 26, 6, 32))
+    seen = look(lite, [square(image) for image in odd])
+    assert known.is_unlike(seen, ["red"]).all()
+    as_wholes = replace(known, parts={}).is_unlike(seen, ["red"])
+    assert int(as_wholes.sum()) < 10
 
 
 def test_one_line_names_how_many_and_which(lite: FeatureNetwork) -> None:
@@ -127,7 +203,8 @@ def test_one_line_names_how_many_and_which(lite: FeatureNetwork) -> None:
     one.see("in.png", known_image)
     one.see("odd.png", _noise(1)[0])
     assert one.finding() == (
-        "1 of 2 inputs is unlike the training images of red, so expect little: odd.png"
+        "1 of 2 inputs is unlike the training images of red, as a whole or in a part, so expect"
+        " little: odd.png"
     )
     many = Watch(known, lite, ["red"])
     for i, image in enumerate(_noise(20)):  # more than are looked at together
