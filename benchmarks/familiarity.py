@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ NOISE = (20, 60)
 """Standard deviations, in levels of 255."""
 THINGS = {"earth-climate": "google", "earth-map": "google", "emoji": "aerial"}
 """By sample, the domain whose test images are put into its own."""
-SHARES = {"half": 2, "a quarter": 4}
+SHARES = {"half the side": 2, "a quarter of the side": 4}
 """The part of a picture's side that a strange thing has."""
 SEED = 0
 _BATCH = 16
@@ -69,8 +69,9 @@ class Known:
     thing: str
     """The domain whose images are strange here."""
 
-    def unlike(self, seen: Look) -> int:
-        return int(self.familiarity.is_unlike(seen, [self.domain]).sum())
+    def unlike(self, seen: Look, *, has_parts: bool = True) -> int:
+        known = self.familiarity if has_parts else replace(self.familiarity, parts={})
+        return int(known.is_unlike(seen, [self.domain]).sum())
 
 
 def known_domains(network: FeatureNetwork) -> Iterator[Known]:
@@ -131,18 +132,23 @@ def looks(network: FeatureNetwork, images: Images, change: Change | None = None)
 
 
 def counts(network: FeatureNetwork, known: Sequence[Known]) -> dict[str, dict[str, Any]]:
-    """By domain, and by what it is shown: how many images, and how many of them are unlike."""
+    """By domain, and by what it is shown: how many images, how many of them are unlike, and how
+    many would be if no part of them were judged."""
     clean = {each.domain: looks(network, each.test) for each in known}
     tests = {each.domain: each.test for each in known}
     rows = {}
     for each in known:
         changes = {f"noise of {n} levels": noisy(n) for n in NOISE}
         for name, part in SHARES.items():
-            changes[f"a thing of {name} of the side"] = holding(tests[each.thing], part)
+            changes[f"a thing of {name}"] = holding(tests[each.thing], part)
         changed = {name: looks(network, each.test, change) for name, change in changes.items()}
         shown = clean | changed
         rows[each.domain] = {
-            name: {"images": len(seen.whole), "unlike": each.unlike(seen)}
+            name: {
+                "images": len(seen.whole),
+                "unlike": each.unlike(seen),
+                "as_wholes": each.unlike(seen, has_parts=False),
+            }
             for name, seen in shown.items()
         }
         say(f"{each.domain}: shown {len(shown)} collections")
@@ -164,6 +170,14 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         " noise, or with a strange thing in a random place: an emoji without its white ground, or"
         f" among emoji an aerial square. By {found['network']}; commit {found['commit'][:10]}."
     )
+    yield ""
+    for thing in (None, *(f"a thing of {share}" for share in SHARES)):
+        cells = [row[thing or domain] for domain, row in rows.items()]
+        images, unlike, as_wholes = (
+            sum(cell[key] for cell in cells) for key in ("images", "unlike", "as_wholes")
+        )
+        what = f"with {thing}" if thing else "the row's own as they are"
+        yield f"- {what}: {unlike:,} of {images:,} in all, {as_wholes:,} if no part were judged"
 
 
 def main(arguments: list[str] | None = None) -> int:

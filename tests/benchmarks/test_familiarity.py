@@ -38,12 +38,14 @@ def test_each_domain_is_shown_every_one_and_its_own_with_noise() -> None:
     found = familiarity.counts(network, known)
     assert list(found["red"]) == [
         "red", "blue", "noise of 20 levels", "noise of 60 levels",
-        "a thing of half of the side", "a thing of a quarter of the side",
+        "a thing of half the side", "a thing of a quarter of the side",
     ]  # fmt: skip
-    assert found["blue"]["a thing of half of the side"] == {"images": 18, "unlike": 18}
-    assert found["red"]["blue"] == {"images": 18, "unlike": 18}
-    assert found["blue"]["red"] == {"images": 10, "unlike": 10}
-    assert found["red"]["noise of 60 levels"] == {"images": 10, "unlike": 10}
+    strange = found["blue"]["a thing of half the side"]
+    assert (strange["images"], strange["unlike"]) == (18, 18)
+    assert found["red"]["blue"] == {"images": 18, "unlike": 18, "as_wholes": 18}
+    assert found["blue"]["red"] == {"images": 10, "unlike": 10, "as_wholes": 10}
+    assert found["red"]["noise of 60 levels"] == {"images": 10, "unlike": 10, "as_wholes": 10}
+    assert all(cell["as_wholes"] <= cell["unlike"] for cell in found["red"].values())
     assert found["blue"]["blue"]["unlike"] <= 1
 
 
@@ -71,14 +73,26 @@ def test_a_thing_has_its_part_of_the_side_and_leaves_its_white_ground_out() -> N
 
 
 def test_the_table_has_a_row_of_each_domain(tmp_path: Path) -> None:
-    row = {"x": {"images": 4, "unlike": 0}, "y": {"images": 5, "unlike": 3}}
-    facts = {"unlike": {"x": row}, "size": 64, "network": "a", "commit": "c" * 40}
+    row = {
+        "x": {"images": 4, "unlike": 0, "as_wholes": 0},
+        "y": {"images": 5, "unlike": 3, "as_wholes": 3},
+        "a thing of half the side": {"images": 4, "unlike": 3, "as_wholes": 1},
+        "a thing of a quarter of the side": {"images": 4, "unlike": 2, "as_wholes": 0},
+    }
+    other = row | {"y": {"images": 1000, "unlike": 1, "as_wholes": 1}}
+    facts = {"unlike": {"x": row, "y": other}, "size": 64, "network": "a", "commit": "c" * 40}
     results, readme = tmp_path / "found.json", tmp_path / "README.md"
     write_json(results, facts)
     readme.write_text("<!-- familiarity: begin -->\n<!-- familiarity: end -->\n")
     options = ["--only", "table", "--results", str(results), "--readme", str(readme)]
     assert familiarity.main(options) == 0
-    assert "| x | 0 of 4 | 3 of 5 |" in readme.read_text().splitlines()
+    page = readme.read_text().splitlines()
+    assert "| x | 0 of 4 | 3 of 5 | 3 of 4 | 2 of 4 |" in page
+    assert page[-4:-1] == [
+        "- the row's own as they are: 1 of 1,004 in all, 1 if no part were judged",
+        "- with a thing of half the side: 6 of 8 in all, 2 if no part were judged",
+        "- with a thing of a quarter of the side: 4 of 8 in all, 0 if no part were judged",
+    ]
 
 
 def test_without_results_it_says_what_to_run(
