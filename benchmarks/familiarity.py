@@ -172,9 +172,9 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     )
     yield ""
     for thing in (None, *(f"a thing of {share}" for share in SHARES)):
-        cells = [row[thing or domain] for domain, row in rows.items()]
+        counted = [row[thing or domain] for domain, row in rows.items()]
         images, unlike, as_wholes = (
-            sum(cell[key] for cell in cells) for key in ("images", "unlike", "as_wholes")
+            sum(cell[key] for cell in counted) for key in ("images", "unlike", "as_wholes")
         )
         what = f"with {thing}" if thing else "the row's own as they are"
         yield f"- {what}: {unlike:,} of {images:,} in all, {as_wholes:,} if no part were judged"
