@@ -12,8 +12,6 @@ benchmarks/README.md.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -26,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks import layout
-from benchmarks.running import carry_out, circumstances, replace_block, say, write_json
+from benchmarks.running import carry_out, measure_and_tell, table_parser
 from diptych.data import Data, Images, Palette, open_data
 from diptych.errors import InputError
 from diptych.evaluation.labels import nearest_class
@@ -34,8 +32,6 @@ from diptych.evaluation.paired import l1, within_16
 from diptych.images import to_tensor
 
 MAPS_SIZE = 64
-
-_HERE = Path(__file__).parent
 
 
 def pixels_of(images: Images) -> NDArray[np.uint8]:
@@ -88,6 +84,24 @@ def colours(data: Data) -> dict[str, Any]:
     return found
 
 
+def measure(strips: Path) -> dict[str, Any]:
+    """`labels` of tiles and strips, and `colours` of maps and photographs.
+
+    Raises:
+        InputError: there are no strips, or the samples extra is missing.
+    """
+    if not strips.exists():
+        raise InputError(f"no strips in {strips}: run python -m benchmarks.layout")
+    tiles = open_data("sample:earth-climate", size=layout.SIZE)
+    return {
+        "labels": {
+            "tiles (`sample:earth-climate`)": labels(tiles),
+            "strips from north to south": labels(open_data(strips, size=layout.SIZE)),
+        },
+        "colours": colours(open_data("sample:earth-map", size=MAPS_SIZE)),
+    }
+
+
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The two tables."""
     yield "| labels of | test images | one class everywhere | one class at each place |"
@@ -109,41 +123,11 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.blind",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
+    parser = table_parser("blind", __doc__)
     parser.add_argument("--strips", type=Path, default=layout.FOLDER)
-    parser.add_argument("--results", type=Path, default=_HERE / "results" / "blind.json")
-    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
-    return carry_out("blind", partial(_do, parser.parse_args(arguments)))
-
-
-def _do(options: argparse.Namespace) -> int:
-    if options.only != "table":
-        if not options.strips.exists():
-            raise InputError(f"no strips in {options.strips}: run python -m benchmarks.layout")
-        made_by = circumstances()  # of the code that is loaded, whatever is committed meanwhile
-        of_labels = {
-            "tiles (`sample:earth-climate`)": labels(
-                open_data("sample:earth-climate", size=layout.SIZE)
-            ),
-            "strips from north to south": labels(open_data(options.strips, size=layout.SIZE)),
-        }
-        found = {
-            "labels": of_labels,
-            "colours": colours(open_data("sample:earth-map", size=MAPS_SIZE)),
-        }
-        write_json(options.results, found | made_by)
-        say(f"{options.results}")
-    if options.only != "run":
-        if not options.results.exists():
-            raise InputError(f"no {options.results}: run python -m benchmarks.blind")
-        found = json.loads(options.results.read_text("utf-8"))
-        replace_block(options.readme, "blind", "\n".join(lines(found)))
-    return 0
+    options = parser.parse_args(arguments)
+    measured = partial(measure, options.strips)
+    return carry_out("blind", partial(measure_and_tell, "blind", options, measured, lines))
 
 
 if __name__ == "__main__":

@@ -10,22 +10,18 @@ is trained. The table goes into benchmarks/README.md.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.running import carry_out, circumstances, replace_block, say, write_json
+from benchmarks.running import carry_out, measure_and_tell, say, table_parser
 from diptych.data import Images, open_data
-from diptych.errors import InputError
 from diptych.evaluation.familiarity import (
     Familiarity,
     Look,
@@ -55,8 +51,6 @@ SHARES = {"half the side": 2, "a quarter of the side": 4}
 SEED = 0
 _BATCH = 16
 Change = Callable[[Image.Image, torch.Generator], Image.Image]
-
-_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -155,6 +149,13 @@ def counts(network: FeatureNetwork, known: Sequence[Known]) -> dict[str, dict[st
     return rows
 
 
+def measure() -> dict[str, Any]:
+    """`counts` of all `DOMAINS`, and what they depend on."""
+    network = load_features()
+    found = counts(network, list(known_domains(network)))
+    return {"size": SIZE, "network": network.name, "seed": SEED, "unlike": found}
+
+
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The table: domains of training images down, what each was shown across."""
     rows = found["unlike"]
@@ -182,30 +183,10 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.familiarity",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    options = table_parser("familiarity", __doc__).parse_args(arguments)
+    return carry_out(
+        "familiarity", partial(measure_and_tell, "familiarity", options, measure, lines)
     )
-    parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
-    parser.add_argument("--results", type=Path, default=_HERE / "results" / "familiarity.json")
-    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
-    return carry_out("familiarity", partial(_do, parser.parse_args(arguments)))
-
-
-def _do(options: argparse.Namespace) -> int:
-    if options.only != "table":
-        made_by = circumstances()  # of the code that is loaded, whatever is committed meanwhile
-        network = load_features()
-        found = counts(network, list(known_domains(network)))
-        facts = {"size": SIZE, "network": network.name, "seed": SEED, "unlike": found}
-        write_json(options.results, facts | made_by)
-    if options.only != "run":
-        if not options.results.exists():
-            raise InputError(f"no {options.results}: run python -m benchmarks.familiarity")
-        found = json.loads(options.results.read_text("utf-8"))
-        replace_block(options.readme, "familiarity", "\n".join(lines(found)))
-    return 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from diptych.files import atomic_write_text
 from diptych.training.log import METRICS_FILE, read_metrics
 from diptych.training.run import resume, train
 from diptych.training.settings import CONFIG_FILE, Settings, read_plan
+
+_HERE = Path(__file__).parent
 
 
 def train_to_end(method: str, config: Any, settings: Settings) -> float:
@@ -125,6 +127,41 @@ def _processor() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def table_parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark of one result and one table: see `measure_and_tell`."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
+    parser.add_argument("--results", type=Path, default=_HERE / "results" / f"{name}.json")
+    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
+    return parser
+
+
+def measure_and_tell(
+    name: str,
+    options: argparse.Namespace,
+    measure: Callable[[], dict[str, Any]],
+    lines: Callable[[Mapping[str, Any]], Iterable[str]],
+) -> int:
+    """Write what `measure` finds, and `lines` of it into the README's block of that `name`.
+
+    Raises:
+        InputError: there are no results for the table alone, or no such block; and as `measure`.
+    """
+    if options.only != "table":
+        made_by = circumstances()  # of the code that is loaded, whatever is committed meanwhile
+        write_json(options.results, measure() | made_by)
+    if options.only != "run":
+        if not options.results.exists():
+            raise InputError(f"no {options.results}: run python -m benchmarks.{name}")
+        found = json.loads(options.results.read_text("utf-8"))
+        replace_block(options.readme, name, "\n".join(lines(found)))
+    return 0
 
 
 def replace_block(readme: Path, name: str, block: str) -> None:

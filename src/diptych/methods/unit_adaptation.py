@@ -45,6 +45,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from diptych.augmentation import augmented, half_inverted
 from diptych.errors import InputError
 from diptych.objectives import l1, log_loss
 from diptych.types import Adapting, Clock, Group, Recipe, Update
@@ -339,32 +340,6 @@ def kl(mu: Tensor, sigma: Tensor) -> Tensor:
     """KL(N(`mu`, `sigma`²) || N(0, I)), averaged over batch and code."""
     square = sigma.float().square()
     return 0.5 * (mu.float().square() + square - square.log() - 1).mean()
-
-
-def augmented(
-    image: Tensor,
-    rng: torch.Generator,
-    *,
-    turn: float = 0.2,
-    scale: float = 0.15,
-    shift: float = 0.1,
-) -> Tensor:
-    """(B, 3, H, W), each turned by at most `turn` radians, scaled by at most exp(±`scale`) and
-    shifted by at most `shift` of its side, uniformly at random; its edges go on outwards."""
-    angle, size, right, down = 2 * torch.rand(4, len(image), generator=rng) - 1
-    cos, sin = (angle * turn).cos(), (angle * turn).sin()
-    zoom = (size * scale).exp()
-    rows = zoom * cos, -zoom * sin, 2 * shift * right, zoom * sin, zoom * cos, 2 * shift * down
-    where = F.affine_grid(
-        torch.stack(rows, 1).view(-1, 2, 3).to(image), list(image.shape), align_corners=False
-    )
-    return F.grid_sample(image, where, padding_mode="border", align_corners=False)
-
-
-def half_inverted(image: Tensor, rng: torch.Generator) -> Tensor:
-    """(B, 3, H, W) in [-1, 1], each turned into its negative with a probability of a half."""
-    is_negative = torch.rand(len(image), 1, 1, 1, generator=rng) < 0.5
-    return torch.where(is_negative.to(image.device), -image, image)
 
 
 class _BatchNorm(nn.BatchNorm2d):
