@@ -45,8 +45,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.augmentation import augmented, half_inverted
 from diptych.errors import InputError
+from diptych.networks.augmentation import augmented, half_inverted
 from diptych.objectives import l1, log_loss
 from diptych.types import Adapting, Clock, Group, Recipe, Update
 

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from diptych.augmentation import augmented
+from diptych.networks.augmentation import augmented
 
 SIZE = 32
 
