@@ -41,6 +41,7 @@ from diptych.data.samples.earth import (
     VALIDATION_BANDS,
     Tiles,
 )
+from diptych.errors import InputError
 from diptych.files import atomic_write, atomic_write_text
 
 SIZE = 32
@@ -119,7 +120,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _do(folder: Path) -> int:
-    counts = write_data(folder, open_rasters())
+    rasters = open_rasters()
+    try:
+        counts = write_data(folder, rasters)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {error.filename or folder}: {error.strerror}; give --data another folder"
+        ) from error
     say(f"{folder}: {', '.join(f'{count} {split}' for split, count in counts.items())}")
     return 0
 

@@ -71,3 +71,18 @@ def test_the_command_writes_the_data(
     assert main(["--data", str(tmp_path)]) == 0
     with Image.open(tmp_path / "aerial" / "test" / "c0900.png") as image:
         assert image.size == (32, 32)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_one_line(
+    rasters: Rasters,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setattr(layout, "open_rasters", lambda: rasters)
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    assert main(["--data", str(in_the_way)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"benchmarks.layout: cannot write {in_the_way}")
+    assert line.endswith("give --data another folder")

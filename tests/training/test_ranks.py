@@ -126,6 +126,35 @@ def test_another_number_of_processes_is_refused(tmp_path, picture_folders):
         resume(folder)
 
 
+@pytest.mark.slow
+def test_processes_end_the_threads_of_their_exchange_before_python_ends(tmp_path):
+    script = tmp_path / "join.py"
+    script.write_text(_JOIN)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts=0"]
+    done = subprocess.run(
+        [*launcher, "--nproc-per-node=2", str(script)],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["joined True, then False"] * 2
+
+
+_JOIN = """
+import atexit, torch, torch.distributed as dist
+from diptych.training.ranks import join_ranks
+
+was_joined = False
+atexit.register(lambda: print(f"joined {was_joined}, then {dist.is_initialized()}\\n", end=""))
+ranks = join_ranks(torch.device("cpu"))
+ranks.wait()
+was_joined = dist.is_initialized()
+"""
+
+
 def _wait_for(path: Path) -> None:
     deadline = time.monotonic() + 120
     while not path.exists():

@@ -6,6 +6,7 @@ are averaged, so all take the same step. The first process alone writes files.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -127,4 +128,15 @@ def join_ranks(device: torch.device) -> Ranks:
             dist.init_process_group(
                 backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE
             )
+        atexit.register(_leave)
     return Ranks(dist.get_rank(), dist.get_world_size())
+
+
+def _leave() -> None:
+    """End the threads of the exchange before Python ends.
+
+    One that still frees a tensor then aborts the process, and torchrun would
+    take it for a failure, though training is done.
+    """
+    if dist.is_initialized():
+        dist.destroy_process_group()
