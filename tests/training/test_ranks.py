@@ -22,19 +22,20 @@ from diptych.training.settings import read_plan
 
 OPTIONS = ["--size", "32", "--width", "4", "--blocks", "1", "--workers", "0", "--no-evaluate"]
 OPTIONS += ["--precision", "fp32", "--device", "cpu", "--threads", "1"]
+_TRAIN = ("-m", "diptych", "train")
 
 
 def _command(processes: int, *arguments: str) -> list[str]:
+    """Of torchrun, for the training or the script that `arguments` name."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts=1"]
-    launcher += ["--monitor-interval=0.1", f"--nproc-per-node={processes}", "-m", "diptych"]
-    return [*launcher, "train", *arguments]
+    return [*launcher, "--monitor-interval=0.1", f"--nproc-per-node={processes}", *arguments]
 
 
 def _environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
 
 
-def _train(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         _command(processes, *arguments),
         env=_environment(),
@@ -43,6 +44,10 @@ def _train(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=200,
         check=False,
     )
+
+
+def _train(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return _run(processes, *_TRAIN, *arguments)
 
 
 def _losses(folder: Path) -> list[dict[str, float]]:
@@ -86,7 +91,7 @@ def test_a_killed_process_is_started_again_and_the_run_goes_on(picture_folders, 
     assert _train(2, *arguments, "--out", str(whole)).returncode == 0
     folder = tmp_path / "killed"
     with subprocess.Popen(
-        _command(2, *arguments, "--out", str(folder)),
+        _command(2, *_TRAIN, *arguments, "--out", str(folder)),
         env=_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -130,28 +135,27 @@ def test_another_number_of_processes_is_refused(tmp_path, picture_folders):
 def test_processes_end_the_threads_of_their_exchange_before_python_ends(tmp_path):
     script = tmp_path / "join.py"
     script.write_text(_JOIN)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts=0"]
-    done = subprocess.run(
-        [*launcher, "--nproc-per-node=2", str(script)],
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    done = _run(2, str(script))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["joined True, then False"] * 2
+    assert done.stdout.splitlines() == ["exchanged True, then 0"] * 2
 
 
 _JOIN = """
-import atexit, torch, torch.distributed as dist
+import atexit, torch
+from pathlib import Path
 from diptych.training.ranks import join_ranks
 
-was_joined = False
-atexit.register(lambda: print(f"joined {was_joined}, then {dist.is_initialized()}\\n", end=""))
+def exchanging():
+    names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+    return sum("gloo" in name for name in names)
+
+before = 0
+atexit.register(lambda: print(f"exchanged {before > 0}, then {exchanging()}\\n", end=""))
 ranks = join_ranks(torch.device("cpu"))
-ranks.wait()
-was_joined = dist.is_initialized()
+weight = torch.ones(1, requires_grad=True)
+torch.optim.Adam([weight])
+ranks.average([weight.detach()])
+before = exchanging()
 """
 
 

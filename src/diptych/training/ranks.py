@@ -118,6 +118,10 @@ def join_ranks(device: torch.device) -> Ranks:
     if world == 1:
         return Ranks()
     if not dist.is_initialized():
+        # Its functions keep as a default the group that stands when it is first imported, which
+        # an optimiser does: from then on nothing would end that group and its threads.
+        import torch.distributed.nn
+
         if device.type == "cuda":
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "nccl" if device.type == "cuda" else "gloo"
@@ -133,10 +137,10 @@ def join_ranks(device: torch.device) -> Ranks:
 
 
 def _leave() -> None:
-    """End the threads of the exchange before Python ends.
+    """End the threads of the exchange before Python ends, as torch's documentation asks.
 
-    One that still frees a tensor then aborts the process, and torchrun would
-    take it for a failure, though training is done.
+    Processes in which they still ran aborted now and then as they ended, and
+    torchrun took that for a failure, though training was done.
     """
     if dist.is_initialized():
         dist.destroy_process_group()
