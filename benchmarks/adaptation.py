@@ -35,16 +35,17 @@ from benchmarks.running import (
     train_to_end,
     write_json,
 )
-from diptych.classifier import load_classifier
 from diptych.data import Data, evaluation_images, open_data
 from diptych.errors import InputError
 from diptych.evaluation.adaptation import accuracies
 from diptych.evaluation.seeds import interval
+from diptych.inference.classifier import load_classifier
+from diptych.inference.translator import load
+from diptych.methods import make_config
 from diptych.methods.unit_adaptation import SIZE
-from diptych.registry import make_config
+from diptych.networks.device import Precision
 from diptych.training.loop import DivergedError
-from diptych.training.settings import Precision, Settings, read_plan
-from diptych.translator import load
+from diptych.training.settings import Settings, read_plan
 
 METHOD = "unit_adaptation"
 SEEDS = (0, 1, 2)

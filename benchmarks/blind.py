@@ -26,10 +26,10 @@ from torch import Tensor
 from benchmarks import layout
 from benchmarks.running import carry_out, measure_and_tell, table_parser
 from diptych.data import Data, Images, Palette, open_data
+from diptych.data.images import to_tensor
 from diptych.errors import InputError
 from diptych.evaluation.labels import nearest_class
 from diptych.evaluation.paired import l1, within_16
-from diptych.images import to_tensor
 
 MAPS_SIZE = 64
 

@@ -19,13 +19,13 @@ from typing import Any
 
 from benchmarks.earth_systems import SIZE
 from benchmarks.running import circumstances, part_of, replace_block, say, write_json
-from diptych.api import chosen
 from diptych.data import open_data
 from diptych.evaluation import evaluate
-from diptych.registry import make_config
+from diptych.inference.translator import load
+from diptych.methods import make_config
+from diptych.training.presets import chosen
 from diptych.training.run import train
 from diptych.training.settings import Settings
-from diptych.translator import load
 
 METHOD = "cyclegan"
 SAMPLE = "sample:earth-climate"

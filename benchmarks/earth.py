@@ -113,7 +113,7 @@ def _run_one(
             "precision": precision,
             "training_threads": threads,
             "data_fingerprint": data.fingerprint,
-            "scores": scores.as_json(),
+            "scores": scores.to_dict(),
         }
         | known,
     )

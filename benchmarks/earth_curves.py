@@ -49,7 +49,7 @@ def _points(place: Place, job: Job, known: list[dict[str, Any]]) -> Iterator[lis
         if step in done:
             continue
         translate = load_job(job, place.folder(job), data.domains, snapshot)
-        scores = evaluate(translate, data, "test", size=SIZE).as_json()
+        scores = evaluate(translate, data, "test", size=SIZE).to_dict()
         minutes = TASKS[place.task][job.system] * step / int(snapshots[-1].stem)
         rows = [row for row in ROWS if row.sample == job.sample]
         values = {f"{r.direction} {r.key}": score(scores, r.direction, r.key) for r in rows}

@@ -26,7 +26,7 @@ from benchmarks.running import replace_block, say
 from diptych.data import evaluation_pairs
 from diptych.errors import InputError
 from diptych.evaluation.seeds import interval
-from diptych.training.pictures import picture_grid, write_grid
+from diptych.report.grids import picture_grid, write_grid
 
 GRID_ROWS = 6
 NAMES: dict[System, str] = {"reference": "reference", "product": "CycleGAN", "unit": "UNIT"}

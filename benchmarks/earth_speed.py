@@ -29,8 +29,8 @@ from benchmarks.reference import cyclegan as reference
 from benchmarks.running import circumstances, say, write_json
 from diptych.data import Data, open_data
 from diptych.errors import InputError
-from diptych.training.device import find_precision
-from diptych.training.settings import Plan, Precision, Resolved
+from diptych.networks.device import Precision, find_precision
+from diptych.training.settings import Plan, Resolved
 from diptych.training.trainer import Trainer
 
 MINUTES = 10.0

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from benchmarks.reference import cyclegan as reference
 from benchmarks.running import check_length, say, train_to_end
-from diptych.api import chosen
 from diptych.data import Data, open_data
 from diptych.errors import InputError
 from diptych.files import atomic_write, atomic_write_text
-from diptych.registry import make_config
-from diptych.training.settings import Precision, Settings
-from diptych.translator import load
+from diptych.inference.translator import load
+from diptych.methods import make_config
+from diptych.networks.device import Precision
+from diptych.training.presets import chosen
+from diptych.training.settings import Settings
 
 System = Literal["reference", "product", "unit"]
 SYSTEMS: tuple[System, ...] = ("reference", "product", "unit")

@@ -22,6 +22,7 @@ from PIL import Image
 
 from benchmarks.running import carry_out, measure_and_tell, say, table_parser
 from diptych.data import Images, open_data
+from diptych.data.images import to_image, to_tensor
 from diptych.evaluation.familiarity import (
     Familiarity,
     Look,
@@ -30,7 +31,6 @@ from diptych.evaluation.familiarity import (
     look,
     square,
 )
-from diptych.images import to_image, to_tensor
 from diptych.networks.features import FeatureNetwork, load_features
 
 SIZE = 64

@@ -27,7 +27,7 @@ from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 from benchmarks.running import circumstances, peak_gib
 from benchmarks.step import make_trainer
 from diptych.data import open_data, stream
-from diptych.training.device import find_precision
+from diptych.networks.device import find_precision
 from diptych.types import Unpaired
 
 _FAR = 10**9

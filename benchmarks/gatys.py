@@ -21,16 +21,16 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.running import spread
-from diptych.api import load
 from diptych.checkpoint import load_translator
 from diptych.data import Data, evaluation_images, evaluation_pairs, open_data
+from diptych.data.images import read_image, to_image, to_tensor
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
-from diptych.images import read_image, to_image, to_tensor
+from diptych.inference.load import load
+from diptych.inference.translator import Translator
 from diptych.methods.gatys import Gatys
-from diptych.training.pictures import picture_grid, write_grid
+from diptych.report.grids import picture_grid, write_grid
 from diptych.training.settings import read_plan
-from diptych.translator import Translator
 
 CANDIDATES = 64
 """Training images, evenly spread, of which two are taken as representative."""

@@ -24,7 +24,7 @@ import torch
 from benchmarks.running import circumstances, peak_gib
 from benchmarks.step import make_reference, make_trainer, write_images
 from diptych.data import Data, open_data
-from diptych.training.device import find_precision
+from diptych.networks.device import find_precision
 
 SYSTEMS = ("reference", "product", "recompute", "nothing")
 _FAR = 10**9

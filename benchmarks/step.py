@@ -31,8 +31,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.reference import cyclegan as reference
 from benchmarks.running import circumstances
 from diptych.data import Data, open_data
-from diptych.registry import make_config
-from diptych.training.device import find_device, find_precision
+from diptych.methods import make_config
+from diptych.networks.device import find_device, find_precision
 from diptych.training.settings import Plan, Resolved, Settings
 from diptych.training.trainer import Trainer
 

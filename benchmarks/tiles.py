@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 
 from diptych.checkpoint import TranslatorInfo
-from diptych.images import Decoded, from_pil, read_image
+from diptych.data.images import Decoded, from_pil, read_image
+from diptych.inference.translator import Translator
 from diptych.methods.cyclegan import Config, CycleGAN
-from diptych.translator import Translator
 
 
 def picture(path: str | None) -> Decoded:

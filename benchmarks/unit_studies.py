@@ -36,17 +36,17 @@ from benchmarks.running import (
     train_to_end,
     write_json,
 )
-from diptych.api import chosen
 from diptych.data import Data, evaluation_pairs, open_data
+from diptych.data.images import to_image, to_tensor
 from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.evaluation.correspondence import correspondence
 from diptych.evaluation.seeds import interval
-from diptych.images import to_image, to_tensor
-from diptych.registry import make_config
+from diptych.inference.translator import Translator, load
+from diptych.methods import make_config
 from diptych.training.loop import DivergedError
+from diptych.training.presets import chosen
 from diptych.training.settings import Settings
-from diptych.translator import Translator, load
 
 METHOD = "unit"
 SAMPLE = "earth-map"
@@ -139,7 +139,7 @@ def rescore(results: Path, runs: Path) -> None:
 
 def _scores(folder: Path, data: Data) -> dict[str, Any]:
     translator = load(folder, device="cpu")
-    scores = evaluate(translator.translate_batch, data, "test", size=SIZE).as_json()
+    scores = evaluate(translator.translate_batch, data, "test", size=SIZE).to_dict()
     return scores | {"one code": _of_one_code(translator, data)}
 
 

@@ -26,7 +26,7 @@ from diptych.checkpoint import (
     save_translator,
 )
 from diptych.errors import InputError
-from diptych.registry import build, make_config
+from diptych.methods import build, make_config
 
 OPTIONS = {"width": 2, "size": 32, "blocks": 1}
 INFO = TranslatorInfo(

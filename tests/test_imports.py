@@ -80,7 +80,7 @@ def test_modules_import_only_what_the_table_allows():
 def test_the_table_is_read_as_it_is_written():
     table = _table()
     assert table["errors"] == {"nothing"}
-    assert table["methods"] == {"types", "networks", "objectives", "replay", "errors"}
+    assert table["methods"] == {"types", "networks", "objectives", "errors"}
     assert "networks.features" in table["evaluation"]
     assert "networks" not in table["evaluation"]
     assert "checkpoint" in table["training"]

@@ -47,8 +47,8 @@ def test_the_wheel_holds_the_types_the_pages_parts_and_the_licence(wheel: Path) 
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "diptych/py.typed",
-        "diptych/training/report.css",
-        "diptych/training/report.js",
+        "diptych/report/report.css",
+        "diptych/report/report.js",
         "diptych/study/page/page.html",
         "diptych/study/page/page.css",
         "diptych/study/page/page.js",

@@ -1,21 +1,71 @@
 """Diptych: image-to-image translation, unpaired first.
 
-run = diptych.train("cyclegan", data="horse2zebra/", steps=20_000)
-zebra = diptych.load(run.folder)(image, to="zebra")
+    run = diptych.train("cyclegan", data="horse2zebra/", steps=20_000)
+    zebra = diptych.load(run.folder)(image, to="zebra")
+
+Names are imported when they are first used (PEP 562), so that `import diptych` is fast and
+loads no PyTorch.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-from diptych.api import Run, evaluate, load, load_classifier, resume, train
-from diptych.errors import InputError
+if TYPE_CHECKING:
+    from diptych.api import Run, resume, train
+    from diptych.data import open_data
+    from diptych.errors import InputError
+    from diptych.evaluation import Scores
+    from diptych.inference.classifier import load_classifier
+    from diptych.inference.load import load
+    from diptych.inference.translate_files import translate_files
+    from diptych.inference.translator import Translator
+    from diptych.methods import list_methods
+    from diptych.scoring import evaluate
+
+_HOMES = {
+    "InputError": "errors",
+    "Run": "api",
+    "Scores": "evaluation",
+    "Translator": "inference.translator",
+    "evaluate": "scoring",
+    "list_methods": "methods",
+    "load": "inference.load",
+    "load_classifier": "inference.classifier",
+    "open_data": "data",
+    "resume": "api",
+    "train": "api",
+    "translate_files": "inference.translate_files",
+}
+"""In which module each public name is defined."""
 
 __all__ = [
     "InputError",
     "Run",
+    "Scores",
+    "Translator",
     "__version__",
     "evaluate",
+    "list_methods",
     "load",
     "load_classifier",
+    "open_data",
     "resume",
     "train",
+    "translate_files",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'diptych' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"diptych.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError
 from diptych.files import atomic_write
-from diptych.registry import build, make_config
+from diptych.methods import build, make_config
 from diptych.types import Kept
 
 FORMAT = 1

@@ -1,9 +1,14 @@
-"""The one exception whose message is meant for whoever typed the command."""
+"""The one exception whose message is meant for users, and checks of options that raise it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+D = TypeVar("D")
 
 
 class InputError(ValueError):
@@ -42,3 +47,55 @@ def check_size(size: int, *, needs_power_of_two: bool) -> None:
     if size % multiple:
         what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
         raise InputError(f"size is {size}: it must be {what}")
+
+
+def dataclass_from(kind: type[D], values: Mapping[str, Any], *, owner: str) -> D:
+    """`kind(**values)`, with names and types checked first.
+
+    Raises:
+        InputError: `kind` has no such field, the value is not of its type, or
+            a field without a default is missing.
+    """
+    hints = get_type_hints(kind)
+    for key, value in values.items():
+        if key not in hints:
+            raise InputError(f"{owner} has no option {key!r}{did_you_mean(key, hints)}")
+        if not _is_a(value, hints[key]):
+            raise InputError(f"{key} is {value!r}: it must be {_describe(hints[key])}")
+    for field in fields(cast(Any, kind)):
+        if field.name not in values and field.default is field.default_factory is MISSING:
+            raise InputError(
+                f"{owner} lacks {field.name!r}: it must be {_describe(hints[field.name])}"
+            )
+    return kind(**values)
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    """Whether a value that came from TOML, JSON or Python is of the field's type."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return value in inner
+    if origin in (Union, UnionType):
+        return any(_is_a(value, one) for one in inner)
+    if origin is tuple:
+        return isinstance(value, (list, tuple)) and all(_is_a(v, inner[0]) for v in value)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _describe(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " or ".join(repr(value) for value in get_args(hint))
+    return str(hint.__name__) if isinstance(hint, type) else str(hint)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a complaint about a name: the nearest of those known, or all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f": did you mean {close[0]!r}?"
+    return f"; there are: {', '.join(known)}" if known else ""

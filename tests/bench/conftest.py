@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from diptych.bench.lanes import Lane, Piece
 from diptych.bench.place import Place, write_json
 from diptych.bench.plan import make_bench
 from diptych.bench.run import Options, Running
+from diptych.training import speed
 
 Carry = Callable[..., int]
 TINY = {"size": 32, "width": 4, "blocks": 1, "buffer_size": 2, "batch_size": 1, "steps": 4}
@@ -100,14 +102,15 @@ def carried(monkeypatch: pytest.MonkeyPatch) -> Carried:
 def trained(carried: Carried, monkeypatch: pytest.MonkeyPatch) -> Carried:
     """Pieces are carried out here in earnest, but for the scores."""
 
-    def score(file: Path, *_: Any) -> dict[str, Any]:
-        return made_up_scores(int(file.stem) if file.stem.isdigit() else 4)
+    def score(file: Path, *_: Any, **__: Any) -> Any:
+        made_up = made_up_scores(int(file.stem) if file.stem.isdigit() else 4)
+        return SimpleNamespace(to_dict=lambda: made_up)
 
     carried.way = job.carry_out
-    monkeypatch.setattr(job, "score", score)
+    monkeypatch.setattr(job, "score_file", score)
     monkeypatch.setattr(job, "_MEASURED_SECONDS", 0.0)
-    monkeypatch.setattr(job, "_MEASURED_STEPS", 1)
-    monkeypatch.setattr(job, "_WARM_UP_STEPS", 0)
+    monkeypatch.setattr(speed, "_LEAST_STEPS", 1)
+    monkeypatch.setattr(speed, "_WARM_UP_STEPS", 0)
     return carried
 
 

@@ -13,7 +13,7 @@ from diptych.bench import lanes
 from diptych.bench.job import STOPPED, make_spec
 from diptych.bench.lanes import Lane, Piece, on_lanes
 from diptych.data import open_data
-from diptych.registry import make_config
+from diptych.methods import make_config
 from diptych.training.settings import Settings
 from tests.bench.conftest import Ended
 

@@ -20,7 +20,7 @@ from diptych.bench.plan import (
 )
 from diptych.bench.published import PUBLISHED
 from diptych.errors import InputError
-from diptych.registry import method_names
+from diptych.methods import list_methods
 
 AB = ("a", "b")
 PLAN: dict[str, Any] = {"data": "sample:earth-climate", "size": 32, "steps": 8}
@@ -89,7 +89,7 @@ def test_all_stands_for_every_method_that_the_data_fit(picture_folders):
     rows = ["all", {"method": "cyclegan", "label": "again"}]
     bench = make_bench({"x": x, "y": y, "size": 32, "steps": 8, "rows": rows})
     trained = [row.method for row in bench.rows[:-1]]
-    assert sorted([*trained, *bench.left_out]) == method_names()
+    assert sorted([*trained, *bench.left_out]) == list_methods()
     assert "cyclegan" in trained
     assert "unit_adaptation" in bench.left_out  # the images have no classes
     told = " ".join([bench.title, *bench.left_out.values()])

@@ -137,7 +137,7 @@ def test_a_failed_run_is_tried_again_in_the_precision_that_was_timed(bench, carr
 def test_a_run_left_to_find_its_precision_goes_on_where_it_found_that_one(
     bench, trained, place, monkeypatch
 ):
-    monkeypatch.setattr("diptych.training.device._bf16_speedup", lambda: 0.5)
+    monkeypatch.setattr("diptych.networks.device._bf16_speedup", lambda: 0.5)
     bench("cyclegan", precision=None)
     state = place.run("cyclegan", 0) / "config.toml"
     text = state.read_text()

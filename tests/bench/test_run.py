@@ -26,18 +26,18 @@ from diptych.bench.run import OVERHEAD, Options, Running, _lanes
 from diptych.bench.tables import problems
 from diptych.checkpoint import load_translator
 from diptych.data import open_data
+from diptych.data.images import to_tensor
 from diptych.errors import InputError
-from diptych.evaluation import evaluate
-from diptych.images import to_tensor
+from diptych.evaluation import Scores, evaluate
+from diptych.inference.translator import Translator, load
+from diptych.methods import make_config
 from diptych.methods.cyclegan import CycleGAN
-from diptych.registry import make_config
-from diptych.training.device import cpu_threads
+from diptych.networks.device import cpu_threads
 from diptych.training.log import read_metrics
 from diptych.training.settings import Settings
-from diptych.translator import Translator, load
 from tests.evaluation.made_labels import train_little, write_labelled
 
-SCORE = job.score
+SCORE = job.score_file
 GAN_ALONE = {"method": "cyclegan", "label": "GAN alone", "recipe": "gan-alone"}
 
 
@@ -304,11 +304,11 @@ def test_scores_are_of_the_test_images_by_the_weights_of_each_share_with_the_fcn
     train_little(monkeypatch, 2, 2, side=32)
     threads = []
 
-    def score(*arguments: Any) -> dict[str, Any]:
+    def score(*arguments: Any, **options: Any) -> Scores:
         threads.append(torch.get_num_threads())
-        return SCORE(*arguments)
+        return SCORE(*arguments, **options)
 
-    monkeypatch.setattr(job, "score", score)
+    monkeypatch.setattr(job, "score_file", score)
     root = write_labelled(tmp_path / "scenes", 4, 4)
     with cpu_threads(2):
         assert bench("cyclegan", data=str(root)) == 0

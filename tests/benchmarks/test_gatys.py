@@ -10,8 +10,8 @@ from PIL import Image
 
 from benchmarks.gatys import COLUMNS, main
 from diptych.checkpoint import TranslatorInfo, inference_weights, save_translator
-from diptych.registry import build, make_config
-from diptych.training.pictures import read_grid
+from diptych.methods import build, make_config
+from diptych.report.grids import read_grid
 from diptych.training.settings import Plan, Resolved, Settings, write_plan
 from diptych.types import Clock, Unpaired
 

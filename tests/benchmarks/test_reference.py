@@ -16,8 +16,8 @@ from benchmarks.reference import cyclegan as reference
 from diptych.data import Data, Split
 from diptych.data.collections import ArrayImages
 from diptych.methods import cyclegan
+from diptych.networks.device import make_autocast
 from diptych.networks.fusing import fuse
-from diptych.training.device import make_autocast
 from diptych.training.loop import train_iteration
 from diptych.training.optimisers import GroupOptimiser
 from diptych.training.settings import Precision

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import method_pages
 from diptych.bench.page import write_pages
 from diptych.bench.place import Place
-from diptych.cli_bench import bench_command
+from diptych.cli.bench import bench_command
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -14,11 +14,11 @@ from PIL import Image
 
 from diptych.bench.plan import make_bench, read_plan_file
 from diptych.data import open_data
+from diptych.data.images import read_image, to_tensor
 from diptych.data.label_maps import LabelSquares
 from diptych.data.palettes import CITYSCAPES
 from diptych.evaluation.labels import IGNORED, true_class
 from diptych.evaluation.segmentation import check_segmentation
-from diptych.images import read_image, to_tensor
 
 PAGE = Path(__file__).parents[2] / "docs" / "evaluating.md"
 COLOURS = (*CITYSCAPES.colours, *CITYSCAPES.ignored)

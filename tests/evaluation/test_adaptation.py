@@ -83,8 +83,8 @@ def test_labelled_domains_alone_are_scored_and_the_classifier_is_told_which():
 def test_evaluate_puts_domains_beside_directions_where_there_is_a_classifier():
     with_it = evaluate(
         lambda images, to: images, _data(), size=8, features=None, classify=_by_level
-    ).as_json()
+    ).to_dict()
     assert with_it["a"]["accuracy"] == 0.5
     assert {"a→b", "b→a"} <= set(with_it)
-    without = evaluate(lambda images, to: images, _data(), size=8, features=None).as_json()
+    without = evaluate(lambda images, to: images, _data(), size=8, features=None).to_dict()
     assert "a" not in without

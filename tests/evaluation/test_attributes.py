@@ -44,7 +44,7 @@ def test_each_change_is_scored_against_images_that_have_it():
         asked.append((len(images), names))
         return _perfect(images, names)
 
-    scores = evaluate(translate, _data(), size=16, features=_features()).as_json()
+    scores = evaluate(translate, _data(), size=16, features=_features()).to_dict()
     changes = {name: part for name, part in scores.items() if name.startswith("→")}
     # Dark and Bright exclude each other: to lose one is to gain the other.
     assert set(changes) == {"→Dark", "→Bright", "→Red", "→no Red"}
@@ -65,9 +65,9 @@ def test_doing_nothing_scores_as_the_inputs_do_and_without_features_the_cycle_st
     def nothing(images: Tensor, names: tuple[str, ...]) -> Tensor:
         return images
 
-    part = evaluate(nothing, _data(), size=16, features=_features()).as_json()["→Red"]
+    part = evaluate(nothing, _data(), size=16, features=_features()).to_dict()["→Red"]
     assert part["kid"]["mean"] == pytest.approx(part["kid_untranslated"]["mean"])
-    scores = evaluate(nothing, _data(), size=16, features=None, most=8).as_json()
+    scores = evaluate(nothing, _data(), size=16, features=None, most=8).to_dict()
     assert scores["→Red"] == {"images": 4, "cycle": 0.0}
 
 
@@ -75,7 +75,7 @@ def test_the_way_back_is_to_what_the_image_had():
     def off(images: Tensor, names: tuple[str, ...]) -> Tensor:
         return _perfect(images, tuple(name for name in names if name != "Red"))
 
-    scores = evaluate(off, _data(), size=16, features=None).as_json()
+    scores = evaluate(off, _data(), size=16, features=None).to_dict()
     # Red is 60 of 255 in one channel of three; what is not red comes back right.
     assert scores["→no Red"]["cycle"] == pytest.approx(60 / 255 / 3, abs=1e-6)
     assert scores["→Red"]["cycle"] == pytest.approx(0.0, abs=1e-6)

@@ -61,7 +61,7 @@ def _shapes() -> Data:
 
 
 def _score(translate: Translate, data: Data) -> dict[str, object]:
-    return evaluate(translate, data, size=8, features=_features()).as_json()
+    return evaluate(translate, data, size=8, features=_features()).to_dict()
 
 
 def test_unchanged_is_one_for_the_identity_and_nought_for_another_domains_images() -> None:
@@ -146,7 +146,7 @@ def test_brightness_correlates_over_all_pixels_of_all_images() -> None:
 
 
 def test_negatives_are_called_out_where_the_truth_is_none() -> None:
-    scores = evaluate(lambda image, to: -image, _maps(), size=8, features=None).as_json()
+    scores = evaluate(lambda image, to: -image, _maps(), size=8, features=None).to_dict()
     there, back = scores["map→photo"], scores["photo→map"]
     assert there["brightness"] == pytest.approx(-1)
     assert there["brightness_of_truth"] == pytest.approx(back["brightness_of_truth"])
@@ -197,7 +197,7 @@ def _permuting(order: tuple[int, int, int]) -> Translate:
 
 
 def test_swapped_classes_are_named_with_their_shares_and_counted_in_the_matrix() -> None:
-    scores = evaluate(_permuting((1, 0, 2)), _maps(), size=8, features=None).as_json()
+    scores = evaluate(_permuting((1, 0, 2)), _maps(), size=8, features=None).to_dict()
     assert scores["photo→map"]["confusion"] == {
         "classes": ["sea", "land", "ice"],
         "counts": [[0, 256, 0], [192, 0, 0], [0, 0, 64]],  # 8 images of 4, 3 and 1 rows of 8
@@ -205,13 +205,13 @@ def test_swapped_classes_are_named_with_their_shares_and_counted_in_the_matrix()
     assert scores["warnings"] == (
         "photo→map: sea and land are swapped (100% of sea is land, 100% of land is sea)",
     )
-    right = evaluate(_permuting((0, 1, 2)), _maps(), size=8, features=None).as_json()
+    right = evaluate(_permuting((0, 1, 2)), _maps(), size=8, features=None).to_dict()
     assert right["warnings"] == ()
 
 
 def test_one_class_swallowing_another_or_a_ring_of_three_is_no_swap() -> None:
     for order in ((1, 1, 2), (1, 2, 0)):
-        scores = evaluate(_permuting(order), _maps(), size=8, features=None).as_json()
+        scores = evaluate(_permuting(order), _maps(), size=8, features=None).to_dict()
         assert scores["warnings"] == ()
 
 

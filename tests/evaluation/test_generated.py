@@ -57,7 +57,7 @@ class Generator:
 
 def test_new_images_are_scored_against_the_real_ones_of_their_domain() -> None:
     generate = Generator(low=102)
-    scores = evaluate_generated(generate, _data(), size=32, features=_features()).as_json()
+    scores = evaluate_generated(generate, _data(), size=32, features=_features()).to_dict()
     assert generate.asked == [(20, "dark"), (20, "grey"), (8, "bright")]
     kid = {name: scores[name]["kid"]["mean"] for name in ("dark", "grey", "bright")}
     assert abs(kid["grey"]) < 0.02  # the same distribution: 0 but for the draws
@@ -76,14 +76,14 @@ def test_new_images_are_scored_against_the_real_ones_of_their_domain() -> None:
 
 def test_the_table_has_a_column_a_domain() -> None:
     scores = evaluate_generated(Generator(100), _data(), size=32, features=_features())
-    table = scores_table(scores.as_json())
+    table = scores_table(scores.to_dict())
     assert [column.header for column in table.columns] == ["score", "dark", "grey", "bright"]
     rows = ["images", "KID ↓", "  of real training images", "FID ↓", "precision ↑", "recall ↑"]
     assert list(table.columns[0].cells) == rows
 
 
 def test_without_features_only_the_number_is_told_and_why() -> None:
-    scores = evaluate_generated(Generator(0), _data(), size=32, features=None).as_json()
+    scores = evaluate_generated(Generator(0), _data(), size=32, features=None).to_dict()
     assert scores["dark"] == {"images": 20}
     assert any("no KID" in note for note in scores["notes"])
 

@@ -60,7 +60,7 @@ def _to_label(image: Tensor, to: str) -> Tensor:
 
 
 def test_a_perfect_label_translator_scores_one_and_the_identity_its_distance() -> None:
-    scores = evaluate(_to_label, _data(), size=32, features=_features()).as_json()
+    scores = evaluate(_to_label, _data(), size=32, features=_features()).to_dict()
     to_label, to_photo = scores["photo→label"], scores["label→photo"]
     assert to_label["pixel_accuracy"] == to_label["class_accuracy"] == to_label["mean_iou"] == 1.0
     assert to_label["within_16"] == 1.0
@@ -77,7 +77,7 @@ def test_a_perfect_label_translator_scores_one_and_the_identity_its_distance() -
 
 
 def test_what_untranslated_inputs_score_stands_beside_translations() -> None:
-    scores = evaluate(_to_label, _data(), size=32, features=None).as_json()
+    scores = evaluate(_to_label, _data(), size=32, features=None).to_dict()
     photos, labels = (scores[name]["untranslated"] for name in ("photo→label", "label→photo"))
     # Labels against photos, or photos against labels: channels off by 55, 50 and 50 of 255.
     assert photos["l1"] == labels["l1"] == pytest.approx((55 + 50 + 50) / 3 / 255)
@@ -86,13 +86,13 @@ def test_what_untranslated_inputs_score_stands_beside_translations() -> None:
     assert photos["pixel_accuracy"] == photos["class_accuracy"] == photos["mean_iou"] == 1.0
     assert "pixel_accuracy" not in labels
     assert "confusion" not in photos
-    identity = evaluate(lambda x, to: x, _data(), size=32, features=None).as_json()["photo→label"]
+    identity = evaluate(lambda x, to: x, _data(), size=32, features=None).to_dict()["photo→label"]
     untouched = identity["untranslated"]
     assert {name: identity[name] for name in untouched} == untouched
 
 
 def test_kid_compares_translations_inputs_and_training_images_with_the_real_ones() -> None:
-    scores = evaluate(_to_label, _data(), size=32, features=_features()).as_json()
+    scores = evaluate(_to_label, _data(), size=32, features=_features()).to_dict()
     kid = scores["photo→label"]
     # Perfect translations are the real labels themselves, as the training images are here.
     assert kid["kid"]["mean"] == pytest.approx(kid["kid_of_real"]["mean"])
@@ -111,7 +111,7 @@ def test_features_of_real_images_are_remembered_and_the_scores_are_the_same() ->
 
     memory: Memory = {}
     fresh, first, again = (
-        evaluate(_to_label, _data(), size=32, features=Counting(), memory=m).as_json()  # type: ignore[arg-type]
+        evaluate(_to_label, _data(), size=32, features=Counting(), memory=m).to_dict()  # type: ignore[arg-type]
         for m in (None, memory, memory)
     )
     assert fresh == first == again
@@ -120,7 +120,7 @@ def test_features_of_real_images_are_remembered_and_the_scores_are_the_same() ->
 
 
 def test_unpaired_images_get_no_paired_scores() -> None:
-    scores = evaluate(_to_label, _data(is_paired=False), size=32, features=None).as_json()
+    scores = evaluate(_to_label, _data(is_paired=False), size=32, features=None).to_dict()
     assert set(scores["photo→label"]) == {"images", "cycle", "unchanged", "brightness"}
     assert scores["features"] == "none"
 
@@ -136,7 +136,7 @@ def test_a_batch_of_broken_images_is_left_out_and_a_missing_split_is_named() -> 
     images = Broken(pixels)
     split = Split((images, images))
     data = Data("test", ("a", "b"), split, test=split, is_tiled=True)
-    scores = evaluate(lambda image, to: image, data, size=32, features=None).as_json()
+    scores = evaluate(lambda image, to: image, data, size=32, features=None).to_dict()
     assert scores["a→b"]["images"] == 4
     with pytest.raises(InputError, match="no validation images; it has: train, test"):
         evaluate(lambda image, to: image, data, "validation", size=32, features=None)
@@ -144,7 +144,7 @@ def test_a_batch_of_broken_images_is_left_out_and_a_missing_split_is_named() -> 
 
 def test_scores_are_json_and_the_table_shows_every_one_of_them() -> None:
     scores = json.loads(
-        json.dumps(evaluate(_to_label, _data(), size=32, features=_features()).as_json())
+        json.dumps(evaluate(_to_label, _data(), size=32, features=_features()).to_dict())
     )
     console = Console(record=True, width=120, file=io.StringIO())
     console.print(scores_table(scores))
@@ -165,7 +165,7 @@ def test_of_a_slow_translator_some_images_are_scored_evenly_spread() -> None:
             seen.append(image)
         return _to_label(image, to)
 
-    scores = evaluate(translate, _data(), size=32, features=None, most=4).as_json()
+    scores = evaluate(translate, _data(), size=32, features=None, most=4).to_dict()
     assert scores["photo→label"]["images"] == 4
     assert scores["photo→label"]["pixel_accuracy"] == 1.0
     assert "at most 4 images of a direction were translated, evenly spread" in scores["notes"]
@@ -175,7 +175,7 @@ def test_of_a_slow_translator_some_images_are_scored_evenly_spread() -> None:
 
 
 def test_perceptual_scores_of_the_truth_itself_are_nought_and_unchanged_is_the_truths() -> None:
-    scores = evaluate(_to_label, _data(), size=32, features=_features()).as_json()
+    scores = evaluate(_to_label, _data(), size=32, features=_features()).to_dict()
     right, kept = scores["photo→label"], scores["label→photo"]
     assert right["perceptual"] == pytest.approx(0.0, abs=1e-5)
     assert right["structure_texture"] == pytest.approx(0.0, abs=1e-4)

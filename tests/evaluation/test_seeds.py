@@ -14,7 +14,7 @@ from scipy.stats import t as scipys_t
 from diptych.errors import InputError
 from diptych.evaluation import over_seeds, scores_table
 from diptych.evaluation.seeds import interval, students_t
-from diptych.registry import make_config
+from diptych.methods import make_config
 from diptych.training.settings import Plan, Resolved, Settings, check_seeds
 
 

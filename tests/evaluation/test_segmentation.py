@@ -16,12 +16,12 @@ from torch import Tensor
 
 from diptych.data import Data, Split, open_data
 from diptych.data.collections import ArrayImages
+from diptych.data.images import from_uint8
 from diptych.errors import InputError
 from diptych.evaluation import evaluate, scores_table, segmentation, segmentation_training
 from diptych.evaluation.labels import IGNORED, Confusion, true_class
 from diptych.evaluation.segmentation import FCNScore, Segmenter, segmenter_for
 from diptych.evaluation.segmentation_training import Labelled, pixel_loss, steps_for, train_fcn
-from diptych.images import from_uint8
 from tests.evaluation.made_labels import PALETTE, SIZE, scenes, train_little, write_labelled
 
 

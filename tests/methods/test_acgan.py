@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.acgan import ACGAN, Config
-from diptych.registry import make_config
 from diptych.types import Attributed, Clock, Generates, Labelled, Translates, Update
 from tests.methods.by_hand import approx, constant, parameters, softplus, terms, updates
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.bigan import RECIPES, BiGAN, Config
-from diptych.registry import make_config
 from diptych.types import Unpaired
 from tests.methods.by_hand import (
     Affine,

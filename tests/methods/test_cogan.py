@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.cogan import RECIPES, CoGAN, Config
-from diptych.registry import make_config
 from diptych.types import Generates, Unpaired
 from tests.methods.by_hand import Affine, approx, batches, parameters, softplus, terms, updates
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from diptych.checkpoint import inference_weights
 from diptych.data import Data, open_data
-from diptych.registry import build, find_method, make_config, method_class, method_names
+from diptych.methods import build, find_method, list_methods, make_config, method_class
 from diptych.training.loop import train_iteration
 from diptych.training.optimisers import GroupOptimiser
 from diptych.training.settings import Plan, Resolved, Settings
@@ -38,7 +38,7 @@ from tests.methods.contract_cases import FALLS, GATHER, SMALL, STEPPED, TINY, UN
 
 CASES = [
     pytest.param(name, options, id="-".join([name, *map(str, options.values())]))
-    for name in method_names()
+    for name in list_methods()
     for options in [{}, *VARIANTS.get(name, [])]
 ]
 every_case = pytest.mark.parametrize(("name", "options"), CASES)
@@ -95,7 +95,7 @@ def _optimisers(method: Any) -> dict[str, GroupOptimiser]:
 
 
 def test_every_method_names_the_term_that_falls():
-    assert {*FALLS, *GATHER} == set(method_names())
+    assert {*FALLS, *GATHER} == set(list_methods())
 
 
 @every_case
@@ -230,7 +230,7 @@ def test_each_update_changes_its_group_and_no_other_and_every_parameter_has_a_gr
         assert weights <= watch.changed, group
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", list_methods())
 def test_every_parameter_has_a_gradient_under_autocast_too(name):
     # It keeps a weight's first cast: one made where gradients are off has none later.
     method = _build(name, {})
@@ -342,7 +342,7 @@ def _assert_same(a: Any, b: Any, where: str = "state") -> None:
 
 IN_BF16 = [
     pytest.param(name, options, "bf16", id=f"{name}-{options}-bf16", marks=pytest.mark.slow)
-    for name in method_names()
+    for name in list_methods()
     for options in [{}, *VARIANTS.get(name, [])][:2]
 ]
 

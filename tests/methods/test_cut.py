@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.cut import CUT, RECIPES, Config, Generator, patch_nce
 from diptych.networks.resnet import ResNetGenerator
-from diptych.registry import make_config
 from diptych.types import Unpaired
 from tests.methods.by_hand import Affine, approx, batches, constant, parameters, terms, updates
 

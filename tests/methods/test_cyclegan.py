@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError
 from diptych.methods.cyclegan import RECIPES, Config, CycleGAN
-from diptych.replay import ReplayBuffer
+from diptych.networks.replay import ReplayBuffer
 from diptych.types import Clock, Unpaired, Update
 
 ADVERSARIAL = (1.5 - 1) ** 2 + (2.25 - 1) ** 2  # D_Y(1/2) = 3/2, D_X(3/4) = 9/4

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.cyclegan import RECIPES, Config, CycleGAN
 from diptych.networks.patchgan import ImageGAN, PatchGAN
 from diptych.networks.resnet import ResidualBlock
 from diptych.networks.unet import UNetGenerator
-from diptych.registry import make_config
 from diptych.training.settings import Settings
 
 

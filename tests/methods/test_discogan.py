@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.discogan import RECIPES, Config, DiscoGAN, Discriminator, matching
-from diptych.registry import make_config
 from diptych.types import Clock, Unpaired
 from tests.methods.by_hand import (
     Affine,

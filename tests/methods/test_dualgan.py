@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.dualgan import RECIPES, Config, DualGAN
-from diptych.registry import make_config
 from diptych.types import Clock, Unpaired
 from tests.methods.by_hand import Affine, approx, batches, parameters, terms, updates
 

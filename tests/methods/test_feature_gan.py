@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from diptych.errors import InputError
+from diptych.methods import build, make_config
 from diptych.methods.feature_gan import RECIPES, Config, FeatureGAN
 from diptych.networks.features import load_features
-from diptych.registry import build, make_config
 from diptych.types import Unpaired
 from tests.methods.by_hand import Affine, approx, batches, constant, parameters, terms, updates
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.gan import GAN, Config
-from diptych.registry import make_config
 from diptych.types import Clock, Encodes, Generates, PerDomain, Translates
 from tests.methods.by_hand import Affine, approx, constant, parameters, softplus, terms, updates
 

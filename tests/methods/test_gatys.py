@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from diptych.api import chosen
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.gatys import LAYERS, Collected, Config, Gatys, Layers
 from diptych.networks.features import map_channels
 from diptych.objectives import gram
-from diptych.registry import make_config
+from diptych.training.presets import chosen
 from diptych.types import Budgets, Clock, Samples, Styles, Unpaired
 from tests.methods.by_hand import approx
 

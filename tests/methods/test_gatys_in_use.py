@@ -13,11 +13,11 @@ from PIL import Image
 
 import diptych
 from diptych.checkpoint import TranslatorInfo, inference_weights, save_translator
-from diptych.cli import main
+from diptych.cli.main import main
 from diptych.errors import InputError
+from diptych.inference.styles import in_style_of
+from diptych.inference.translator import Translator
 from diptych.methods.gatys import Config, Gatys
-from diptych.styles import in_style_of
-from diptych.translator import Translator
 from diptych.types import KnowsMemory, Unpaired
 from tests.methods.test_gatys import _gather, _image
 
@@ -114,5 +114,5 @@ def test_a_run_trains_resumes_draws_and_reports_without_a_loss(picture_folders, 
     assert f"{steps} steps" in run.report.read_text("utf-8")
     assert len(list((run.folder / "samples").glob("*.png"))) == steps + 1
     assert diptych.resume(run.folder).folder == run.folder
-    scores = run.evaluate()
+    scores = run.evaluate().to_dict()
     assert scores["dark→bright"]["images"] == 1

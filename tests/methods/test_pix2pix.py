@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.pix2pix import RECIPES, Config, Pix2Pix
 from diptych.networks.resnet import ResNetGenerator
 from diptych.networks.unet import UNetGenerator
-from diptych.registry import make_config
 from diptych.types import Paired
 from tests.methods.by_hand import (
     Affine,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.simgan import RECIPES, Config, SimGAN
-from diptych.registry import make_config
 from diptych.types import Unpaired
 from tests.methods.by_hand import (
     Affine,

@@ -26,9 +26,9 @@ import torch
 from torch import Tensor, nn
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.stargan import RECIPES, Config, StarGAN, classification
 from diptych.networks.fusing import fuse
-from diptych.registry import make_config
 from diptych.types import Attributed, Labelled
 from tests.methods.by_hand import approx, parameters, softplus, terms, updates
 

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.unit import RECIPES, UNIT, Config, ResidualBlock, kl
-from diptych.registry import make_config
 from diptych.training.settings import Settings
 from diptych.types import Clock, Encodes, Generates, Samples, Unpaired, Update
 

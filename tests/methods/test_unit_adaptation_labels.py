@@ -12,8 +12,8 @@ import torch
 from diptych.data import Data, Split
 from diptych.data.collections import ArrayImages
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.unit_adaptation import SIZE
-from diptych.registry import make_config
 from diptych.training.settings import Plan, Resolved, Settings
 from diptych.training.trainer import Trainer
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.unit_adaptation import RECIPES, SIZE, Config, UNITAdaptation
-from diptych.registry import make_config
 
 
 def _sides(modules: list[nn.Module], start: Tensor) -> list[tuple[int, int]]:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.methods.vaegan import VAEGAN, Config, gaussian, kl, sample
-from diptych.registry import make_config
 from diptych.types import Clock, Encodes, Generates, PerDomain, Translates, Update
 from tests.methods.by_hand import Affine, approx, constant, parameters, softplus, terms, updates
 

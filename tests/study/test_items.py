@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from diptych.checkpoint import read_translator, save_translator
-from diptych.cli import main
+from diptych.cli.main import main
 from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.study.items import Item, make_study

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from diptych.methods import make_config
 from diptych.methods.cyclegan import CycleGAN
-from diptych.registry import make_config
 from diptych.training.run import Outcome, train
 from diptych.training.settings import Settings
 

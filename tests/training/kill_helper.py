@@ -21,7 +21,7 @@ import torch
 import torch.utils.tensorboard
 
 import diptych.methods.cyclegan
-from diptych.registry import make_config
+from diptych.methods import make_config
 from diptych.training.run import resume, train
 from diptych.training.settings import CONFIG_FILE, Settings
 

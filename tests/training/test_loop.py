@@ -22,8 +22,8 @@ from diptych.checkpoint import (
 from diptych.data import Data, open_data
 from diptych.errors import InputError
 from diptych.methods.cyclegan import Config, CycleGAN
+from diptych.networks.replay import ReplayBuffer
 from diptych.objectives import l1, lsgan
-from diptych.replay import ReplayBuffer
 from diptych.training.loop import DivergedError, train_iteration
 from diptych.training.optimisers import GroupOptimiser
 from diptych.training.settings import Plan, Resolved, Settings

@@ -6,21 +6,20 @@ import pytest
 import torch
 from torch import nn
 
-from diptych.api import chosen
-from diptych.registry import build, make_config, method_names
-from diptych.training.presets import PRESETS
+from diptych.methods import build, list_methods, make_config
+from diptych.training.presets import PRESETS, chosen
 from diptych.training.settings import Settings
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("method", list_methods())
 def test_a_preset_is_valid_for_every_method(method: str, preset: str) -> None:
     config, run = chosen(method, preset=preset)
     make_config(method, config)
     Settings(**run)
 
 
-@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("method", list_methods())
 def test_the_papers_preset_changes_nothing(method: str) -> None:
     config, run = chosen(method, preset="paper")
     assert make_config(method, config) == make_config(method, {})
@@ -41,7 +40,7 @@ def test_a_preset_can_hold_a_methods_own_rate() -> None:
     assert chosen("unit", recipe="street")[0].get("lr") is None
 
 
-@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("method", list_methods())
 def test_fast_batches_are_large_enough_for_the_batch_norm_of_a_method_that_has_it(
     method: str,
 ) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from diptych.checkpoint import load_state, load_translator
 from diptych.errors import InputError
-from diptych.training import run as run_module
+from diptych.training import speed
 from diptych.training.run import resume
 from diptych.training.settings import read_plan
 from tests.training.reading import losses, metrics, one_line
@@ -95,7 +95,7 @@ def test_epochs_are_passes_through_the_larger_domain(start, epochs, batch_size, 
 def test_a_budget_in_minutes_fixes_the_steps_once_and_leaves_no_other_trace(
     start, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(run_module, "_MEASURED_STEPS", 3)
+    monkeypatch.setattr(speed, "_LEAST_STEPS", 3)
     timed = start(minutes=0.02)
     resolved = read_plan(timed.folder).resolved
     assert resolved.steps == timed.steps == timed.step

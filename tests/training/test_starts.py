@@ -7,15 +7,15 @@ import signal
 import pytest
 import torch
 
-from diptych.api import evaluate, outcome_line
 from diptych.checkpoint import load_state, save_state
 from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.evaluation.scores import Scores
+from diptych.scoring import evaluate
 from diptych.training import run as run_module
 from diptych.training import starts as starts_module
 from diptych.training.ranks import Ranks
-from diptych.training.run import resume
+from diptych.training.run import outcome_line, resume
 from diptych.training.settings import Settings, read_plan
 from diptych.training.starts import budget_of_all, judge, steps_of_one
 from diptych.training.trainer import Trainer
@@ -74,7 +74,7 @@ def test_starts_are_judged_on_validation_pairs_by_l1(start, paired):
     folder = start(steps=2, starts=2, **paired).folder
     resolved = read_plan(folder).resolved
     assert resolved.starts_by == "1 − L1"
-    scores = evaluate(folder, split="validation")
+    scores = evaluate(folder, split="validation").to_dict()
     plan = read_plan(folder)
     data = open_data(paired["data"], size=32)
     trainer = Trainer(plan, data, load_state(folder), Ranks())
@@ -120,7 +120,7 @@ def test_interrupted_while_starts_are_tried_it_goes_on_to_the_same_bits(
 
 
 def test_minutes_pay_for_the_starts_that_are_dropped(start, paired, monkeypatch):
-    monkeypatch.setattr(run_module, "_seconds_per_step", lambda *_: 1.0)
+    monkeypatch.setattr(run_module, "seconds_per_step", lambda *_: 1.0)
     monkeypatch.setattr(run_module, "judge", lambda *_: ("luck", 0.0))
     monkeypatch.setattr(run_module, "_OVERHEAD", 1.0)
     steps = start(minutes=0.5, starts=4, **paired).steps

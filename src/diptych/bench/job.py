@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -36,17 +35,19 @@ from diptych.bench.plan import (
 from diptych.bench.provenance import Sittings, circumstances
 from diptych.bench.strips import write_strips
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator
-from diptych.classifier import Classifier
 from diptych.data import Data
-from diptych.errors import InputError
-from diptych.evaluation import evaluate, evaluate_generated
+from diptych.errors import InputError, dataclass_from
 from diptych.evaluation.scores import Memory, installed
+from diptych.evaluation.segmentation import segmenter_for
 from diptych.files import only_one_process
-from diptych.registry import dataclass_from, make_config
-from diptych.training.device import cpu_threads, find_device, find_precision
+from diptych.inference.translator import Translator
+from diptych.methods import make_config
+from diptych.networks.device import cpu_threads, find_device, find_precision
+from diptych.scoring import score_file
 from diptych.training.log import METRICS_FILE, read_metrics
 from diptych.training.loop import DivergedError
 from diptych.training.run import LOCK_FILE, open_run_data, resume, train
+from diptych.training.session import SNAPSHOTS_FOLDER
 from diptych.training.settings import (
     CONFIG_FILE,
     Plan,
@@ -55,19 +56,14 @@ from diptych.training.settings import (
     read_plan,
     write_plan,
 )
-from diptych.training.sitting import SNAPSHOTS_FOLDER
+from diptych.training.speed import seconds_per_step
 from diptych.training.trainer import Trainer
-from diptych.translator import Translator
-from diptych.types import Classifies, Generates, Method, Translates
+from diptych.types import Generates, Method, Translates
 
 STOPPED = 130
-_WARM_UP_STEPS = 2
-_MEASURED_STEPS = 5
 _MEASURED_SECONDS = 4.0
 _ENDS_WITHIN = 60.0
 """Seconds that a run of a bench that was killed has to save itself."""
-_MOST_OF_SLOW = 32
-"""Images that are scored of methods that optimise when they translate."""
 
 
 def main(arguments: list[str]) -> int:
@@ -130,7 +126,7 @@ def measure(method: str, config: Any, run: Settings) -> dict[str, Any]:
     with cpu_threads(threads):
         trainer = Trainer(Plan(method=method, config=config, run=run, resolved=resolved), data)
         try:
-            seconds = _seconds_per_step(trainer)
+            seconds = seconds_per_step(trainer, _MEASURED_SECONDS)
         finally:
             trainer.close()
     groups = cast(Method, trainer.method).groups().values()
@@ -191,7 +187,14 @@ def train_and_score(
         for share in SHARES:
             file = folder / SNAPSHOTS_FOLDER / f"{steps * share // 100:08d}.safetensors"
             translator = folder / TRANSLATOR_FILE if share == 100 else file
-            result = score(translator, data, config.size, run.device, segmenter, memory)
+            result = score_file(
+                translator,
+                data,
+                size=config.size,
+                segmenter=segmenter,
+                memory=memory,
+                device=run.device,
+            ).to_dict()
             scores[str(share)] = result if share == 100 else without_details(result)
         loaded = Translator(*load_translator(folder), device=run.device)
         parts = write_strips(place, loaded, data, facts, row=spec["row"], seed=run.seed)
@@ -208,28 +211,6 @@ def train_and_score(
     }
 
 
-def score(
-    file: Path, data: Data, size: int, device: str, segmenter: Any, memory: Memory
-) -> dict[str, Any]:
-    """Every score on the test images that a translator file and its data allow."""
-    method, info = load_translator(file)
-    translator = Translator(method, info, device=device)
-    if not translator.translates:
-        made = evaluate_generated(translator.generate_batch, data, size=size, memory=memory)
-        return made.as_json()
-    classifies = isinstance(method, Classifies) and bool(data.classes)
-    more: dict[str, Any] = {} if segmenter is None else {"segmenter": segmenter}
-    return evaluate(
-        translator.translate_batch,
-        data,
-        size=size,
-        most=_MOST_OF_SLOW if translator.is_slow else None,
-        classify=Classifier(method, info, device=device).classify_batch if classifies else None,
-        memory=memory,
-        **more,
-    ).as_json()
-
-
 def find_segmenter(data: Data, size: int, device: str) -> Any:
     """What tells classes in photographs, for FCN scores; None where the data do not allow it,
     or where its backbone is not installed."""
@@ -238,8 +219,6 @@ def find_segmenter(data: Data, size: int, device: str) -> Any:
     has_both = 0 < len(data.palettes) < len(data.domains)
     if not has_pairs or not has_both or installed() is None:
         return None
-    from diptych.evaluation.segmentation import segmenter_for
-
     return segmenter_for(data, size=size, device=str(find_device(device)))
 
 
@@ -277,16 +256,6 @@ def _follow_moved_data(folder: Path, run: Settings) -> None:
         now = replace(plan.run, **{name: getattr(run, name) for name in moved})
         if now != plan.run:
             write_plan(folder, replace(plan, run=now))
-
-
-def _seconds_per_step(trainer: Trainer) -> float:
-    for _ in range(_WARM_UP_STEPS):
-        trainer.step(None)
-    begin, done = time.monotonic(), 0
-    while done < _MEASURED_STEPS or time.monotonic() - begin < _MEASURED_SECONDS:
-        trainer.step(None)
-        done += 1
-    return (time.monotonic() - begin) / done
 
 
 def _peak_gib(device: torch.device) -> float | None:

@@ -313,7 +313,7 @@ def _section_title(data: Mapping[str, Any]) -> str:
 
 
 def _page(title: str, blocks: Sequence[str]) -> str:
-    style = resources.files("diptych.training").joinpath("report.css").read_text("utf-8")
+    style = resources.files("diptych.report").joinpath("report.css").read_text("utf-8")
     style += resources.files("diptych.bench").joinpath("bench.css").read_text("utf-8")
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (

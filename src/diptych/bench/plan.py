@@ -30,10 +30,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
 
-from diptych.api import chosen
 from diptych.data import Data, for_batches, stream
-from diptych.errors import InputError
-from diptych.registry import dataclass_from, find_method, make_config, method_class, method_names
+from diptych.errors import InputError, dataclass_from
+from diptych.methods import find_method, list_methods, make_config, method_class
+from diptych.training.presets import chosen
 from diptych.training.run import open_whole
 from diptych.training.settings import SETTING_NAMES, Settings, read_toml
 from diptych.types import Method
@@ -126,9 +126,9 @@ def make_bench(plan: Mapping[str, Any], *, leaves_out: bool = False) -> Bench:
     """
     shared = {key: value for key, value in plan.items() if key not in _PLAN_KEYS}
     named, takes_all = _entries(plan.get("rows", [ALL]))
-    _check_shared(shared, method_names() if takes_all else [str(e["method"]) for e in named])
+    _check_shared(shared, list_methods() if takes_all else [str(e["method"]) for e in named])
     opened: Opened = {}
-    wanted = [{"method": name} for name in method_names()] if takes_all else []
+    wanted = [{"method": name} for name in list_methods()] if takes_all else []
     wanted += named if leaves_out else []
     rows, left_out = _fitting(wanted, plan, shared, opened)
     if wanted and not rows:

@@ -11,7 +11,7 @@ import torch
 
 from diptych import __version__
 from diptych.bench.place import Place, read_json, write_json
-from diptych.training.report import describe_machine
+from diptych.report.page import describe_machine
 
 _KEYS = ("version", "torch", "commit", "has_uncommitted_changes", "machine")
 

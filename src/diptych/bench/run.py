@@ -20,9 +20,9 @@ from diptych.bench.results import is_scored_by
 from diptych.data import Data
 from diptych.errors import InputError
 from diptych.files import only_one_process
-from diptych.training.device import find_device
-from diptych.training.report import duration
-from diptych.training.settings import CONFIG_FILE, Precision, Settings
+from diptych.networks.device import Precision, find_device
+from diptych.report.page import duration
+from diptych.training.settings import CONFIG_FILE, Settings
 
 _LOCK_FILE = "bench.lock"
 OVERHEAD = 1.03

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from diptych.bench.place import Place, section_of
 from diptych.data import Data, evaluation_images, evaluation_pairs
+from diptych.data.images import to_image
 from diptych.files import atomic_write
-from diptych.images import to_image
-from diptych.translator import Translator
+from diptych.inference.translator import Translator
 
 ROWS = 6
 _ROWS_OF_MANY = 3

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diptych.data.images import read_image
 from diptych.errors import InputError
-from diptych.images import read_image
 
 
 class Images(Protocol):

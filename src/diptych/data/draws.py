@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from diptych.data.collections import Images, Labels
+from diptych.data.images import to_uint8
 from diptych.data.splits import spread
 from diptych.data.transforms import (
     Augmentation,
@@ -29,7 +30,6 @@ from diptych.data.transforms import (
     training_images,
 )
 from diptych.errors import InputError
-from diptych.images import to_uint8
 
 PROBED = 16
 """So many images of each domain are tried at opening, until one can be used."""

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from diptych.data.attributes import attribute_data, find_table
 from diptych.data.collections import Data
+from diptych.data.images import IMAGE_SUFFIXES, image_size
 from diptych.data.label_maps import LABELS_FOLDER, with_label_maps
 from diptych.data.packed import packed_domain
 from diptych.data.palettes import with_palettes
 from diptych.data.splits import Found, Listing, join, make_data, spread
 from diptych.errors import InputError
-from diptych.images import IMAGE_SUFFIXES, image_size
 
 _IGNORED_FOLDERS = ("__MACOSX", "@eaDir", LABELS_FOLDER)
 _PART_FOLDERS = {

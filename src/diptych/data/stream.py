@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader, Sampler
 
 from diptych.data.collections import Data, FileImages, HalfImages, Images, Labels
 from diptych.data.draws import BatchMaker, Column, Joined, Made, Recipe
+from diptych.data.images import from_uint8
 from diptych.data.transforms import default_load_size
 from diptych.errors import InputError
-from diptych.images import from_uint8
 from diptych.types import Adapting, Attributed, Batch, Labelled, Paired, PerDomain, Unpaired
 
 _PREFETCHED = 4  # batches a worker

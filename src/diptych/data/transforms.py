@@ -22,8 +22,8 @@ from PIL import Image
 from torch import Tensor
 
 from diptych.data.collections import Images, ReadsReduced
+from diptych.data.images import to_tensor
 from diptych.errors import InputError
-from diptych.images import to_tensor
 
 LOAD_SHARE = 286 / 256
 """Load size over size, from the authors' code."""

@@ -39,10 +39,10 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from diptych.data import Data, Images
+from diptych.data.images import to_tensor
 from diptych.errors import InputError
 from diptych.evaluation.precision import kth_nearest
 from diptych.files import atomic_write
-from diptych.images import to_tensor
 from diptych.networks.features import FeatureNetwork, load_features
 
 FAMILIARITY_FILE = "familiarity.safetensors"

@@ -55,7 +55,7 @@ class Scores:
             line for name, part in self.directions.items() for line in findings(name, part)
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """A nested mapping of plain values: directions and domains beside what holds for all."""
         facts = {"split": self.split, "features": self.features or "none"}
         if self.resizing is not None:

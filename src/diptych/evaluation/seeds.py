@@ -45,7 +45,7 @@ def students_t(freedom: int) -> float:
 
 
 def over_seeds(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """`Scores.as_json()` of two or more runs, by their names, as one mapping of its form.
+    """`Scores.to_dict()` of two or more runs, by their names, as one mapping of its form.
 
     A score that every run has is `mean` and `interval` over the runs, `runs`, each
     one's own, and where it is a mean over subsets `spreads`, each one's deviation. Counts

@@ -69,7 +69,7 @@ _GROUPS = ("fcn", "fcn_of_real", "fcn_untranslated", "untranslated")
 
 
 def scores_table(scores: Mapping[str, Any]) -> RenderableType:
-    """A column for each direction of `Scores.as_json()`, a row for each score.
+    """A column for each direction of `Scores.to_dict()`, a row for each score.
 
     What adaptation found has a table of its own below: the networks are no directions.
     """

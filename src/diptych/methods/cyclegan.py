@@ -33,10 +33,10 @@ from torch import Tensor, nn
 from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
+from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.networks.unet import UNetGenerator
 from diptych.objectives import l1, log_loss, lsgan, saturating
-from diptych.replay import ReplayBuffer
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "two generators, each other's inverse"

@@ -39,9 +39,9 @@ from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.features import FEATURES, FeatureNetwork, load_features
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
+from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.objectives import l1, log_loss, lsgan
-from diptych.replay import ReplayBuffer
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "SimGAN with the distance in pretrained features"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from diptych.data.images import save_image
 from diptych.errors import InputError
-from diptych.images import save_image
 from diptych.study.draws import Candidate, possible_trials
 from diptych.study.settings import StudySettings
 from diptych.study.store import IMAGES, StoredImage, create_study

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from diptych.data import Data, Images
+from diptych.data.images import IMAGE_SUFFIXES, read_image, to_image, to_tensor
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
 from diptych.evaluation.scores import choose_split
-from diptych.images import IMAGE_SUFFIXES, read_image, to_image, to_tensor
 from diptych.study.items import Item, as_text
 
 Translate = Callable[[Tensor, str], Tensor]

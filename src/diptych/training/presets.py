@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
 
+from diptych.errors import InputError
+from diptych.methods import find_method, find_recipe
 from diptych.types import Recipe
 
 PRESETS: Mapping[str, Recipe] = {
@@ -15,3 +19,30 @@ PRESETS: Mapping[str, Recipe] = {
         run={"lr_scale": 3.0, "ema": 0.999},
     ),
 }
+
+
+def chosen(
+    method: str, *, preset: str | None = None, recipe: str | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a preset, and over it a recipe, set: the method's options and the run's.
+
+    A preset sets the options that the method has; `PRESETS` in the method's file, by the
+    preset's name, holds what has to be another value there.
+
+    Raises:
+        InputError: no such preset or recipe.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise InputError(f"no preset {preset!r}; there are: {', '.join(PRESETS)}")
+    sets = []
+    if preset is not None:
+        module = find_method(method)
+        known = {field.name for field in fields(module.Config)}
+        config = {name: v for name, v in PRESETS[preset].config.items() if name in known}
+        own = vars(module).get("PRESETS", {}).get(preset, {})
+        sets.append(replace(PRESETS[preset], config=config | own))
+    sets += [find_recipe(method, recipe)] if recipe is not None else []
+    return (
+        {name: value for one in sets for name, value in one.config.items()},
+        {name: value for one in sets for name, value in one.run.items()},
+    )

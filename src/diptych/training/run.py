@@ -24,14 +24,15 @@ from diptych.data import Data, for_batches, open_data
 from diptych.errors import InputError
 from diptych.evaluation.familiarity import FAMILIARITY_FILE
 from diptych.files import only_one_process, remove_leftovers
-from diptych.registry import method_class
-from diptych.training.device import cpu_threads, find_device, find_precision
+from diptych.methods import method_class
+from diptych.networks.device import cpu_threads, find_device, find_precision
+from diptych.report.page import REPORT_FILE
 from diptych.training.log import EVENTS_FOLDER, METRICS_FILE
 from diptych.training.loop import DivergedError
 from diptych.training.ranks import Ranks, is_restarted, join_ranks
-from diptych.training.report import REPORT_FILE
+from diptych.training.session import SNAPSHOTS_FOLDER, Sitting
 from diptych.training.settings import CONFIG_FILE, Plan, Resolved, Settings, read_plan, write_plan
-from diptych.training.sitting import SNAPSHOTS_FOLDER, Sitting
+from diptych.training.speed import seconds_per_step
 from diptych.training.starts import budget_of_all, check_starts, choose_start, judge
 from diptych.training.summary import SAMPLES_FOLDER, SCORES_FILE, summarise
 from diptych.training.trainer import Trainer
@@ -47,8 +48,6 @@ _OWN_FILES = (
 )  # fmt: skip
 LOCK_FILE = "run.lock"
 _OWN_FOLDERS = (SAMPLES_FOLDER, SNAPSHOTS_FOLDER, EVENTS_FOLDER)
-_WARM_UP_STEPS = 2
-_MEASURED_STEPS = 5
 _MEASURED_SHARE = 0.03
 _WORTH_COMPILING = 20 * 60.0
 """Seconds of training from which compiling, a minute or two, is taken to pay on a GPU.
@@ -72,6 +71,19 @@ class Outcome:
     @property
     def is_finished(self) -> bool:
         return self.step >= self.steps
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """How a run stands, and how to go on."""
+    if outcome.was_finished:
+        return f"{outcome.folder} is finished: {outcome.step:,} of {outcome.steps:,} steps are done"
+    if not outcome.is_finished:
+        saved = " and saved" if outcome.step else ""  # before the first step there is only the plan
+        return (
+            f"stopped{saved} at step {outcome.step:,} of {outcome.steps:,}; go on with:"
+            f" diptych train --resume {outcome.folder}"
+        )
+    return f"trained {outcome.steps:,} steps: {outcome.folder}"
 
 
 def train(method: str, config: Any, settings: Settings, *, overwrite: bool = False) -> Outcome:
@@ -249,7 +261,7 @@ def _may_compile(settings: Settings, device: torch.device) -> bool:
 def _measured(plan: Plan, data: Data, trainer: Trainer, started: float, ranks: Ranks) -> Plan:
     """The plan with what depends on the speed: the steps of a budget in minutes, compiling."""
     resolved, budget = plan.resolved, 60 * (plan.run.minutes or 0.0)
-    seconds = _seconds_per_step(trainer, budget, ranks)
+    seconds = seconds_per_step(trainer, _MEASURED_SHARE * budget, ranks.share)
     begin, starts = time.monotonic(), plan.run.starts
     if starts > 1:
         judge(trainer, data, plan.config.size)
@@ -263,18 +275,6 @@ def _measured(plan: Plan, data: Data, trainer: Trainer, started: float, ranks: R
         _log.info("about %.0f minutes of training: %s", steps * seconds / 60, what)
     resolved = replace(resolved, steps=steps, seconds_per_step=seconds, compiled=compiled)
     return ranks.share(replace(plan, resolved=resolved))
-
-
-def _seconds_per_step(trainer: Trainer, budget: float, ranks: Ranks) -> float:
-    for _ in range(_WARM_UP_STEPS):
-        trainer.step(None)
-    begin, done = time.monotonic(), 0
-    while ranks.share(
-        done < _MEASURED_STEPS or time.monotonic() - begin < _MEASURED_SHARE * budget
-    ):
-        trainer.step(None)
-        done += 1
-    return (time.monotonic() - begin) / done
 
 
 def open_run_data(method: str, settings: Settings, size: int) -> Data:

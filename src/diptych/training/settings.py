@@ -12,13 +12,13 @@ from typing import Any, Literal, TypeVar
 import tomli_w
 
 from diptych import __version__
-from diptych.errors import InputError
+from diptych.errors import InputError, dataclass_from
 from diptych.files import atomic_write_text
-from diptych.registry import dataclass_from, make_config
+from diptych.methods import make_config
+from diptych.networks.device import Precision
 
 CONFIG_FILE = "config.toml"
 T = TypeVar("T")
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from diptych.data import Palette
-from diptych.registry import method_class
+from diptych.methods import method_class
+from diptych.report.page import write_report
 from diptych.training.log import METRICS_FILE, read_metrics
-from diptych.training.report import write_report
 from diptych.training.settings import Plan, read_plan
 
 SAMPLES_FOLDER = "samples"

@@ -21,9 +21,9 @@ from diptych.checkpoint import (
 )
 from diptych.data import Data, default_workers, stream
 from diptych.errors import InputError
+from diptych.methods import build
+from diptych.networks.device import keep_kernels, make_autocast
 from diptych.networks.fusing import fuse
-from diptych.registry import build
-from diptych.training.device import keep_kernels, make_autocast
 from diptych.training.ema import Average
 from diptych.training.loop import train_iteration
 from diptych.training.optimisers import GroupOptimiser

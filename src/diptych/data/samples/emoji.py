@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diptych.data.collections import Data, Images, Split
+from diptych.data.images import from_pil
 from diptych.data.packed import scaled
 from diptych.data.samples.npm import archive_name, fetch
 from diptych.errors import InputError
 from diptych.files import atomic_write, cache_folder
-from diptych.images import from_pil
 
 DOMAINS: Mapping[str, str] = MappingProxyType(
     {

@@ -1,0 +1,1 @@
+"""The command line: a module a command, and `main`, which finds the command."""

@@ -1,0 +1,101 @@
+"""`diptych COMMAND ...`: finds the command, and says in one line what went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from diptych import __version__
+from diptych.cli.parse import complain
+from diptych.errors import InputError
+
+_COMMANDS = {
+    "train": "train.train_command",
+    "translate": "translate.translate_command",
+    "generate": "generate.generate_command",
+    "interpolate": "generate.interpolate_command",
+    "evaluate": "evaluate.evaluate_command",
+    "report": "report.report_command",
+    "study": "study.study_command",
+    "bench": "bench.bench_command",
+    "methods": "lists.methods_command",
+    "samples": "lists.samples_command",
+}
+"""By name, the module of `diptych.cli` and the function in it: only what is asked for is loaded."""
+
+_HELP = """\
+usage: diptych COMMAND ...
+
+Translate images between domains that nobody has paired.
+
+  train METHOD    learn to translate, such as: diptych train cyclegan --data horse2zebra/
+  translate RUN   turn images into another domain's
+  generate RUN    make new images from noise
+  interpolate RUN A B    draw what lies between two images
+  evaluate RUN    score a run on held-out images
+  report RUN      write the page of a run anew
+  study           let people tell real images from generated ones
+  bench DATA      train many methods alike, and print the papers' tables
+  methods         what there is to train
+  samples         data to try it on, with no files of your own
+
+diptych COMMAND --help lists a command's options; diptych --version the version.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for input that cannot be used,
+    1 for training that diverged, 130 for an interrupt."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _messages():
+            return _dispatch(arguments)
+    except InputError as error:
+        return complain(str(error))
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        return complain(f"cannot write {error.filename or 'a file'}: {error.strerror}")
+    except KeyboardInterrupt:
+        return complain("stopped", code=130)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if command in ("--help", "-h"):
+        print(_HELP, end="")
+        return 0
+    if command == "--version":
+        print(f"diptych {__version__}")
+        return 0
+    if command not in _COMMANDS:
+        raise InputError(f"no command {command!r}; there are: {', '.join(_COMMANDS)}")
+    module, _, function = _COMMANDS[command].partition(".")
+    run: Callable[[list[str]], int] = getattr(
+        importlib.import_module(f"diptych.cli.{module}"), function
+    )
+    return run(rest)
+
+
+_log = logging.getLogger("diptych")
+
+
+@contextlib.contextmanager
+def _messages() -> Iterator[None]:
+    """The library's own messages on standard error, as plain lines."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)

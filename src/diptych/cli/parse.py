@@ -1,0 +1,56 @@
+"""Options from the command line, and complaints as one line each."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+import textwrap
+from typing import Any
+
+import tyro
+
+from diptych.errors import InputError
+
+
+def parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                kind,
+                config=(tyro.conf.OmitArgPrefixes,),
+                args=arguments,
+                prog=program,
+                description=about or textwrap.dedent(kind.__doc__ or ""),
+            )
+    except SystemExit as stop:
+        if not stop.code:  # --help
+            raise
+        raise InputError(f"{_unboxed(complaint.getvalue())} (see {program} --help)") from None
+
+
+def _unboxed(text: str) -> str:
+    """The first paragraph of what tyro says in a box, as one line.
+
+    The box is drawn in lines or, where the encoding has none, in ASCII.
+    """
+    lines: list[str] = []
+    for line in text.splitlines()[1:]:  # the first holds the box's title
+        if set(line) - set("│╰╯─- "):
+            lines.append(line.strip("│ "))
+        elif lines:  # the rule below the paragraph, or the end of the box
+            break
+    return re.sub(r"^Error parsing (config|run|choices): ", "", " ".join(lines))
+
+
+def about(method: str) -> str:
+    from diptych.methods import find_method
+
+    return textwrap.dedent(find_method(method).__doc__ or "").strip()
+
+
+def complain(message: str, code: int = 2) -> int:
+    print(f"diptych: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,26 @@
+"""`diptych report`: write the page of a run anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from diptych.cli.parse import parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write a run's report.html anew, at any time."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder."""
+
+
+def report_command(arguments: list[str]) -> int:
+    from diptych.training.summary import summarise
+
+    options = parse(Report, arguments, "diptych report", "")
+    print(summarise(options.run))
+    return 0

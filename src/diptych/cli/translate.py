@@ -1,0 +1,109 @@
+"""`diptych translate`: images of one domain into another's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from diptych.cli.parse import parse
+from diptych.errors import InputError
+
+if TYPE_CHECKING:
+    from diptych.evaluation.familiarity import Watch
+    from diptych.inference.translator import Translator
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translate:
+    """Turn images into another domain's; each result has its input's size and name."""
+
+    run: tyro.conf.Positional[Path]
+    """A run's folder or a translator's .safetensors file."""
+    inputs: tyro.conf.Positional[tuple[str, ...]]
+    """Images, folders of images, or patterns such as "album/**/*.jpg"."""
+    to: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """The domain to translate to, which may be left out where there is one choice; of
+    attributes, each that the results are to have, with a --to of its own."""
+    style: tuple[Path, ...] = ()
+    """Images whose common style to give instead, where a method can: diptych train gatys."""
+    out: Path = Path("translated")
+    """Folder for the results; subfolders are kept."""
+    format: Literal["png", "jpg", "webp", "tiff"] = "png"
+    """File format of the results."""
+    overwrite: bool = False
+    """Replace results that are already there."""
+    device: str = "auto"
+    """cpu, cuda, mps; auto takes the fastest there is."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the computation."""
+    memory: float = 2.0
+    """GiB that translating may take beyond the images; larger images go in tiles."""
+    samples: int | None = None
+    """Translations of each image, where a method knows many: photo-1.png, photo-2.png."""
+    seed: int = 0
+    """Of the methods that draw when they translate; of the first of the samples."""
+    check: bool = True
+    """Name the inputs that are unlike the training images, where the run has been scored."""
+
+
+def translate_command(arguments: list[str]) -> int:
+    options = parse(Translate, arguments, "diptych translate", "")
+    if not options.inputs:
+        raise InputError("nothing to translate: name images or folders after the run")
+    if options.style and options.to:
+        raise InputError(f"give --to {' '.join(options.to)} or --style, not both")
+    from diptych.data.images import read_image
+    from diptych.inference.load import load
+    from diptych.inference.translate_files import translate_files
+
+    translator = load(
+        options.run,
+        styles=[read_image(path) for path in options.style],
+        device=options.device,
+        precision=options.precision,
+        memory_gib=options.memory,
+        samples=options.samples is not None,
+    )
+    translator.require_translation()
+    to = options.to or (translator.domains if len(translator.domains) == 1 else ())
+    if not to:
+        raise InputError(
+            f"--to which domain? {options.run} knows {' and '.join(translator.domains)}"
+        )
+    watching = _watch(options.run, translator, to) if options.check else None
+    result = translate_files(
+        translator,
+        options.inputs,
+        options.out,
+        to=to,
+        overwrite=options.overwrite,
+        format=options.format,
+        seed=options.seed,
+        samples=options.samples,
+        seen=None if watching is None else watching.see,
+    )
+    print(f"{result}\nsee {options.out}")
+    if watching is not None and (finding := watching.finding()) is not None:
+        _log.warning("%s", finding)
+    return 0
+
+
+def _watch(run: Path, translator: Translator, to: Sequence[str]) -> Watch | None:
+    """What looks at the inputs, where the run knows what those of its training were like."""
+    from diptych.evaluation.familiarity import watch
+
+    folder = run if run.is_dir() else run.parent
+    info = translator.info
+    sources = info.domains if info.has_attributes else [d for d in info.domains if d not in to]
+    try:
+        return watch(folder, sources, info.fingerprint)
+    except InputError as error:
+        _log.warning("%s", error)
+        return None

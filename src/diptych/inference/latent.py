@@ -1,0 +1,116 @@
+"""Pictures from the latent space: new images from noise, and what lies between two images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from diptych.data.images import save_image, to_tensor
+from diptych.data.transforms import evaluation_image
+from diptych.errors import InputError
+from diptych.inference.translator import Translator
+from diptych.report.grids import picture_grid, write_grid
+
+GRID_FILE = "grid.png"
+_GRID_COLUMNS = 8
+
+
+def generate_files(
+    translator: Translator,
+    out: str | os.PathLike[str],
+    *,
+    to: Sequence[str] = (),
+    count: int = 16,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> list[Path]:
+    """`count` new images of each domain of `to` (all of them by default) as PNG files.
+
+    A domain has a folder in `out`; files of one name come from the same noise. The
+    first of them stand in grid.png, a row a domain.
+
+    Raises:
+        InputError: an unknown domain, a method that makes nothing from noise, or
+            files that are there already (unless `overwrite`).
+    """
+    if count < 1:
+        raise InputError(f"--count is {count}: it must be at least 1")
+    domains = tuple(to) or translator.domains
+    for domain in domains:
+        translator.domain_index(domain)
+    digits = max(3, len(str(count)))
+    folder = Path(out)
+    paths = [
+        [folder / domain / f"{i + 1:0{digits}}.png" for i in range(count)] for domain in domains
+    ]
+    _check_free([folder / GRID_FILE, *(path for row in paths for path in row)], overwrite)
+    made = [translator.generate(count, to=domain, seed=seed) for domain in domains]
+    for domain, images, own in zip(domains, made, paths, strict=True):
+        _make(folder / domain)
+        for image, path in zip(images, own, strict=True):
+            save_image(image, path)
+    rows = [[to_tensor(image) for image in images[:_GRID_COLUMNS]] for images in made]
+    grid = picture_grid(rows, [""] * len(rows[0]), row_names=domains)
+    write_grid(folder / GRID_FILE, grid)
+    return [path for row in paths for path in row]
+
+
+def interpolate(
+    translator: Translator,
+    first: Image.Image,
+    second: Image.Image,
+    *,
+    sources: tuple[str, str],
+    to: Sequence[str] = (),
+    steps: int = 8,
+) -> Image.Image:
+    """A strip from `first` to `second`, evenly through the latent space, a row a domain of `to`.
+
+    The images are of the domains `sources`, and are scaled and cropped to the size
+    that was trained on. Without `to`, all domains are shown.
+
+    Raises:
+        InputError: an unknown domain, a method without codes, fewer than 2 steps.
+    """
+    if steps < 2:
+        raise InputError(f"--steps is {steps}: it takes 2 or more to get from one to the other")
+    domains = tuple(to) or translator.domains
+    ends = [
+        translator.encode(_square(image, translator.size), source=source)
+        for image, source in zip((first, second), sources, strict=True)
+    ]
+    codes = [torch.lerp(ends[0], ends[1], i / (steps - 1)) for i in range(steps)]
+    rows: list[list[Tensor]] = [
+        [to_tensor(translator.decode(z, to=domain)) for z in codes] for domain in domains
+    ]
+    columns = [sources[0], *[""] * (steps - 2), sources[1]]
+    return picture_grid(rows, columns, row_names=[f"as {domain}" for domain in domains])
+
+
+def write_strip(strip: Image.Image, path: Path, *, overwrite: bool = False) -> None:
+    """Save what `interpolate` drew. Raises InputError if `path` is there already."""
+    _check_free([path], overwrite)
+    _make(path.parent)
+    write_grid(path, strip)
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    return evaluation_image(image, "the image", size=size, is_tiled=False)
+
+
+def _check_free(paths: Sequence[Path], overwrite: bool) -> None:
+    taken = [path for path in paths if path.exists()]
+    if taken and not overwrite:
+        raise InputError(f"{taken[0]} exists: give --overwrite or another place")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error

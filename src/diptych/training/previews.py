@@ -1,0 +1,178 @@
+"""The pictures of how far a run is: input, translation, reconstruction, truth; or new images."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from diptych.data import Data, Split, evaluation_images, evaluation_pairs
+from diptych.data.attributes import Values, changed, exclusions
+from diptych.errors import InputError
+from diptych.report.grids import picture_grid
+from diptych.types import Encodes, Generates, Translates
+
+ROWS = 6
+_SLOW_ROWS = 2
+"""Of methods that optimise when they translate, which takes seconds an image."""
+_COLUMNS = 8
+"""Of real and new images, those of all domains together, or two a domain if they are many."""
+_SEED = 0
+"""Of the noise, which is the same in every picture."""
+_MOST_ATTRIBUTES = 10
+"""So many columns can be told apart on a screen."""
+
+
+class Samples:
+    """The same held-out images, translated again and again as training goes on.
+
+    Of methods that do not translate, what they make of the same noise.
+
+    They are of the validation split where there is one, else of the test
+    split, else of the training images.
+    """
+
+    def __init__(self, data: Data, size: int, rows: int = ROWS) -> None:
+        self._domains = data.domains
+        self._attributed: list[tuple[Tensor, Values]] | None = None
+        """Where domains are attributes, images and what each has."""
+        if data.train.attributes is not None:
+            self._excluded = exclusions(data.train.attributes.values)
+            self._attributed = _with_attributes(data, size, rows)
+        split, self._images = _usable(data, size, rows)
+        # With two domains, the pair's other half is the true translation.
+        self._has_truth = split.pairs is not None and len(data.domains) == 2
+
+    def draw(self, method: nn.Module, device: torch.device) -> Image.Image | None:
+        """The grid of what the method makes of them; None if it makes no images."""
+        if not isinstance(method, Translates | Generates):
+            return None
+        was_training = method.training
+        # no_grad rather than inference_mode: some methods optimise while translating.
+        forked = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=forked), torch.no_grad():
+            method.eval()
+            if not isinstance(method, Translates):
+                grid = self._new(method, device)
+            elif self._attributed is not None:
+                grid = self._by_attribute(method, device, self._attributed)
+            elif len(self._domains) == 2:
+                grid = self._both_directions(method, device)
+            else:
+                grid = self._everywhere(method, device)
+        method.train(was_training)
+        return grid
+
+    def _both_directions(self, method: Translates, device: torch.device) -> Image.Image:
+        count = min(map(len, self._images))
+        if not method.exportable:
+            count = min(count, _SLOW_ROWS)
+        rows: list[list[Tensor]] = [[] for _ in range(count)]
+        columns: list[str] = []
+        for source, target in ((0, 1), (1, 0)):
+            x, y = self._domains[source], self._domains[target]
+            images = self._images[source][:count].to(device)
+            fakes = method.translate(images, (target,))
+            shown = [images, fakes]
+            columns += [x, f"→ {y}"]
+            if method.exportable:
+                shown.append(method.translate(fakes, (source,)))
+                columns.append(f"→ {x} again")
+            if self._has_truth:
+                shown.append(self._images[target])
+                columns.append(f"true {y}")
+            for row, pictures in zip(rows, zip(*shown, strict=False), strict=False):
+                row.extend(picture.float().cpu() for picture in pictures)
+        return picture_grid(rows, columns, groups=[len(columns) // 2] * 2)
+
+    def _everywhere(self, method: Translates, device: torch.device) -> Image.Image:
+        """A row an input, a few of each domain; a column a domain that it is translated to."""
+        each = max(1, ROWS // len(self._domains))
+        rows: list[tuple[Tensor, ...]] = []
+        for images in self._images:
+            inputs = images[:each].to(device)
+            targets = range(len(self._domains))
+            shown = [inputs, *(method.translate(inputs, (target,)) for target in targets)]
+            rows += zip(*(pictures.float().cpu() for pictures in shown), strict=True)
+        return picture_grid(rows, ["input", *(f"→ {name}" for name in self._domains)])
+
+    def _new(self, method: Generates, device: torch.device) -> Image.Image:
+        """A group of columns a domain: real images, their reconstructions, then new ones."""
+        rows: list[list[Tensor]] = [[] for _ in range(min(map(len, self._images)))]
+        columns: list[str] = []
+        each = max(2, _COLUMNS // len(self._domains))
+        for domain, (name, images) in enumerate(zip(self._domains, self._images, strict=True)):
+            real = images[: len(rows)].to(device)
+            shown, heads = [real], [name]
+            if isinstance(method, Encodes):
+                shown.append(method.decode(method.encode(real, domain), domain))
+                heads.append(f"{name} again")
+            more = max(1, each - len(shown))
+            rng = torch.Generator().manual_seed(_SEED)
+            shown += method.generate(more * len(rows), domain, rng).chunk(more)
+            columns += [*heads, *[f"new {name}"] * more]
+            for row, pictures in zip(rows, zip(*shown, strict=True), strict=True):
+                row.extend(picture.float().cpu() for picture in pictures)
+        return picture_grid(
+            rows, columns, groups=[len(columns) // len(self._domains)] * len(self._domains)
+        )
+
+    def _by_attribute(
+        self, method: Translates, device: torch.device, attributed: list[tuple[Tensor, Values]]
+    ) -> Image.Image:
+        """A row an input, a column an attribute that is changed in it, all others as they are."""
+        shown = range(min(len(self._domains), _MOST_ATTRIBUTES))
+        rows = []
+        for image, label in attributed:
+            one, pictures = image.to(device), [image[0]]
+            for attribute in shown:
+                target = changed(label, attribute, self._excluded).nonzero()[0].tolist()
+                fake = method.translate(one, tuple(target))
+                pictures.append(fake[0].float().cpu())
+            rows.append(pictures)
+        marks = ["→" if self._excluded[attribute].any() else "+/-" for attribute in shown]
+        names = [f"{mark} {name}" for mark, name in zip(marks, self._domains, strict=False)]
+        return picture_grid(rows, ["input", *names])
+
+
+def _usable(data: Data, size: int, rows: int) -> tuple[Split, list[Tensor]]:
+    """The first split that has images to show: of a few held out, all may be broken."""
+    splits = [split for split in (data.validation, data.test) if split is not None]
+    for split in splits:
+        with suppress(InputError):
+            return split, _images(split, size, rows, data.is_tiled)
+    return data.train, _images(data.train, size, rows, data.is_tiled)
+
+
+def _images(split: Split, size: int, rows: int, is_tiled: bool) -> list[Tensor]:
+    """A (N, 3, size, size) a domain; pairs, where there are any, row by row."""
+    if split.pairs is not None:
+        indices = _spread(len(split.pairs[0]), rows)
+        return list(evaluation_pairs(split.pairs, indices, size=size, is_tiled=is_tiled))
+    return [
+        evaluation_images(images, _spread(len(images), rows), size=size, is_tiled=is_tiled)
+        for images in split.domains
+    ]
+
+
+def _with_attributes(data: Data, size: int, rows: int) -> list[tuple[Tensor, Values]]:
+    """(1, 3, size, size) images, held-out ones if any can be used, and what each has."""
+    for split in (data.validation, data.test, data.train):
+        if split is None or split.attributes is None:
+            continue
+        known, found = split.attributes, []
+        for index in _spread(len(known.images), rows):
+            with suppress(InputError):
+                image = evaluation_images(known.images, [index], size=size, is_tiled=False)
+                found.append((image, known.values[index]))
+        if found:
+            return found
+    raise InputError(f"none of the images tried in {data.source} can be used")
+
+
+def _spread(length: int, rows: int) -> list[int]:
+    """The middles of equal parts: neighbours in a collection are often alike."""
+    count = min(rows, length)
+    return [(2 * i + 1) * length // (2 * count) for i in range(count)]
