@@ -138,12 +138,12 @@ def test_unknown_words_are_named_with_what_there_is(fails, tmp_path) -> None:
 
 def test_values_out_of_range_are_named(fails, folders) -> None:
     base = ["train", "cyclegan", *folders]
-    assert fails(*base, "--size", "30").startswith("size is 30: it must be a multiple of 4")
+    assert fails(*base, "--size", "30").startswith("--size is 30: it must be a multiple of 4")
     assert fails(*base, "--steps", "0").startswith("--steps is 0: it must be above 0")
     both = fails(*base, "--steps", "9", "--minutes", "1")
     assert both.startswith("give one budget, not --steps and --minutes")
     assert "'hexagon'" in fails(*base, "--generator", "hexagon")
-    assert "load size is 20, smaller than the crop of 32" in fails(
+    assert "--load-size is 20, smaller than the crop of 32" in fails(
         *base, "--load-size", "20", "--steps", "1", *SMALL
     )
     assert "no device 'quantum' here" in fails(*base, "--device", "quantum")

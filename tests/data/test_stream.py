@@ -329,7 +329,7 @@ def test_opening_fails_with_a_size_that_would_fit_where_all_images_are_too_small
     data = open_data(x=photos / "x", y=photos / "y", size=128)
     with pytest.raises(
         InputError,
-        match=r"in x can be used; .*x0\.jpg is 60x40, smaller than the crop of 128: pass --size 32",
+        match=r"in x can be used; .*x0\.jpg is 60x40, smaller than the crop of 128: pass size=32",
     ):
         stream(data, Unpaired, batch_size=1, size=128, seed=0)
 
@@ -382,7 +382,7 @@ def test_errors_name_what_the_method_needs_and_what_was_found() -> None:
         _open(two, Adapting)
     with pytest.raises(TypeError, match="no stream of Data"):
         _open(two, Data)  # type: ignore[type-var]
-    with pytest.raises(InputError, match="load size is 7, smaller than the crop of 8"):
+    with pytest.raises(InputError, match="load_size is 7, smaller than the crop of 8"):
         _open(two, load_size=7)
     with pytest.raises(InputError, match="rank is 2 of 2"):
         _open(two, rank=2, world=2)

@@ -61,7 +61,7 @@ def test_too_few_images_make_no_study(tmp_path) -> None:
 def test_a_study_that_is_there_is_never_written_to(new_study) -> None:
     folder = new_study()
     before = (folder / "study.sqlite").read_bytes()
-    with pytest.raises(InputError, match="is there already: give another --out"):
+    with pytest.raises(InputError, match="is there already: give another out"):
         make_study(folder, grey_items(REAL, 4), {"a": grey_items(FAKE, 4)}, SETTINGS)
     assert (folder / "study.sqlite").read_bytes() == before
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_made_or_served_is_one_line(tmp_path, capsys, new_study) 
             f" {tmp_path / 'no'}"
         )
     assert "it is a folder" in fails(capsys, "report", out, "--json", tmp_path)
-    assert fails(capsys, "report", out, "--seed", -1) == "seed is -1: it must be at least 0"
+    assert fails(capsys, "report", out, "--seed", -1) == "--seed is -1: it must be at least 0"
     for side in (0, -3):
         refused = fails(capsys, "make", "--real", real, "--fake", wide, "--size", side,
                         "--out", tmp_path / "z")  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from diptych import __version__
 from diptych.cli.parse import complain
-from diptych.errors import InputError
+from diptych.errors import InputError, command_line
 
 _COMMANDS = {
     "train": "train.train_command",
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1 for training that diverged, 130 for an interrupt."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _messages():
+        with command_line(), _messages():
             return _dispatch(arguments)
     except InputError as error:
         return complain(str(error))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from diptych.data.collections import Attributes, Data, FileImages, Split
 from diptych.data.splits import HELD_OUT_MOST, Found, Listing, fingerprint_of, held_out
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.types import Labelled
 
 HARDLY_EVER = 0.05
@@ -212,7 +212,7 @@ def _chosen(path: Path, columns: list[str], names: Sequence[str] | None) -> tupl
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(columns)}"
             raise InputError(f"{path} has no column {name!r}: {hint}")
     if names is not None and len(set(names)) < len(names):
-        raise InputError(f"--names {' '.join(names)} names an attribute twice")
+        raise InputError(f"{option('names')} {' '.join(names)} names an attribute twice")
     return tuple(columns if names is None else names)
 
 
@@ -250,5 +250,5 @@ def _check_train(table: Table, values: Values) -> None:
             how_many = "none" if count == 0 else "each"
             raise InputError(
                 f"{how_many} of the {len(values):,} images to train on has {name}, by"
-                f" {table.path}: leave it out of --names"
+                f" {table.path}: leave it out of {option('names')}"
             )

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from diptych.data.collections import Data, FileImages, Palette
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 
 PALETTE_FILE = "palette.csv"
 IGNORED_NAME = "ignored"
@@ -107,8 +107,8 @@ def with_palettes(data: Data, given: Sequence[str] = ()) -> Data:
         name, _, table = text.partition("=")
         if name not in data.domains or not table:
             raise InputError(
-                f"--palette {text}: expected DOMAIN=FILE.csv or DOMAIN={'|'.join(PALETTES)}, the"
-                f" domain being one of {', '.join(data.domains)}"
+                f"{option('palette')} {text}: expected DOMAIN=FILE.csv or"
+                f" DOMAIN={'|'.join(PALETTES)}, the domain being one of {', '.join(data.domains)}"
             )
         palettes[name] = PALETTES[table] if table in PALETTES else read_palette(table)
     return dataclasses.replace(data, palettes=palettes)

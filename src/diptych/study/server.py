@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.study.store import Answer, NotInvitedError, Study
 
 _PAGES = {
@@ -82,7 +82,8 @@ class StudyServer(ThreadingHTTPServer):
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
             raise InputError(
-                f"cannot listen at {host}, port {port} ({error}): give another --port or --host"
+                f"cannot listen at {host}, port {port} ({error}): give another"
+                f" {option('port')} or {option('host')}"
             ) from error
         self.is_for_this_machine = _is_loopback(str(self.server_address[0]))
 
@@ -330,7 +331,9 @@ def _origin(url: str | None) -> tuple[str | None, str | None]:
     except ValueError:
         name = ""
     if not name or parts.scheme not in ("http", "https"):
-        raise InputError(f"--url {url}: expected an address such as https://study.example.org/")
+        raise InputError(
+            f"{option('url', url)}: expected an address such as https://study.example.org/"
+        )
     return f"{parts.scheme}://{parts.netloc}", name
 
 
