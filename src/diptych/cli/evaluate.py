@@ -11,6 +11,7 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 
+import diptych
 from diptych.cli.parse import parse
 from diptych.errors import InputError
 from diptych.files import atomic_write_text, check_can_write
@@ -53,8 +54,6 @@ def evaluate_command(arguments: list[str]) -> int:
     options = parse(Evaluate, arguments, "diptych evaluate", "")
     if not options.runs:
         raise InputError("nothing to evaluate: name a run's folder")
-    from diptych.scoring import evaluate, evaluate_seeds
-
     check_can_write(options.json)
     how = {
         "data": options.data,
@@ -69,9 +68,9 @@ def evaluate_command(arguments: list[str]) -> int:
         "device": options.device,
     }
     if len(options.runs) == 1:
-        scores = evaluate(options.runs[0], **how).to_dict()
+        scores = diptych.evaluate(options.runs[0], **how).to_dict()
     else:
-        scores = evaluate_seeds(options.runs, **how)
+        scores = diptych.evaluate_seeds(options.runs, **how)
     if options.json is not None:
         atomic_write_text(options.json, json.dumps(scores, indent=1) + "\n")
     show_scores(scores)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tyro
 
+import diptych
 from diptych.cli.parse import parse
 from diptych.errors import InputError
 
@@ -34,10 +35,9 @@ class Generate:
 def generate_command(arguments: list[str]) -> int:
     options = parse(Generate, arguments, "diptych generate", "")
     from diptych.inference.latent import generate_files
-    from diptych.inference.load import load
 
     paths = generate_files(
-        load(options.run, device=options.device),
+        diptych.load(options.run, device=options.device),
         options.out,
         to=options.to,
         count=options.count,
@@ -78,10 +78,9 @@ def interpolate_command(arguments: list[str]) -> int:
         raise InputError(f"--source names {len(options.source)} domains: expected one or two")
     from diptych.data.images import read_image
     from diptych.inference.latent import interpolate, write_strip
-    from diptych.inference.load import load
 
     strip = interpolate(
-        load(options.run, device=options.device),
+        diptych.load(options.run, device=options.device),
         read_image(options.first),
         read_image(options.second),
         sources=(options.source[0], options.source[-1]),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from diptych import __version__
-from diptych.cli.parse import complain
+from diptych.cli.parse import complain, run_command
 from diptych.errors import InputError, command_line
 
 _COMMANDS = {
@@ -78,11 +77,7 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if command not in _COMMANDS:
         raise InputError(f"no command {command!r}; there are: {', '.join(_COMMANDS)}")
-    module, _, function = _COMMANDS[command].partition(".")
-    run: Callable[[list[str]], int] = getattr(
-        importlib.import_module(f"diptych.cli.{module}"), function
-    )
-    return run(rest)
+    return run_command(_COMMANDS[command], rest)
 
 
 _log = logging.getLogger("diptych")

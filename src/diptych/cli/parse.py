@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import re
 import sys
 import textwrap
+from collections.abc import Callable
 from typing import Any
 
 import tyro
 
 from diptych.errors import InputError
+
+
+def run_command(place: str, arguments: list[str]) -> int:
+    """Run the function at `place`, MODULE.FUNCTION of this package, whose module is loaded now."""
+    module, _, function = place.partition(".")
+    command: Callable[[list[str]], int] = getattr(
+        importlib.import_module(f"diptych.cli.{module}"), function
+    )
+    return command(arguments)
 
 
 def parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:

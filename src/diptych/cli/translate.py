@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+import diptych
 from diptych.cli.parse import parse
 from diptych.errors import InputError
 
@@ -60,10 +61,8 @@ def translate_command(arguments: list[str]) -> int:
     if options.style and options.to:
         raise InputError(f"give --to {' '.join(options.to)} or --style, not both")
     from diptych.data.images import read_image
-    from diptych.inference.load import load
-    from diptych.inference.translate_files import translate_files
 
-    translator = load(
+    translator = diptych.load(
         options.run,
         styles=[read_image(path) for path in options.style],
         device=options.device,
@@ -78,7 +77,7 @@ def translate_command(arguments: list[str]) -> int:
             f"--to which domain? {options.run} knows {' and '.join(translator.domains)}"
         )
     watching = _watch(options.run, translator, to) if options.check else None
-    result = translate_files(
+    result = diptych.translate_files(
         translator,
         options.inputs,
         options.out,
