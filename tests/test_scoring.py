@@ -14,6 +14,7 @@ from PIL import Image
 
 import diptych.evaluation.generated
 import diptych.evaluation.scores
+import diptych.scoring
 from diptych.cli.main import main
 from diptych.evaluation import familiarity
 from tests.cli.test_main import SMALL, fails  # noqa: F401  # a fixture

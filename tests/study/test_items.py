@@ -12,11 +12,10 @@ from PIL import Image
 
 from diptych.checkpoint import read_translator, save_translator
 from diptych.cli.main import main
-from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.study.items import Item, make_study
 from diptych.study.settings import StudySettings
-from diptych.study.sources import HeldOut, named_paths
+from diptych.study.sources import named_paths
 from diptych.study.store import Study
 from tests.study.conftest import FAKE, REAL, grey_items
 
@@ -66,15 +65,6 @@ def test_a_study_that_is_there_is_never_written_to(new_study) -> None:
     assert (folder / "study.sqlite").read_bytes() == before
 
 
-def test_names_stand_before_paths(tmp_path) -> None:
-    tricky = tmp_path / "a=b"
-    tricky.mkdir()
-    found = named_paths([f"x={tmp_path}", str(tricky), str(tmp_path)], lambda path: path.name)
-    assert found == {"x": tmp_path, "a=b": tricky, tmp_path.name: tmp_path}
-    with pytest.raises(InputError, match="as another is: name it"):
-        named_paths([f"x={tmp_path}", f"x={tricky}"], lambda path: path.name)
-
-
 def test_names_of_any_bytes_make_a_study(tmp_path) -> None:
     """Python reads the byte 0xe9, which is no UTF-8, as \\udce9."""
     real = [*grey_items(REAL, 3), Item("caf\udce9", Image.new("RGB", (32, 32)))]
@@ -86,39 +76,6 @@ def test_names_of_any_bytes_make_a_study(tmp_path) -> None:
     study.join("r1")
     assert {r["method"] for r in study.records()} == {"caf\\udce9"}
     assert "caf\\udce9" in {r["real_scene"] for r in study.records()}
-
-
-def negatives(folder: Path, names_y: str) -> tuple[HeldOut, list[Item], list[Item]]:
-    """Real images and translations, where the domain X has the names a to h."""
-    for side, level, names in (("A", 10, "abcdefgh"), ("B", 90, names_y)):
-        for part in ("train", "test"):
-            folder_of(folder / f"{part}{side}", level, names)
-    data = open_data(str(folder), size=16)
-    x, y = data.domains
-    held_out = HeldOut(data, x, y, "test", 16, most=4)
-    assert held_out.direction == f"{x}→{y}"
-    return held_out, list(held_out.real()), list(held_out.translated(lambda images, to: -images))
-
-
-def channel(items: list[Item], index: int) -> list[int]:
-    return [np.asarray(item.image)[0, 0, index].item() for item in items]
-
-
-def test_translations_and_real_images_of_one_pair_are_of_one_scene(tmp_path) -> None:
-    held_out, real, fake = negatives(tmp_path / "maps", "abcdefgh")
-    assert (channel(real, 0), channel(fake, 0)) == ([90] * 4, [245] * 4)
-    assert [255 - level for level in channel(fake, 1)] == channel(real, 1) == [1, 3, 5, 7]
-    assert [item.scene for item in real] == [item.scene for item in fake]
-    with pytest.raises(InputError, match="no domain 'mars'"):
-        replace(held_out, source="mars")
-
-
-def test_translations_and_real_images_without_pairs_are_of_no_common_scene(tmp_path) -> None:
-    # Some names agree: without pairs that means nothing.
-    _, real, fake = negatives(tmp_path / "maps", "abcdefghi")
-    assert (channel(real, 0), channel(fake, 0)) == ([90] * 4, [245] * 4)
-    assert [item.scene for item in fake] == [f"x/{name}.png" for name in "bdfh"]
-    assert {item.scene for item in real}.isdisjoint(item.scene for item in fake)
 
 
 def test_a_study_of_folders_from_the_command_line(tmp_path, capsys) -> None:
@@ -147,51 +104,6 @@ def test_a_study_of_folders_from_the_command_line(tmp_path, capsys) -> None:
     for words in ("map→photo", "ours", "26.8 ± 2.8", "1 did not finish"):
         assert words in shown
     assert "| other | - |" in Path(files[1]).read_text(encoding="utf-8")
-
-
-def test_what_cannot_be_made_or_served_is_one_line(tmp_path, capsys, new_study) -> None:
-    real = folder_of(tmp_path / "real", REAL, "abcdef")
-    wide = folder_of(tmp_path / "wide", FAKE, "abcdef", side=20)
-    out = tmp_path / "x"
-    assert fails(capsys, "draw").startswith("no command study 'draw'; there are: make, serve")
-    assert "give runs, or --real FOLDER" in fails(capsys, "make", "--out", out)
-    assert "no such folder" in fails(capsys, "make", "--real", out, "--fake", real, "--out", out)
-    assert "give --size to scale" in fails(
-        capsys, "make", "--real", real, "--fake", wide, "--out", out, *FEW
-    )
-    size = ["--size", "16", *FEW]
-    assert (
-        main([*map(str, ["study", "make", "--real", real, "--fake", wide, "--out", out]), *size])
-        == 0
-    )
-    assert "no such run or file" in fails(
-        capsys, "make", tmp_path / "run", "--to", "y", "--out", tmp_path / "z"
-    )
-    assert "--to which domain?" in fails(capsys, "make", tmp_path, "--out", tmp_path / "z")
-    assert "no study in" in fails(capsys, "serve", tmp_path)
-    assert "cannot listen" in fails(capsys, "serve", out, "--host", "192.0.2.1")
-    assert "report on what?" in fails(capsys, "report")
-    assert "must end in .md, .tex" in fails(capsys, "report", out, "--table", "x.doc")
-    for option in ("--json", "--csv", "--plot"):
-        missing = fails(capsys, "report", out, option, tmp_path / "no" / "x.png")
-        assert (
-            missing == f"cannot write {tmp_path / 'no' / 'x.png'}: there is no folder"
-            f" {tmp_path / 'no'}"
-        )
-    assert "it is a folder" in fails(capsys, "report", out, "--json", tmp_path)
-    assert fails(capsys, "report", out, "--seed", -1) == "--seed is -1: it must be at least 0"
-    for side in (0, -3):
-        refused = fails(capsys, "make", "--real", real, "--fake", wide, "--size", side,
-                        "--out", tmp_path / "z")  # fmt: skip
-        assert refused == f"--size is {side}: it must be at least 1"
-    assert not (tmp_path / "z").exists()
-    assert "expected an address" in fails(capsys, "serve", out, "--port", "0", "--url", "x.test")
-
-
-def test_help_names_the_commands(capsys) -> None:
-    assert main(["study"]) == 0
-    shown = capsys.readouterr().out
-    assert all(word in shown for word in ("make RUN", "serve STUDY", "invite", "report STUDY"))
 
 
 @pytest.fixture
