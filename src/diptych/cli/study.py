@@ -124,7 +124,7 @@ class Report:
     resamples: Annotated[int, tyro.conf.arg(metavar="N")] = 10_000
     """Draws of the bootstrap."""
     seed: int = 0
-    """Of the bootstrap."""
+    """Seed of the bootstrap."""
 
 
 def report_command(arguments: list[str]) -> int:

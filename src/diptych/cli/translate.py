@@ -43,13 +43,13 @@ class Translate:
     device: str = "auto"
     """cpu, cuda, mps; auto takes the fastest there is."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the computation."""
+    """Precision of the computation."""
     memory: float = 2.0
     """GiB that translating may take beyond the images; larger images go in tiles."""
     samples: int | None = None
     """Translations of each image, where a method knows many: photo-1.png, photo-2.png."""
     seed: int = 0
-    """Of the methods that draw when they translate; of the first of the samples."""
+    """Seed for methods that draw when they translate; the first of several draws has it."""
     check: bool = True
     """Name the inputs that are unlike the training images, where the run has been scored."""
 

@@ -37,7 +37,7 @@ class Table:
 
     path: Path
     names: tuple[str, ...]
-    """Of the attributes."""
+    """Names of the attributes."""
     rows: dict[str, int]
     """The row of each file name."""
     values: Values
