@@ -73,7 +73,10 @@ def make_data(found: Found, source: str) -> Data:
     }
     with_pairs = [part for part, split in splits.items() if split.pairs]
     if with_pairs and not found.is_side_by_side:
-        notes.append(f"file names match across the domains: images of one name are pairs ({', '.join(with_pairs)})")
+        notes.append(
+            "file names match across the domains: images of one name are pairs"
+            f" ({', '.join(with_pairs)})"
+        )
     return Data(
         source=source,
         domains=found.domains,
