@@ -43,9 +43,7 @@ _MARK = (
     " brackets where a single seed cannot tell."
 )
 
-_SEVERAL = (
-    "# Results\n\nMade by `diptych bench --report-only` from the files of finished runs alone."
-)
+_SEVERAL = "# Tables of results\n\n`diptych bench --report-only` made this page from the files of finished runs."
 
 
 def write_pages(place: Place) -> Path:
