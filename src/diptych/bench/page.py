@@ -43,7 +43,10 @@ _MARK = (
     " brackets where a single seed cannot tell."
 )
 
-_SEVERAL = "# Tables of results\n\n`diptych bench --report-only` made this page from the files of finished runs."
+_SEVERAL = (
+    "# Tables of results\n\n"
+    "`diptych bench --report-only` made this page from the files of finished runs."
+)
 
 
 def write_pages(place: Place) -> Path:
