@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +11,8 @@ import pytest
 from benchmarks import method_pages
 from diptych.bench.page import write_pages
 from diptych.bench.place import Place
+from diptych.bench.results import read_report
+from diptych.bench.tables import all_tables
 from diptych.cli.bench import bench_command
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,10 @@ def copied(name: str, folder: Path) -> Path:
             (target / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
             (target / path.relative_to(source)).write_bytes(path.read_bytes())
     return target
+
+
+def bench(name: str) -> Place:
+    return Place(RESULTS / name, RESULTS / name)
 
 
 @pytest.mark.parametrize("name", BENCHES)
@@ -77,21 +82,17 @@ def test_the_page_of_tables_comes_of_the_small_files_to_the_byte(
 def test_the_main_table_of_docs_results_holds_the_figures_of_the_files():
     page = (ROOT / "docs" / "results.md").read_text("utf-8")
     block = page.split("<!-- papers: systems -->\n")[1].split("<!-- papers: end -->")[0]
-    told = {
-        re.sub(r" \(.*\)|\*", "", label): cells
-        for label, *cells in (
-            [c.strip() for c in line.split("|")[1:-1]] for line in block.splitlines()[2:]
-        )
-    }
-    tables = json.loads((RESULTS / "papers" / "report.json").read_text("utf-8"))["tables"]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines()[2:]]
+    told = {re.sub(r" \(.*\)|\*", "", label): cells for label, *cells in lines}
+    tables = {table.name: table for table in all_tables(read_report(bench("papers")))}
     expected: dict[str, list[str]] = {}
     for part in ("climate-aerial", "aerial-climate"):
-        (table,) = [t for t in tables if t["name"] == f"earth-climate-32-systems-{part}"]
-        shown = [i for i, head in enumerate(table["columns"]) if head.endswith(SHOWN)]
-        for line in table["lines"]:
-            if line["kind"] == "measured" or line["label"] == "inputs, untranslated":
-                cells = [line["cells"][i]["text"] for i in shown]
-                expected.setdefault(line["label"], []).extend(cells)
+        table = tables[f"earth-climate-32-systems-{part}"]
+        shown = [i for i, head in enumerate(table.columns) if head.endswith(SHOWN)]
+        for line in table.lines:
+            if line.kind == "measured" or line.label == "inputs, untranslated":
+                cells = [line.cells[i].text for i in shown]
+                expected.setdefault(line.label, []).extend(cells)
     assert told == expected
     means = [float(cells[0].split()[0]) for cells in told.values()]
     assert means == sorted(means, reverse=True)
@@ -99,10 +100,9 @@ def test_the_main_table_of_docs_results_holds_the_figures_of_the_files():
 
 def test_the_strips_of_docs_results_are_those_of_the_files():
     page = (ROOT / "docs" / "results.md").read_text("utf-8")
+    rows = {row.label: row for row in read_report(bench("layout")).rows}
     for label in ("CycleGAN", "GAN + forward cycle", "GAN + backward cycle", "GAN alone"):
-        name = re.sub(r"\W+", "-", label.lower())
-        files = sorted((RESULTS / "layout" / "results").glob(f"{name}-?.json"))
-        scores = [json.loads(path.read_text("utf-8"))["scores"]["100"] for path in files]
+        scores = [run["scores"]["100"] for run in rows[label].scored]
         to_photos = [s["climate→aerial"]["fcn"]["pixel_accuracy"] for s in scores]
         to_labels = [s["aerial→climate"]["pixel_accuracy"] for s in scores]
         cells = [" / ".join(f"{v:.3f}" for v in values) for values in (to_photos, to_labels)]
