@@ -98,6 +98,23 @@ def test_the_main_table_of_docs_results_holds_the_figures_of_the_files():
     assert means == sorted(means, reverse=True)
 
 
+def test_the_ablations_of_docs_results_are_those_of_the_files():
+    page = (ROOT / "docs" / "results.md").read_text("utf-8")
+    block = page.split("<!-- papers: ablations -->\n")[1].split("<!-- papers: end -->")[0]
+    tables = {table.name: table for table in all_tables(read_report(bench("papers")))}
+    expected: dict[str, list[str]] = {}
+    for part in ("climate-aerial", "aerial-climate"):
+        table = tables[f"earth-climate-32-ablations-{part}"]
+        shown = [i for i, head in enumerate(table.columns) if head.endswith(SHOWN[:2])]
+        for line in (line for line in table.lines if line.kind != "cited"):
+            means = [line.cells[i].text.split(" ")[0] for i in shown]
+            expected.setdefault(line.label, []).append(", ".join(means))
+    lines = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in block.splitlines()]
+    told = {label: cells for label, *cells in lines[2:]}
+    assert told == {label: expected[label] for label in told}
+    assert len(told) == 6
+
+
 def test_the_strips_of_docs_results_are_those_of_the_files():
     page = (ROOT / "docs" / "results.md").read_text("utf-8")
     rows = {row.label: row for row in read_report(bench("layout")).rows}
