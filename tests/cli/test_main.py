@@ -41,7 +41,7 @@ def test_help_version_methods_and_samples_are_printed(capsys) -> None:
     main(["methods"])
     shown = " ".join(capsys.readouterr().out.split())
     for words in (
-        "two generators, each other's inverse",
+        "two generators, trained to be each other's inverse",
         "takes the same scenes in two",
         "1703.10593",
     ):
