@@ -123,9 +123,7 @@ class Study:
         except (sqlite3.DatabaseError, TypeError, ValueError) as error:
             raise InputError(f"{folder / DATABASE} cannot be read as a study: {error}") from error
         if version != _FORMAT:
-            raise InputError(
-                f"{folder} has format {version}: this version of Diptych reads {_FORMAT}"
-            )
+            raise InputError(f"{folder} has format {version}, this version reads {_FORMAT}")
         values = json.loads(text)
         self.settings = StudySettings(**values | {"methods": tuple(values["methods"])})
         # File names are random, so no two studies have the same id.
@@ -215,10 +213,7 @@ class Study:
             return {"feedback": feedback, "state": self._state(connection, participant)}
 
     def image(self, token: str, image_token: str) -> Path | None:
-        """Return the file behind one of the two links of a participant's current trial.
-
-        Return None for any other link.
-        """
+        """Return the file behind a link of a participant's current trial; None for other links."""
         with self._open() as connection:
             participant = _participant(connection, token)
             if participant is None:
