@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from diptych import scoring
 from diptych.errors import dataclass_from
 from diptych.evaluation import Scores
 from diptych.inference.load import load
 from diptych.inference.translator import Translator
-from diptych.methods import make_config
+from diptych.methods import give, make_config
 from diptych.training import run as runs
 from diptych.training.presets import chosen
 from diptych.training.settings import SETTING_NAMES, Settings
@@ -38,8 +40,10 @@ class Run:
         return scoring.evaluate(self.folder, split=split)
 
 
-def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
+def train(method: str | type[nn.Module], *, overwrite: bool = False, **options: Any) -> Run:
     """Train `method` and return its run.
+
+    `method` is the name of a method, or a class of your own: see docs/your-own-method.md.
 
     `options` are the command line's: `data=`, `steps=`, `size=`, and the
     method's own (`cycle_weight=5.0`); `recipe=` and `preset=` set several.
@@ -50,17 +54,19 @@ def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
         InputError: an unknown option, or data that cannot be used.
     """
     options = {k: str(v) if isinstance(v, os.PathLike) else v for k, v in options.items()}
+    name = method if isinstance(method, str) else give(method)
     config, run = chosen(
-        method, preset=options.pop("preset", None), recipe=options.pop("recipe", None)
+        name, preset=options.pop("preset", None), recipe=options.pop("recipe", None)
     )
-    for name, value in options.items():
-        (run if name in SETTING_NAMES else config)[name] = value
+    for key, value in options.items():
+        (run if key in SETTING_NAMES else config)[key] = value
     settings = dataclass_from(Settings, run, owner="train")
-    return Run(
-        runs.train(method, make_config(method, config), settings, overwrite=overwrite).folder
-    )
+    return Run(runs.train(name, make_config(name, config), settings, overwrite=overwrite).folder)
 
 
-def resume(folder: str | os.PathLike[str]) -> Run:
-    """Go on with an interrupted run; one that is done is returned as it is."""
-    return Run(runs.resume(Path(folder)).folder)
+def resume(folder: str | os.PathLike[str], *, method: type[nn.Module] | None = None) -> Run:
+    """Go on with an interrupted run; one that is done is returned as it is.
+
+    `method` is the class of a method from outside that this process has not used yet.
+    """
+    return Run(runs.resume(Path(folder), method=method).folder)

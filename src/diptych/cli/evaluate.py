@@ -11,7 +11,7 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 
-from diptych.cli.parse import parse
+from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 from diptych.files import atomic_write_text, check_can_write
 
@@ -45,6 +45,8 @@ class Evaluate:
     first as they are, translated, and on the second's own."""
     json: Path | None = None
     """Also write the scores to this file."""
+    method: str | None = None
+    """Where its method is, if it is your own: my_package.my_method, or my_method.py."""
     device: str = "auto"
     """cpu, cuda, mps; auto takes the fastest there is."""
 
@@ -57,6 +59,7 @@ def evaluate_command(arguments: list[str]) -> int:
 
     check_can_write(options.json)
     how = {
+        "method": given_method(options.method),
         "data": options.data,
         "split": options.split,
         "features": options.features,

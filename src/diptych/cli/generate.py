@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from diptych.cli.parse import parse
+from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 
 
@@ -27,6 +27,8 @@ class Generate:
     """Folder for the results, and for grid.png, where the first of each domain stand in a row."""
     overwrite: bool = False
     """Replace results that are already there."""
+    method: str | None = None
+    """Where its method is, if it is your own: my_package.my_method, or my_method.py."""
     device: str = "auto"
     """cpu, cuda, mps; auto takes the fastest there is."""
 
@@ -37,7 +39,7 @@ def generate_command(arguments: list[str]) -> int:
     from diptych.inference.load import load
 
     paths = generate_files(
-        load(options.run, device=options.device),
+        load(options.run, method=given_method(options.method), device=options.device),
         options.out,
         to=options.to,
         count=options.count,
@@ -68,6 +70,8 @@ class Interpolate:
     """The picture."""
     overwrite: bool = False
     """Replace a picture that is already there."""
+    method: str | None = None
+    """Where its method is, if it is your own: my_package.my_method, or my_method.py."""
     device: str = "auto"
     """cpu, cuda, mps; auto takes the fastest there is."""
 
@@ -81,7 +85,7 @@ def interpolate_command(arguments: list[str]) -> int:
     from diptych.inference.load import load
 
     strip = interpolate(
-        load(options.run, device=options.device),
+        load(options.run, method=given_method(options.method), device=options.device),
         read_image(options.first),
         read_image(options.second),
         sources=(options.source[0], options.source[-1]),

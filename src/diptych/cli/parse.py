@@ -7,11 +7,14 @@ import io
 import re
 import sys
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from diptych.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:
@@ -45,10 +48,17 @@ def _unboxed(text: str) -> str:
     return re.sub(r"^Error parsing (config|run|choices): ", "", " ".join(lines))
 
 
-def about(method: str) -> str:
-    from diptych.methods import find_method
+def describe(method: str) -> str:
+    from diptych.methods import about
 
-    return textwrap.dedent(find_method(method).__doc__ or "").strip()
+    return textwrap.dedent(about(method)).strip()
+
+
+def given_method(text: str | None) -> type[nn.Module] | None:
+    """The method that --method names, if it does: its module is imported."""
+    from diptych.methods import named_method
+
+    return None if text is None else named_method(text)
 
 
 def complain(message: str, code: int = 2) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from diptych.cli.evaluate import show_scores
-from diptych.cli.parse import about, complain, parse
+from diptych.cli.parse import complain, describe, given_method, parse
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Resume:
     """Another device than the run began on."""
     workers: int | None = None
     """Another number of processes that decode images."""
+    method: str | None = None
+    """Where its method is, if it is your own: my_package.my_method, or my_method.py."""
     evaluate: bool = True
     """Score the finished run on its test images."""
 
@@ -57,13 +59,14 @@ def train_command(arguments: list[str]) -> int:
         from diptych.methods import list_methods
 
         print(f"usage: diptych train METHOD ...\n       diptych train --resume RUN\n\n"
-              f"METHOD is one of: {', '.join(list_methods())}")  # fmt: skip
+              f"METHOD is one of: {', '.join(list_methods())};\n"
+              "or the module of your own, such as my_package.my_method or my_method.py")  # fmt: skip
         return 0 if arguments in (["--help"], ["-h"]) else 2
-    from diptych.methods import make_config
+    from diptych.methods import give, make_config, named_method
     from diptych.training.run import train
     from diptych.training.settings import Settings
 
-    method, rest = arguments[0], arguments[1:]
+    method, rest = give(named_method(arguments[0])), arguments[1:]
     config, run = _defaults(method, rest)
     default_config = make_config(method, config)
     command = make_dataclass(
@@ -74,7 +77,7 @@ def train_command(arguments: list[str]) -> int:
             ("choices", Choices, field(default=Choices())),
         ],
     )
-    options = parse(command, rest, f"diptych train {method}", about(method))
+    options = parse(command, rest, f"diptych train {arguments[0]}", describe(method))
     choices: Choices = options.choices
     outcome = _guarded(
         lambda: train(method, options.config, options.run, overwrite=choices.overwrite)
@@ -87,7 +90,12 @@ def _resume(arguments: list[str]) -> int:
 
     options = parse(Resume, arguments, "diptych train", "")
     outcome = _guarded(
-        lambda: resume(options.resume, device=options.device, workers=options.workers)
+        lambda: resume(
+            options.resume,
+            device=options.device,
+            workers=options.workers,
+            method=given_method(options.method),
+        )
     )
     return _finish(outcome, options.evaluate)
 

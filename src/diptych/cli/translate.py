@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from diptych.cli.parse import parse
+from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Translate:
     """File format of the results."""
     overwrite: bool = False
     """Replace results that are already there."""
+    method: str | None = None
+    """Where its method is, if it is your own: my_package.my_method, or my_method.py."""
     device: str = "auto"
     """cpu, cuda, mps; auto takes the fastest there is."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -65,6 +67,7 @@ def translate_command(arguments: list[str]) -> int:
 
     translator = load(
         options.run,
+        method=given_method(options.method),
         styles=[read_image(path) for path in options.style],
         device=options.device,
         precision=options.precision,

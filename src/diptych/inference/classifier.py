@@ -65,10 +65,14 @@ class Classifier:
         return scores.to(images.device)
 
 
-def load_classifier(path: str | os.PathLike[str], *, device: str = "auto") -> Classifier:
+def load_classifier(
+    path: str | os.PathLike[str], *, method: type[nn.Module] | None = None, device: str = "auto"
+) -> Classifier:
     """The classifier of a run's folder or of a .safetensors file. Runs no code from the file.
+
+    `method` is the class of a method from outside that this process has not used yet.
 
     Raises:
         InputError: missing, damaged or unusable files, a method that does not classify.
     """
-    return Classifier(*load_translator(path), device=device)
+    return Classifier(*load_translator(path, method), device=device)

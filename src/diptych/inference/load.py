@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PIL import Image
+from torch import nn
 
 from diptych.checkpoint import load_translator
 from diptych.inference.styles import in_style_of
@@ -14,7 +15,11 @@ from diptych.inference.translator import Translator
 
 
 def load(
-    path: str | os.PathLike[str], *, styles: Sequence[Image.Image] = (), **options: Any
+    path: str | os.PathLike[str],
+    *,
+    method: type[nn.Module] | None = None,
+    styles: Sequence[Image.Image] = (),
+    **options: Any,
 ) -> Translator:
     """The translator of a run's folder or of a .safetensors file.
 
@@ -26,12 +31,13 @@ def load(
 
         painted = diptych.load("runs/x", styles=[starry])(image, to="style")
 
+    `method` is the class of a method from outside that this process has not used yet.
     `options` are those of `Translator`: device, precision, memory_gib.
 
     Raises:
         InputError: missing, damaged, of another version, or a method that takes no styles.
     """
-    method, info = load_translator(path)
+    network, info = load_translator(path, method)
     if styles:
-        method, info = in_style_of(method, info, styles)
-    return Translator(method, info, **options)
+        network, info = in_style_of(network, info, styles)
+    return Translator(network, info, **options)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from torch import nn
 
 from diptych.checkpoint import (
     STATE_FILE,
@@ -99,7 +100,7 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
     device = find_device(settings.device)
     ranks = join_ranks(device)
     data = open_run_data(method, settings, config.size)
-    folder = Path(settings.out or f"runs/{method}-{_slug(data.source)}")
+    folder = Path(settings.out or f"runs/{_slug(method)}-{_slug(data.source)}")
     if is_restarted() and (folder / CONFIG_FILE).exists():  # by torchrun, after a failure
         return resume(folder, device=settings.device, workers=settings.workers)
     if ranks.is_first:
@@ -133,11 +134,18 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
         return _go(folder, plan, data, trainer, started, ranks, resume_at=None)
 
 
-def resume(folder: Path, *, device: str | None = None, workers: int | None = None) -> Outcome:
+def resume(
+    folder: Path,
+    *,
+    device: str | None = None,
+    workers: int | None = None,
+    method: type[nn.Module] | None = None,
+) -> Outcome:
     """Go on with the run in `folder` from its last good checkpoint.
 
     On the same kind of device the result has the same bits as a run that was
-    never interrupted. `device` and `workers` replace the run's own.
+    never interrupted. `device` and `workers` replace the run's own. `method` is the class of a method from outside that
+    this process has not used yet.
 
     Raises:
         InputError: no run, one whose data have changed, or one that another
@@ -145,7 +153,7 @@ def resume(folder: Path, *, device: str | None = None, workers: int | None = Non
         DivergedError: a loss was not finite; the last good checkpoint stays.
     """
     started = time.monotonic()
-    plan = read_plan(folder)  # there is a run
+    plan = read_plan(folder, method)  # there is a run
     ranks = join_ranks(find_device(device or plan.resolved.device))
     if ranks.world != plan.resolved.processes:
         raise InputError(

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import tomli_w
+from torch import nn
 
 from diptych import __version__
 from diptych.errors import InputError, dataclass_from
 from diptych.files import atomic_write_text
-from diptych.methods import make_config
+from diptych.methods import give_for, make_config
 from diptych.networks.device import Precision
 
 CONFIG_FILE = "config.toml"
@@ -150,8 +151,8 @@ def write_plan(folder: Path, plan: Plan) -> None:
     atomic_write_text(folder / CONFIG_FILE, text)
 
 
-def read_plan(folder: Path) -> Plan:
-    """The plan of the run in `folder`.
+def read_plan(folder: Path, method: type[nn.Module] | None = None) -> Plan:
+    """The plan of the run in `folder`; `method` is its class, if it is from outside.
 
     Raises:
         InputError: it is missing, or something in it is unknown or out of range.
@@ -159,7 +160,7 @@ def read_plan(folder: Path) -> Plan:
     path = folder / CONFIG_FILE
     tables = read_toml(path)
     try:
-        method, config, run, resolved = (
+        name, config, run, resolved = (
             tables.pop(key) for key in ("method", "config", "run", "resolved")
         )
     except KeyError as error:
@@ -169,11 +170,12 @@ def read_plan(folder: Path) -> Plan:
     for key, table in (("config", config), ("run", run), ("resolved", resolved)):
         if not isinstance(table, dict):
             raise InputError(f"{path}: {key} is {table!r}: it must be a table")
-    if not isinstance(method, str):
-        raise InputError(f"{path}: method is {method!r}: it must be a method's name")
+    if not isinstance(name, str):
+        raise InputError(f"{path}: method is {name!r}: it must be a method's name")
+    give_for(name, path, method)
     return Plan(
-        method=method,
-        config=make_config(method, config),
+        method=name,
+        config=make_config(name, config),
         run=_settings(Settings, run, str(path)),
         resolved=_settings(Resolved, resolved, str(path)),
     )
