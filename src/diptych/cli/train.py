@@ -60,7 +60,7 @@ def train_command(arguments: list[str]) -> int:
 
         print(f"usage: diptych train METHOD ...\n       diptych train --resume RUN\n\n"
               f"METHOD is one of: {', '.join(list_methods())};\n"
-              "or the module of your own, such as my_package.my_method or my_method.py")  # fmt: skip
+              "or a module of your own, such as my_package.my_method or my_method.py")  # fmt: skip
         return 0 if arguments in (["--help"], ["-h"]) else 2
     from diptych.methods import give, make_config, named_method
     from diptych.training.run import train

@@ -241,9 +241,8 @@ def installed_methods(taken: Collection[str]) -> list[Installed]:
     }
     methods = []
     for one in sorted(found, key=lambda one: (one.distribution, one.name, one.entry.value)):
-        others = [
-            f"{o.distribution}'s {o.entry.value}" for o in found - {one} if o.name == one.name
-        ]
+        claims = [other for other in found - {one} if other.name == one.name]
+        others = [f"{other.distribution}'s {other.entry.value}" for other in claims]
         if one.name in taken:
             others = ["Diptych's own"]
         refusal = (

@@ -144,8 +144,8 @@ def resume(
     """Go on with the run in `folder` from its last good checkpoint.
 
     On the same kind of device the result has the same bits as a run that was
-    never interrupted. `device` and `workers` replace the run's own. `method` is the class of a method from outside that
-    this process has not used yet.
+    never interrupted. `device` and `workers` replace the run's own. `method` is the class of a
+    method from outside that this process has not used yet.
 
     Raises:
         InputError: no run, one whose data have changed, or one that another
