@@ -132,14 +132,16 @@ def give(method: type[nn.Module]) -> str:
         InputError: it is no method, or has the name of one that there is.
     """
     kind = check_method_class(method)
-    own, name = _own_name(kind), _outside.natural_name(kind)
+    own = _own_name(kind)
     if own is not None:
         return own
+    name = _outside.natural_name(kind, installed_methods())
     if name in list_methods():
         if method_class(name) is kind:
             return name
         raise InputError(
-            f"{kind.__name__} would be called {name!r}, as another method is: rename it"
+            f"{kind.__name__} would have the name {name!r}, which another method has: give"
+            " its file, or in a notebook its class, another"
         )
     _given[name] = kind
     return name

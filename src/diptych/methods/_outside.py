@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -173,7 +173,8 @@ def _import_file(path: Path) -> ModuleType:
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
         return loaded
-    if loaded is not None or importlib.util.find_spec(name) is not None:
+    found = importlib.util.find_spec(name) if loaded is None else loaded.__spec__
+    if loaded is not None or (found is not None and found.origin != str(path)):
         raise InputError(f"{path}: a module {name!r} is installed too; give the file another name")
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -188,7 +189,7 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def natural_name(kind: type[nn.Module]) -> str:
+def natural_name(kind: type[nn.Module], installed: Iterable[Installed]) -> str:
     """What the runs of a method from outside say as their method.
 
     The name of its entry point, if a package that is installed names it. Else that of its
@@ -199,9 +200,10 @@ def natural_name(kind: type[nn.Module]) -> str:
     if module is None or kind.__module__ == "__main__" or "." in kind.__qualname__:
         return kind.__name__
     alone = classes_in(module) == [kind]
-    for entry in entry_points(group=GROUP):
-        if entry.module == kind.__module__ and (entry.attr == kind.__name__ or alone):
-            return entry.name
+    for one in installed:
+        named = kind.__name__ if one.entry.attr or not alone else None
+        if (one.entry.module, one.entry.attr) == (kind.__module__, named) and not one.refusal:
+            return one.name
     return kind.__module__ if alone else f"{kind.__module__}:{kind.__name__}"
 
 
@@ -227,7 +229,7 @@ class Installed:
         """
         if self.refusal is not None:
             raise InputError(self.refusal)
-        return class_in(importlib.import_module(self.entry.module), self.entry.attr)
+        return class_in(importlib.import_module(self.entry.module), self.entry.attr or "")
 
 
 def installed_methods(taken: Collection[str]) -> list[Installed]:
@@ -241,13 +243,11 @@ def installed_methods(taken: Collection[str]) -> list[Installed]:
     }
     methods = []
     for one in sorted(found, key=lambda one: (one.distribution, one.name, one.entry.value)):
-        claims = [other for other in found - {one} if other.name == one.name]
-        others = [f"{other.distribution}'s {other.entry.value}" for other in claims]
-        if one.name in taken:
-            others = ["Diptych's own"]
+        others = [f"{other.distribution}'s" for other in found - {one} if other.name == one.name]
+        owner = "Diptych's own" if one.name in taken else next(iter(others), None)
         refusal = (
-            f"the method {one.name!r} of {one.distribution} is refused: it has the name of"
-            f" {others[0]}; its entry point needs another"
+            f"the method {one.name!r} of {one.distribution} is refused: it has the name of {owner};"
+            " its entry point needs another"
         )
-        methods.append(dataclasses.replace(one, refusal=refusal if others else None))
+        methods.append(dataclasses.replace(one, refusal=refusal if owner else None))
     return methods
