@@ -19,7 +19,8 @@ from torch import nn
 from diptych.errors import InputError, call, dataclass_from, did_you_mean
 from diptych.methods import _outside
 from diptych.methods._outside import Installed as Installed
-from diptych.methods._outside import check_method_class
+from diptych.methods._outside import check_method_class as check_method_class
+from diptych.methods._outside import config_of as config_of
 from diptych.types import Method, Recipe
 
 _given: dict[str, type[nn.Module]] = {}
