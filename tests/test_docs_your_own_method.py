@@ -30,7 +30,7 @@ def test_the_blocks_of_the_page_run_one_after_another(tmp_path):
         [sys.executable, "-W", "error", "-"],
         input="\n".join([*BLOCKS, "print(run.folder, photo.size)"]),
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(source)},
+        env=os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=240,

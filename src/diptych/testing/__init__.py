@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from diptych.networks.device import cpu_threads
 from diptych.testing import contract
 from diptych.testing.cases import Case, tiny_config
 
@@ -67,7 +68,8 @@ def check_method(
     contract.check_class(method)
     config = tiny_config(method) if config is None else config
     case = Case(method, config, falls=falls, stepped=stepped, untrained=untrained)
-    with torch.random.fork_rng(devices=[]):
+    # Of tensors this small, threads would only wait for each other.
+    with cpu_threads(1), torch.random.fork_rng(devices=[]):
         for check in checks_of(case):
             check(case)
 
