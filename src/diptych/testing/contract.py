@@ -40,6 +40,9 @@ from diptych.training.settings import Plan, Resolved, Settings
 from diptych.training.trainer import Trainer
 from diptych.types import Classifies, Generates, Kept, Method, Translates
 
+_LEAST_SIDE = 16
+"""Pixels; images that are smaller are padded before a method sees them."""
+
 # --- what it is ----------------------------------------------------------------
 
 
@@ -250,7 +253,8 @@ def check_translation(case: Case) -> None:
     """Translations have their image's shape and range, for any sides that are allowed."""
     method = _stepped(case.build())
     multiple, fixed = method.size_multiple, method.fixed_size
-    height, width = (fixed, fixed) if fixed else (2 * multiple, 3 * multiple)
+    odd = -(-_LEAST_SIDE // multiple) | 1  # an even number would allow twice the multiple
+    height, width = (fixed, fixed) if fixed else (odd * multiple, (odd + 2) * multiple)
     image = torch.rand(2, 3, height, width, generator=rng(1)) * 2 - 1
     with torch.no_grad():
         results = [method.translate(image, (to,), rng(0)) for to in (0, 1)]
