@@ -144,13 +144,13 @@ class TranslatorInfo:
     step: int
     """Steps it was trained for."""
     fingerprint: str
-    """Of the data that it was trained on."""
+    """Fingerprint of the training data."""
     source: str
-    """What those data were called."""
+    """Where the training data lay, as the user typed it."""
     version: str
-    """Of Diptych, when it was saved."""
+    """Version of Diptych that saved it."""
     classes: tuple[str, ...] = ()
-    """Of the data, in the order of a classifier's scores."""
+    """Class names, in the order of a classifier's scores."""
     has_attributes: bool = False
     """An image may be of several domains at once."""
 

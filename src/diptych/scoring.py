@@ -193,7 +193,7 @@ def score_file(
 def _score_best(
     folder: Path, data: Data, split: str, score: ScoreFile, expensive: Mapping[str, Any]
 ) -> Scores:
-    """Of the checkpoint of the run that is best on validation images, and which it is."""
+    """The scores of the run's best checkpoint on validation images, with a note that names it."""
     if split == "validation":
         chooses, on = option("choose", True), option("split", "test")
         raise InputError(f"{chooses} chooses on the validation images: score it on {on}")

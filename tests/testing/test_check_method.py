@@ -162,6 +162,16 @@ class _OddConfig(CycleGAN):
         super().__init__(config, domains)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Seeded(Config):
+    seed: int = 0
+
+
+class _OwnSeed(CycleGAN):
+    def __init__(self, config: _Seeded, domains: int = 2) -> None:
+        super().__init__(config, domains)
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [
@@ -196,6 +206,11 @@ def test_what_is_broken_is_said(method, message):
 def test_a_config_that_cannot_be_saved_is_said():
     with pytest.raises(AssertionError, match="_OddConfig: its Config cannot be saved: "):
         check_method(_OddConfig, falls="cycle")
+
+
+def test_an_option_that_every_run_has_is_said():
+    with pytest.raises(AssertionError, match="_OwnSeed: its Config has seed, which every run has"):
+        check_method(_OwnSeed, falls="cycle")
 
 
 def test_what_is_no_method_is_an_assertion_error_too():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from diptych.cli.parse import describe
+from diptych.cli.parse import about
 
 if TYPE_CHECKING:
     from diptych.methods import Installed
@@ -55,13 +55,13 @@ def _show_installed(console: Console, method: Installed) -> None:
 def _show(console: Console, name: str) -> None:
     from diptych.methods import find_method, summary
 
-    console.print(f"[bold]{name}[/]  {describe(name).splitlines()[0]}", highlight=False)
+    console.print(f"[bold]{name}[/]  {about(name).splitlines()[0]}", highlight=False)
     if what := summary(name):
         console.print(f"  {what}", highlight=False)
     console.print(f"  takes {_takes(name)}", style="dim", highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
-    for recipe, about in vars(find_method(name)).get("RECIPES", {}).items():
-        table.add_row(f"--recipe {recipe}", about.summary)
+    for recipe, one in vars(find_method(name)).get("RECIPES", {}).items():
+        table.add_row(f"--recipe {recipe}", one.summary)
     console.print(table)
 
 

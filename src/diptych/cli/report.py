@@ -12,12 +12,12 @@ from diptych.cli.parse import given_method, parse
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write a run's report.html anew, at any time."""
+    """Rebuild a run's report.html."""
 
     run: tyro.conf.Positional[Path]
     """The run's folder."""
     method: str | None = None
-    """Where its method is, if it is your own: my_package.my_method, or my_method.py."""
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
 
 
 def report_command(arguments: list[str]) -> int:

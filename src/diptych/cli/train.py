@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from diptych.cli.evaluate import show_scores
-from diptych.cli.parse import complain, describe, given_method, parse
+from diptych.cli.parse import about, complain, given_method, parse
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Resume:
     workers: int | None = None
     """Another number of processes that decode images."""
     method: str | None = None
-    """Where its method is, if it is your own: my_package.my_method, or my_method.py."""
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     evaluate: bool = True
     """Score the finished run on its test images."""
 
@@ -77,7 +77,8 @@ def train_command(arguments: list[str]) -> int:
             ("choices", Choices, field(default=Choices())),
         ],
     )
-    options = parse(command, rest, f"diptych train {arguments[0]}", describe(method))
+    text = "\n\n".join(about(method).split("\n\n")[:2])
+    options = parse(command, rest, f"diptych train {arguments[0]}", text)
     choices: Choices = options.choices
     outcome = _guarded(
         lambda: train(method, options.config, options.run, overwrite=choices.overwrite)

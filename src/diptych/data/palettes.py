@@ -115,7 +115,7 @@ def with_palettes(data: Data, given: Sequence[str] = ()) -> Data:
 
 
 def _found(data: Data) -> dict[str, Palette]:
-    """Of domains in folders of their own."""
+    """The palette.csv of each domain that has a folder of its own."""
     found = {}
     for name, images in zip(data.domains, data.train.domains, strict=True):
         if isinstance(images, FileImages):
@@ -129,7 +129,7 @@ def _found(data: Data) -> dict[str, Palette]:
 
 
 def _colour(row: Sequence[str]) -> tuple[int, int, int] | None:
-    """Of a line with a name before it; None if it is no such line."""
+    """The colour in a line of name,r,g,b; None if it is no such line."""
     if len(row) != 4 or not row[0]:
         return None
     if not all(cell.isdecimal() and int(cell) <= 255 for cell in row[1:]):

@@ -54,7 +54,7 @@ class Segmenter:
     networks: Mapping[Pair, FCN8s]
     palettes: Mapping[str, Palette]
     size: int
-    """Of the photos it was trained on, in pixels."""
+    """Pixels a side of the photos it was trained on."""
     images: int
     """Real pairs that it was trained on."""
 

@@ -32,7 +32,7 @@ class Fooled:
     fooled: int
     """Trials in which the generated image was chosen."""
     share: float | None
-    """Of the trials, in [0, 1]; chance is 0.5. None: nobody has finished."""
+    """Share of trials in which people took the fake for real, in [0, 1]; None: nobody finished."""
     deviation: float | None
     """Standard deviation of the share over the bootstrap's draws."""
     interval: tuple[float, float] | None

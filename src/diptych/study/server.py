@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_json(self._facts() | state)
 
     def _own_state(self, code: str) -> dict[str, Any] | None:
-        """Of whoever takes part from this browser, unless they came by another link."""
+        """The state of whoever takes part from this browser, unless they came by another link."""
         token, own_code = self._identity()
         return self._study.state(token) if code in ("", own_code) else None
 
@@ -316,7 +316,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Of requests that are no HTTP, or of another kind than GET and POST."""
+        """Answer requests that are no HTTP, or of another kind than GET and POST."""
         self.close_connection = True
         self._fail(HTTPStatus(code), message or HTTPStatus(code).phrase)
 

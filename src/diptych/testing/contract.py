@@ -8,7 +8,7 @@ import pickle
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -36,7 +36,7 @@ from diptych.testing.cases import (
     with_tuples,
 )
 from diptych.training.loop import train_iteration
-from diptych.training.settings import Plan, Resolved, Settings
+from diptych.training.settings import SETTING_NAMES, Plan, Resolved, Settings
 from diptych.training.trainer import Trainer
 from diptych.types import Classifies, Generates, Kept, Method, Translates
 
@@ -82,6 +82,8 @@ def check_protocols(case: Case) -> None:
 
 def check_config(case: Case) -> None:
     """The Config can be saved and read again: its values are numbers, text, flags and tuples."""
+    taken = some({*SETTING_NAMES} & {field.name for field in fields(case.config)})
+    case.expect(not taken, f"its Config has {taken}, which every run has an option for")
     try:
         values = json.loads(json.dumps(asdict(case.config)))
         again = dataclass_from(type(case.config), with_tuples(values), owner="its Config")
