@@ -89,6 +89,11 @@ def test_a_class_for_a_run_of_diptychs_own_method_is_refused(trained):
     assert diptych.load(folder, method=CycleGAN).domains == ("dark", "bright")
 
 
+def test_a_module_that_is_named_from_python_is_not_imported():
+    message = refusal(lambda: diptych.train("antigravity.sub", data="nowhere"))
+    assert message.startswith("no method 'antigravity.sub': no module is imported for its name; im")
+
+
 def test_diptychs_own_class_has_its_own_name():
     assert give(CycleGAN) == "cyclegan"
     assert methods._given == {}

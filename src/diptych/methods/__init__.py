@@ -62,6 +62,9 @@ def method_class(name: str) -> type[nn.Module]:
     for method in installed_methods():
         if method.name == name:
             return method.load()
+    if "." in name:
+        way = call("a package must install it as an entry point", "import it and pass its class")
+        raise InputError(f"no method {name!r}: no module is imported for its name; {way}")
     known = [*list_methods(), *_given]
     raise InputError(f"no method {name!r}{did_you_mean(name, known)}")
 
