@@ -15,6 +15,7 @@ from diptych.inference.translator import Translator
 from diptych.methods import make_config
 from diptych.training import run as runs
 from diptych.training.presets import chosen
+from diptych.training.random_state import random_state_kept
 from diptych.training.settings import SETTING_NAMES, Settings
 
 
@@ -38,6 +39,7 @@ class Run:
         return scoring.evaluate(self.folder, split=split)
 
 
+@random_state_kept()
 def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
     """Train `method` and return its run.
 
@@ -45,6 +47,8 @@ def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
     method's own (`cycle_weight=5.0`); `recipe=` and `preset=` set several.
 
         run = diptych.train("cyclegan", data="horse2zebra/", steps=20_000)
+
+    PyTorch's random state is afterwards what it was before.
 
     Raises:
         InputError: an unknown option, or data that cannot be used.
@@ -61,6 +65,7 @@ def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
     )
 
 
+@random_state_kept()
 def resume(folder: str | os.PathLike[str]) -> Run:
     """Go on with an interrupted run; one that is done is returned as it is."""
     return Run(runs.resume(Path(folder)).folder)
