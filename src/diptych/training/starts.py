@@ -24,6 +24,7 @@ from diptych.data import Data
 from diptych.errors import InputError, option
 from diptych.evaluation import Scores, evaluate
 from diptych.training.folder import RunFolder
+from diptych.training.forecast import Forecast
 from diptych.training.interrupt import Interrupt
 from diptych.training.progress import TrainingProgress
 from diptych.training.ranks import Ranks
@@ -79,12 +80,16 @@ def choose_start(
     best, state, name = 0, None, ""
     with Interrupt() as interrupt, progress:
         progress.message(f"trying {starts} starts, {each} steps each")
+        forecast: Forecast | None = None
         for k in range(starts):
             trainer = begin(k)
+            forecast = forecast or Forecast(plan, round(steps * budget_of_all(starts)))
             try:
                 for step in range(each):
                     losses = trainer.step(steps)
                     progress.update(k * each + step + 1, losses)
+                    for line in forecast.after_step():
+                        progress.message(line)
                     if ranks.any(interrupt.requested)[0]:
                         return None
                 name, figure = ranks.share(judge(trainer, data, plan.config.size))
