@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from diptych.cli.main import main
+from tests.cli.test_study_make import FEW, fails, folder_of
 from tests.study.conftest import (
     FAKE,
     REAL,
     new_study,  # noqa: F401  # a fixture
 )
-from tests.study.test_items import FEW, fails, folder_of
 
 
 def test_what_cannot_be_made_or_served_is_one_line(tmp_path, capsys, new_study) -> None:  # noqa: F811

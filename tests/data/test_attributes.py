@@ -106,7 +106,7 @@ def test_a_domain_has_the_images_with_its_attribute_so_that_other_methods_can_us
 
 def test_what_is_held_out_is_said_and_stays(faces: Path):
     data = _open(faces)
-    assert data.notes == ("no test images: 2 of the training images are held out as such",)
+    assert data.notes == ("no test images: 2 training images are held out for testing",)
     assert data.test is not None
     assert data.test.attributes is not None
     test = {data.test.attributes.images.name(i) for i in range(2)}

@@ -40,7 +40,7 @@ def test_a_target_without_class_folders_or_with_others_counts_as_unlabelled(
     data = open_data(x=x, y=more, size=32)
     assert data.classes == ("0", "1", "2", "3")
     assert data.train.labels[1] is None
-    assert "bright counts as unlabelled: no other domain has a class '4'" in data.notes
+    assert "bright is treated as unlabelled: no other domain has its class '4'" in data.notes
 
 
 def test_flat_folders_have_no_classes(picture_folders) -> None:

@@ -155,7 +155,7 @@ def test_side_by_side_images_are_pairs_of_their_halves(tmp_path: Path) -> None:
     assert _sizes(data.train) == (4, 4)
     assert _sizes(data.test) == (2, 2)
     assert data.validation is None
-    assert data.notes == ("no test images: those for validation serve as such",)
+    assert data.notes == ("no test images: the validation images are used for testing too",)
 
 
 def _error(*args: object, **options: object) -> str:

@@ -28,8 +28,8 @@ def test_equal_stems_make_pairs_and_are_held_out_together(tmp_path: Path) -> Non
         assert len(left) == count
         assert [Path(name).stem for name in left] == [Path(name).stem for name in right]
     assert data.notes == (
-        "no test images: 3, 3 of the training images are held out as such",
-        "file names agree across domains: taken as pairs (train, test)",
+        "no test images: 3 and 3 training images are held out for testing",
+        "file names match across the domains: images of one name are pairs (train, test)",
     )
 
 

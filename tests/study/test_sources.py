@@ -12,7 +12,7 @@ from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.study.items import Item
 from diptych.study.sources import HeldOut, named_paths
-from tests.study.test_items import folder_of
+from tests.cli.test_study_make import folder_of
 
 
 def test_names_stand_before_paths(tmp_path) -> None:

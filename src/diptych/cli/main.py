@@ -30,20 +30,20 @@ _COMMANDS = {
 _HELP = """\
 usage: diptych COMMAND ...
 
-Translate images between domains that nobody has paired.
+Translate images between two or more image folders, paired or not.
 
-  train METHOD    learn to translate, such as: diptych train cyclegan --data horse2zebra/
-  translate RUN   turn images into another domain's
-  generate RUN    make new images from noise
-  interpolate RUN A B    draw what lies between two images
-  evaluate RUN    score a run on held-out images
-  report RUN      write the page of a run anew
-  study           let people tell real images from generated ones
-  bench DATA      train many methods alike, and print the papers' tables
-  methods         what there is to train
-  samples         data to try it on, with no files of your own
+  train METHOD         train a method, for example: diptych train cyclegan --data horse2zebra/
+  translate RUN        translate images to another domain
+  generate RUN         make new images from noise
+  interpolate RUN A B  draw the images between two images
+  evaluate RUN         score a run on held-out images
+  report RUN           rebuild a run's report.html
+  study                ask people which images are real
+  bench DATA           compare many methods under one budget
+  methods              list the methods
+  samples              list data sets that need no files of your own
 
-diptych COMMAND --help lists a command's options; diptych --version the version.
+Run diptych COMMAND --help for a command's options. diptych --version prints the version.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import io
 import re
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import tyro
 
+from diptych.cli.fields import registry
 from diptych.errors import InputError
 
 
@@ -28,13 +30,13 @@ def run_command(place: str, arguments: list[str]) -> int:
 def parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:
     complaint = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(complaint), registry():
             return tyro.cli(
                 kind,
                 config=(tyro.conf.OmitArgPrefixes,),
                 args=arguments,
                 prog=program,
-                description=about or textwrap.dedent(kind.__doc__ or ""),
+                description=about or inspect.cleandoc(kind.__doc__ or ""),
             )
     except SystemExit as stop:
         if not stop.code:  # --help

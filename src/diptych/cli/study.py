@@ -33,12 +33,12 @@ _COMMANDS = {
 _HELP = """\
 usage: diptych study COMMAND ...
 
-Can people tell a method's images from real ones? One second a pair, as in CycleGAN's paper.
+Ask people which image of a pair is real, as CycleGAN's paper does: one second per pair.
 
-  make RUN...      put the images of runs, or of folders, into a new study
-  serve STUDY      let people take part, in their browsers
-  invite STUDY N   make links, each for one person
-  report STUDY...  how often each method fooled people
+  make RUN...      make a study of runs, or of folders of images
+  serve STUDY      let people take part in their browsers
+  invite STUDY N   print personal links
+  report STUDY...  show how often each method fooled people
 
 diptych study COMMAND --help lists a command's options.
 """
@@ -60,16 +60,16 @@ def study_command(arguments: list[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Serve:
-    """Let people take part, until Ctrl-C; nothing is lost by stopping."""
+    """Serve the study's page until Ctrl-C. Answers are saved as they arrive."""
 
     study: tyro.conf.Positional[Path]
     """The study's folder."""
     host: str = "127.0.0.1"
-    """Address to listen at; 0.0.0.0 lets other machines in."""
+    """Address to listen on; 0.0.0.0 lets other machines in."""
     port: int = 8000
-    """Port to listen at; 0 takes a free one."""
+    """Port to listen on; 0 takes a free one."""
     url: str | None = None
-    """Where participants find the study, if a web server in front of it passes requests on."""
+    """The study's public address, if a web server in front passes requests on."""
 
 
 def serve_command(arguments: list[str]) -> int:
@@ -84,14 +84,14 @@ def serve_command(arguments: list[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Invite:
-    """Print links, each for one person; from then on only people with a link can take part."""
+    """Print personal links. From then on, only people with a link can take part."""
 
     study: tyro.conf.Positional[Path]
     """The study's folder."""
     count: tyro.conf.Positional[int]
-    """How many."""
+    """Number of links."""
     url: str = "http://127.0.0.1:8000/"
-    """Where participants will find the study."""
+    """The study's public address."""
 
 
 def invite_command(arguments: list[str]) -> int:
@@ -107,22 +107,22 @@ def invite_command(arguments: list[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """How often each method's images were taken for real; several studies are columns."""
+    """Show how often people took each method's images for real. Several studies are columns."""
 
     studies: tyro.conf.Positional[tuple[Path, ...]]
     """Studies' folders."""
     json: Path | None = None
-    """Also write the figures to this file."""
+    """Write the figures to this file, too."""
     csv: Path | None = None
-    """Also write every answer to this file, a row each."""
+    """Write every answer to this file, one per row."""
     table: Path | None = None
-    """Also write the table to this file: .md or .tex."""
+    """Write the table to this file: .md or .tex."""
     plot: Path | None = None
-    """Also draw it: .png, .svg or .pdf."""
+    """Draw a plot: .png, .svg or .pdf."""
     paper: bool = False
-    """Also show the rows of CycleGAN's Table 1, as cited."""
+    """Show the rows of CycleGAN's Table 1, as cited."""
     resamples: Annotated[int, tyro.conf.arg(metavar="N")] = 10_000
-    """Draws of the bootstrap."""
+    """Number of bootstrap resamples."""
     seed: int = 0
     """Seed of the bootstrap."""
 

@@ -28,54 +28,54 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Make:
-    """Put real images and each method's into a new study.
+    """Make a study of real images and each method's images.
 
-    Of runs: diptych study make RUN... --to DOMAIN --out studies/x
-    Of folders: diptych study make --real DIR --fake NAME=DIR NAME=DIR --out studies/x
+    From runs: diptych study make RUN... --to DOMAIN --out studies/x
+    From folders: diptych study make --real DIR --fake NAME=DIR NAME=DIR --out studies/x
     """
 
     runs: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Runs' folders or .safetensors files, each perhaps as NAME=RUN; a method's name is the
-    default."""
+    """Runs' folders or .safetensors files, each as RUN or NAME=RUN. The default name is the
+    method's."""
     out: Path
     """Folder for the study."""
     to: str | None = None
-    """The domain that runs translate to, whose real images they are held against."""
+    """The domain to translate to. Its real images are the other half of each pair."""
     source: str | None = None
-    """The domain that they translate from, where there are more than two."""
+    """The domain to translate from, where there are more than two."""
     data: str | None = None
-    """The data to translate; by default what the first run was trained on."""
+    """The data to translate; by default the first run's."""
     split: Literal["test", "validation", "train"] = "test"
-    """Which of its images."""
+    """The images to translate."""
     images: int = 100
-    """At most so many of each domain, evenly spread."""
+    """The most images per domain, evenly spread."""
     real: Path | None = None
     """A folder of real images, for a study of folders."""
     fake: tuple[str, ...] = ()
     """Folders of generated images, each as NAME=FOLDER."""
     size: int | None = None
-    """Pixels a side to scale and crop the folders' images to."""
+    """Side in pixels to which the folders' images are scaled and cropped."""
     direction: str | None = None
-    """What the report calls a study of folders, such as "map→photo"."""
+    """The name of a study of folders in the report, such as "map→photo"."""
     title: str = StudySettings.title
     """The page's heading."""
     contact: str = ""
-    """Who runs the study and whom to ask: shown before people agree to take part."""
+    """Who runs the study and whom to ask. Shown before people agree to take part."""
     practice: int = StudySettings.practice
-    """Trials with feedback, which do not count."""
+    """Practice trials, with feedback; they do not count."""
     trials: int = StudySettings.counted
     """Trials that count."""
     exposure: float = StudySettings.exposure_seconds
-    """Seconds that images are visible."""
+    """Seconds for which images are visible."""
     pairing: Pairing = StudySettings.pairing
-    """Whether the images of a pair show the same scene: equal names in folders, true pairs in
-    data."""
+    """Whether both images of a pair show the same scene: equal names in folders, or true pairs
+    in data."""
     presentation: Presentation = StudySettings.presentation
     """Both images at once, or the left one and then the right one."""
     seed: int = 0
-    """Draws methods, images, order and sides, and the translations of methods that draw."""
+    """Seed for methods, images, order, sides, and translations that are drawn."""
     device: str = "auto"
-    """cpu, cuda, mps; auto takes the fastest there is."""
+    """cpu, cuda or mps; auto takes the fastest available."""
 
 
 def make_command(arguments: list[str]) -> int:

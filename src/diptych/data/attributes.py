@@ -71,12 +71,12 @@ def attribute_data(
     everything = Found(found.names, {part: [listing] for part, listing in parts.items()})
     if "test" not in parts and "validation" in parts:
         parts["test"] = parts.pop("validation")
-        notes.append("no test images: those for validation serve as such")
+        notes.append("no test images: the validation images are used for testing too")
     elif "test" not in parts:
         kept, held = held_out([parts["train"]], HELD_OUT_MOST * len(found.names))
         parts["train"], parts["test"] = kept[0], held[0]
         notes.append(
-            f"no test images: {len(held[0].names)} of the training images are held out as such"
+            f"no test images: {len(held[0].names)} training images are held out for testing"
         )
     splits = {part: _split(listing, found) for part, listing in parts.items()}
     images = sum(len(listing.names) for listing in parts.values())
