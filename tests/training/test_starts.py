@@ -138,7 +138,7 @@ def test_without_true_pairs_starts_cannot_be_compared(start, picture_folders, tm
 
 
 def test_starts_and_init_exclude_each_other():
-    with pytest.raises(InputError, match="give --init or --starts"):
+    with pytest.raises(InputError, match="give init or starts"):
         Settings(starts=2, init="runs/x")
-    with pytest.raises(InputError, match="--starts is 0: it must be above 0"):
+    with pytest.raises(InputError, match="starts is 0: it must be above 0"):
         Settings(starts=0)
