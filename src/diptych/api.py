@@ -17,6 +17,7 @@ from diptych.inference.translator import Translator
 from diptych.methods import give, make_config
 from diptych.training import run as runs
 from diptych.training.presets import chosen
+from diptych.training.random_state import random_state_kept
 from diptych.training.settings import SETTING_NAMES, Settings
 
 
@@ -40,6 +41,7 @@ class Run:
         return scoring.evaluate(self.folder, split=split)
 
 
+@random_state_kept()
 def train(method: str | type[nn.Module], *, overwrite: bool = False, **options: Any) -> Run:
     """Train `method` and return its run.
 
@@ -49,6 +51,8 @@ def train(method: str | type[nn.Module], *, overwrite: bool = False, **options: 
     method's own (`cycle_weight=5.0`); `recipe=` and `preset=` set several.
 
         run = diptych.train("cyclegan", data="horse2zebra/", steps=20_000)
+
+    PyTorch's random state is afterwards what it was before.
 
     Raises:
         InputError: an unknown option, or data that cannot be used.
@@ -64,6 +68,7 @@ def train(method: str | type[nn.Module], *, overwrite: bool = False, **options: 
     return Run(runs.train(name, make_config(name, config), settings, overwrite=overwrite).folder)
 
 
+@random_state_kept()
 def resume(folder: str | os.PathLike[str], *, method: type[nn.Module] | None = None) -> Run:
     """Go on with an interrupted run; one that is done is returned as it is.
 
