@@ -2,40 +2,109 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from dataclasses import dataclass
+from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from diptych import scoring
-from diptych.errors import dataclass_from
+from diptych.data.images import read_image
+from diptych.errors import InputError, dataclass_from
 from diptych.evaluation import Scores
+from diptych.inference.domains import shown
 from diptych.inference.load import load
-from diptych.inference.translator import Translator
-from diptych.methods import make_config
+from diptych.inference.translator import Precision, Translator
+from diptych.methods import make_config, method_class
 from diptych.training import run as runs
 from diptych.training.presets import chosen
-from diptych.training.settings import SETTING_NAMES, Settings
+from diptych.training.settings import SETTING_NAMES, Settings, read_plan
+from diptych.training.summary import newest_picture
+
+_SHOWN = 1600
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run's folder."""
+@dataclass(frozen=True, repr=False)
+class Run(os.PathLike[str]):
+    """A run's folder, which has its path wherever one is expected.
+
+    In Jupyter it shows its newest preview pictures and links to its report.
+    """
 
     folder: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        try:
+            plan = read_plan(self.folder)
+            mark = " ↔ " if hasattr(method_class(plan.method), "translate") else ", "
+        except InputError:  # there is no run there yet
+            return f"Run({self})"
+        domains = shown(plan.resolved.domains, mark)
+        return f"Run({plan.method}, {domains}, {plan.config.size} px, {self})"
+
+    def _repr_html_(self) -> str:
+        """The newest pictures and links, for Jupyter."""
+        picture = newest_picture(self.folder)
+        links = [(self.folder.name, self.folder)]
+        if self.report.exists():
+            links.insert(0, ("report", self.report))
+        shown_links = [f'<a href="{escape(_address(to))}">{escape(name)}</a>' for name, to in links]
+        lines = [escape(repr(self)), *shown_links]
+        if picture is None:
+            return f"<p>{' · '.join(lines)}</p>"
+        lines.insert(1, f"step {int(picture.stem)}")
+        source = base64.b64encode(_small(picture)).decode()
+        image = f'<img style="max-width:100%" src="data:image/webp;base64,{source}">'
+        return f"<p>{' · '.join(lines)}</p>{image}"
 
     @property
     def report(self) -> Path:
         """The page with its pictures, curves, settings and scores."""
         return self.folder / "report.html"
 
-    def translator(self, device: str = "auto") -> Translator:
-        """What it has learnt, ready to use."""
-        return load(self.folder, device=device)
+    def translator(
+        self,
+        *,
+        device: str | torch.device = "auto",
+        precision: Precision = "fp32",
+        memory_gib: float = 2.0,
+        samples: bool = False,
+    ) -> Translator:
+        """What it has learnt, ready to use: see `diptych.load`."""
+        return load(
+            self.folder, device=device, precision=precision, memory_gib=memory_gib, samples=samples
+        )
 
     def evaluate(self, split: str = "test") -> Scores:
         """See `diptych.evaluate`."""
         return scoring.evaluate(self.folder, split=split)
+
+
+def _address(path: Path) -> str:
+    """A link that works in a notebook, whose pages are below the folder that it runs in."""
+    whole, here = path.resolve(), Path.cwd()
+    return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else whole.as_uri()
+
+
+def _small(picture: Path) -> bytes:
+    """The picture as WebP of at most 1600 pixels a side, so that notebooks stay small."""
+    image, file = read_image(picture), BytesIO()
+    image.thumbnail((_SHOWN, _SHOWN))
+    image.save(file, format="WEBP", quality=90)
+    return file.getvalue()
 
 
 def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:

@@ -125,7 +125,7 @@ def test_nothing_is_overwritten_unless_asked_and_all_is_checked_first(tmp_path):
     with pytest.raises(InputError) as caught:
         translate_files(negative(), files, out, to="b")
     assert str(caught.value) == (
-        f"{out / '1.png'} and 1 more exist: give --overwrite or another folder"
+        f"{out / '1.png'} and 1 more exist: give overwrite=True or another folder"
     )
     assert names(out) == ["1.png", "2.png"]
     assert value(out / "1.png") == 99
@@ -281,5 +281,5 @@ def test_a_broken_file_among_samples_is_named_once(tmp_path):
     done = translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", samples=2)
     assert len(done.written) == 2
     assert [path.name for path, _ in done.broken] == ["bad.png"]
-    with pytest.raises(InputError, match="--samples is 0"):
+    with pytest.raises(InputError, match="^samples is 0"):
         translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", samples=0)

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from diptych.checkpoint import TranslatorInfo, inference_weights, save_translator
 from diptych.data.images import from_pil, to_image, to_tensor
 from diptych.errors import InputError
+from diptych.inference.load import load
 from diptych.inference.padding import reflect_to
-from diptych.inference.translator import Translator, load
+from diptych.inference.translator import Translator
 from diptych.methods.cyclegan import Config, CycleGAN
 from diptych.methods.stargan import Config as StarGANConfig
 from diptych.methods.stargan import StarGAN
@@ -196,7 +197,7 @@ def test_unknown_devices_and_translations_of_methods_that_have_none_are_refused(
     with pytest.raises(InputError, match="no device 'abacus' here"):
         Translator(Noisy(), info(), device="abacus")
     makes = Translator(nn.Identity(), info("gan"), device="cpu")
-    message = "^gan makes new images and translates none: use diptych generate$"
+    message = "^gan makes new images and translates none: use generate$"
     with pytest.raises(InputError, match=message):
         makes(Image.new("RGB", (8, 8)), to="zebra")
     with pytest.raises(InputError, match=message):
@@ -243,7 +244,7 @@ def test_tiles_agree_with_the_whole_image_and_the_user_is_told(caplog):
     assert tiled.note is not None
     assert tiled.note in caplog.messages
     assert "321x214" in tiled.note
-    assert f"--memory {whole.whole_gib:.1f}" in tiled.note
+    assert f"memory_gib={whole.whole_gib:.1f} would take it whole" in tiled.note
     assert cyclegan(memory_gib=whole.whole_gib).fits(214, 321)
     again = small.translate(from_pil(image), to="zebra")
     assert np.array_equal(again.image, tiled.image)
@@ -278,7 +279,7 @@ def test_progress_counts_tiles():
 
 def test_too_little_memory_for_a_tile_is_refused():
     with pytest.raises(
-        InputError, match=r"too little for a tile of this 200x100 image: raise --memory to 0\.1"
+        InputError, match=r"too little for a tile of this 200x100 image: raise memory_gib to 0\.1"
     ):
         cyclegan(blocks=1, memory_gib=1e-6)(photo(200, 100), to="zebra")
 
@@ -348,7 +349,7 @@ def test_a_method_that_draws_anyway_has_samples_and_one_that_does_not_has_none()
 
 def test_samples_of_tiles_are_refused_since_they_would_not_match():
     sampling = Translator(Brightens(), info(), device="cpu", samples=True, memory_gib=1e-6)
-    with pytest.raises(InputError, match="samples of tiles would not match: raise --memory to"):
+    with pytest.raises(InputError, match="samples of tiles would not match: raise memory_gib to"):
         sampling(photo(400, 300), to="zebra")
 
 
