@@ -39,9 +39,10 @@ class TranslationNetwork(nn.Module):
         for name in [name for name, _ in own.named_children()]:
             if name not in method.inference_modules:
                 delattr(own, name)
-        self.method = own.eval().requires_grad_(False)
+        self.method = own
         self.target = target
         self.sizes = sizes
+        self.eval().requires_grad_(False)
 
     @property
     def size_multiple(self) -> int:
@@ -61,8 +62,8 @@ class TranslationNetwork(nn.Module):
     def prepare(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) of any size to a size that the network takes.
 
-        Images are resized to `fixed_size` (bicubic, antialiased), or continued at the right
-        and the bottom by their mirror image.
+        Images are resized to `fixed_size` (bicubic, antialiased; values may overshoot a
+        little), or continued at the right and the bottom by their mirror image.
         """
         return self.sizes.prepare(images)
 
