@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -386,3 +390,65 @@ def test_what_a_method_has_not_is_named(translator):
         translator.generate(1, to="zebra")
     with pytest.raises(InputError, match="no domain 'cow'"):
         unit().generate(1, to="cow")
+
+
+# --- from a notebook ---------------------------------------------------------------
+
+
+def test_the_target_may_be_left_out_where_there_is_one_choice(translator):
+    image = photo(20, 16)
+    expected = translator(image, to="zebra")
+    assert np.array_equal(translator(image, "zebra"), expected)
+    assert np.array_equal(translator(image, source="horse"), expected)
+    assert np.array_equal(translator.translate(image, source="horse").image, expected)
+    with pytest.raises(InputError, match=r"which domain to translate to\? Give to: horse or zebra"):
+        translator(image)
+    with pytest.raises(InputError, match="no domain 'Horse': did you mean 'horse'"):
+        translator(image, source="Horse")
+    with pytest.raises(InputError, match="no domain 1: this translator knows horse, zebra"):
+        translator(image, to=1)
+    one = Translator(Noisy(), replace(info("noisy"), domains=("style",)), device="cpu")
+    assert np.array_equal(one(image), one(image, to="style"))
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (cyclegan(blocks=1), "Translator(cyclegan, horse ↔ zebra, 64 px, cpu)"),
+        (
+            cyclegan(blocks=1, precision="bf16"),
+            "Translator(cyclegan, horse ↔ zebra, 64 px, cpu, bf16)",
+        ),
+        (
+            Translator(nn.Identity(), info("gan", 16), device=torch.device("cpu")),
+            "Translator(gan, horse, zebra, 16 px, cpu)",
+        ),
+    ],
+)
+def test_repr_says_what_it_is(made, expected):
+    assert repr(made) == expected
+
+
+def test_copies_and_pickles_give_the_same_bits(translator):
+    image = photo(37, 30)
+    expected = translator(image, to="zebra")
+    for again in (pickle.loads(pickle.dumps(translator)), copy.deepcopy(translator)):  # noqa: S301
+        assert repr(again) == repr(translator)
+        assert np.array_equal(again(image, to="zebra"), expected)
+        with torch.no_grad():
+            next(again._network.parameters()).zero_()
+    assert np.array_equal(translator(image, to="zebra"), expected)
+    small = pickle.loads(pickle.dumps(cyclegan(blocks=1, memory_gib=0.003)))  # noqa: S301
+    tiled = small.translate(photo(200, 100), to="zebra")
+    assert tiled.tiles > 1
+    whole = cyclegan(blocks=1, memory_gib=0.003).translate(photo(200, 100), to="zebra")
+    assert np.array_equal(tiled.image, whole.image)
+
+
+@pytest.mark.slow
+def test_spawned_processes_use_a_translator(translator):
+    images = [np.asarray(photo(20, 16)), np.asarray(photo(16, 20))]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        results = pool.map(partial(translator, to="zebra"), images)
+    for result, image in zip(results, images, strict=True):
+        assert np.abs(result.astype(int) - translator(image, to="zebra")).max() <= 1
