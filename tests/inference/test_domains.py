@@ -24,10 +24,10 @@ def test_the_target_goes_without_saying_where_there_is_one_choice():
     assert only_target(("style",), None) == "style"
     assert only_target(PAIR, "horse") == "zebra"
     assert only_target(PAIR, "zebra") == "horse"
-    message = r"^which domain to translate to\? Give to: horse or zebra$"
+    message = r"^which domain\? Give to='horse' or to='zebra'$"
     with pytest.raises(InputError, match=message):
         only_target(PAIR, None)
-    with command_line(), pytest.raises(InputError, match="Give --to: horse or zebra"):
+    with command_line(), pytest.raises(InputError, match=r"Give --to horse or --to zebra$"):
         only_target(PAIR, None)
 
 

@@ -383,6 +383,23 @@ def test_generated_images_are_of_the_runs_size_and_of_the_seed():
     assert [difference(a, b) for a, b in zip(first, again, strict=False)] == [0.0, 0.0]
 
 
+def test_new_images_are_counted_from_one_and_their_domain_named_where_there_are_two():
+    assert len(unit().generate(to="zebra")) == 1
+    with pytest.raises(InputError, match="a count of 0 images: it must be at least 1"):
+        unit().generate(0, "zebra")
+    with pytest.raises(InputError, match="which domain"):
+        unit().generate(2)
+
+
+def test_several_images_have_codes_in_a_batch():
+    translator = unit()
+    images = [photo(40, 24), photo(24, 40).resize((40, 24))]
+    codes = translator.encode(images, "horse")
+    assert codes.shape == (2, 8, 6, 10)
+    alone = translator.encode(np.asarray(images[1]), "horse")
+    torch.testing.assert_close(codes[1:], alone, rtol=0, atol=1e-4)
+
+
 def test_what_a_method_has_not_is_named(translator):
     with pytest.raises(InputError, match="cyclegan has no codes"):
         translator.encode(photo(20, 20), source="horse")
@@ -401,7 +418,7 @@ def test_the_target_may_be_left_out_where_there_is_one_choice(translator):
     assert np.array_equal(translator(image, "zebra"), expected)
     assert np.array_equal(translator(image, source="horse"), expected)
     assert np.array_equal(translator.translate(image, source="horse").image, expected)
-    with pytest.raises(InputError, match=r"which domain to translate to\? Give to: horse or zebra"):
+    with pytest.raises(InputError, match=r"which domain\? Give to='horse' or to='zebra'"):
         translator(image)
     with pytest.raises(InputError, match="no domain 'Horse': did you mean 'horse'"):
         translator(image, source="Horse")

@@ -30,7 +30,7 @@ def only_target(domains: Sequence[str], source: str | None) -> str:
     others = [domain for domain in domains if domain != source]
     if len(others) == 1:
         return others[0]
-    raise InputError(f"which domain to translate to? Give {option('to')}: {' or '.join(others)}")
+    raise InputError(f"which domain? Give {' or '.join(option('to', one) for one in others)}")
 
 
 def shown(domains: Sequence[str], mark: str, most: int = 6) -> str:
