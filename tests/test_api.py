@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import re
 import shutil
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -55,25 +52,13 @@ def test_the_newest_picture_is_the_one_of_the_last_step(run):
 
 
 def test_a_notebook_shows_the_newest_picture_and_links(run, monkeypatch):
+    monkeypatch.chdir(run.folder.parents[1])
     page = run._repr_html_()
-    assert "<img" not in page
-    assert page.startswith("<p>Run(cyclegan, x ↔ y, 16 px, ")
-    assert f'<a href="{run.folder.as_uri()}">x</a>' in page
-    assert "report" not in page
+    about = f"Run(cyclegan, x ↔ y, 16 px, {run.folder})"
+    assert page == f'<p>{about} · <a href="runs/x">x</a></p>'
     run.report.write_text("a page", encoding="utf-8")
     add_picture(run, 20, (255, 0, 0))
     add_picture(run, 3000, (0, 0, 255))
-    monkeypatch.chdir(run.folder.parents[1])
     page = run._repr_html_()
-    assert '<a href="runs/x/report.html">report</a>' in page
-    assert "· step 3000 ·" in page
-    (data,) = re.findall(r'src="data:image/webp;base64,([^"]+)"', page)
-    image = Image.open(BytesIO(base64.b64decode(data)))
-    assert image.size == (1600, 400)
-    assert np.abs(np.asarray(image)[0, 0].astype(int) - (0, 0, 255)).max() <= 8
-
-
-def test_names_in_the_page_are_escaped(tmp_path):
-    page = diptych.Run(tmp_path / "<b>x")._repr_html_()
-    assert "<b>" not in page
-    assert "&lt;b&gt;x" in page
+    assert f'{about} · step 3000 · <a href="runs/x/report.html">report</a> · ' in page
+    assert '<img style="max-width:100%" src="data:image/webp;base64,' in page

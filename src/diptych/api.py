@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from dataclasses import dataclass
-from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from diptych import scoring
-from diptych.data.images import read_image
 from diptych.errors import InputError, dataclass_from
 from diptych.evaluation import Scores
 from diptych.inference.domains import shown
 from diptych.inference.load import load
 from diptych.inference.translator import Precision, Translator
 from diptych.methods import make_config, method_class
+from diptych.report.notebook import picture_and_links
 from diptych.training import run as runs
 from diptych.training.presets import chosen
+from diptych.training.random_state import random_state_kept
 from diptych.training.settings import SETTING_NAMES, Settings, read_plan
 from diptych.training.summary import newest_picture
-
-_SHOWN = 1600
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,18 +53,9 @@ class Run(os.PathLike[str]):
 
     def _repr_html_(self) -> str:
         """The newest pictures and links, for Jupyter."""
-        picture = newest_picture(self.folder)
-        links = [(self.folder.name, self.folder)]
-        if self.report.exists():
-            links.insert(0, ("report", self.report))
-        shown_links = [f'<a href="{escape(_address(to))}">{escape(name)}</a>' for name, to in links]
-        lines = [escape(repr(self)), *shown_links]
-        if picture is None:
-            return f"<p>{' · '.join(lines)}</p>"
-        lines.insert(1, f"step {int(picture.stem)}")
-        source = base64.b64encode(_small(picture)).decode()
-        image = f'<img style="max-width:100%" src="data:image/webp;base64,{source}">'
-        return f"<p>{' · '.join(lines)}</p>{image}"
+        report = {"report": self.report} if self.report.exists() else {}
+        links = report | {self.folder.name: self.folder}
+        return picture_and_links(repr(self), newest_picture(self.folder), links)
 
     @property
     def report(self) -> Path:
@@ -93,20 +80,7 @@ class Run(os.PathLike[str]):
         return scoring.evaluate(self.folder, split=split)
 
 
-def _address(path: Path) -> str:
-    """A link that works in a notebook, whose pages are below the folder that it runs in."""
-    whole, here = path.resolve(), Path.cwd()
-    return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else whole.as_uri()
-
-
-def _small(picture: Path) -> bytes:
-    """The picture as WebP of at most 1600 pixels a side, so that notebooks stay small."""
-    image, file = read_image(picture), BytesIO()
-    image.thumbnail((_SHOWN, _SHOWN))
-    image.save(file, format="WEBP", quality=90)
-    return file.getvalue()
-
-
+@random_state_kept()
 def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
     """Train `method` and return its run.
 
@@ -114,6 +88,8 @@ def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
     method's own (`cycle_weight=5.0`); `recipe=` and `preset=` set several.
 
         run = diptych.train("cyclegan", data="horse2zebra/", steps=20_000)
+
+    PyTorch's random state is afterwards what it was before.
 
     Raises:
         InputError: an unknown option, or data that cannot be used.
@@ -130,6 +106,7 @@ def train(method: str, *, overwrite: bool = False, **options: Any) -> Run:
     )
 
 
+@random_state_kept()
 def resume(folder: str | os.PathLike[str]) -> Run:
     """Go on with an interrupted run; one that is done is returned as it is."""
     return Run(runs.resume(Path(folder)).folder)

@@ -118,8 +118,8 @@ def test_an_existing_run_is_not_overwritten_unasked(start):
         start(steps=1, seed=1)
     message = one_line(caught.value)
     assert str(folder) in message
-    assert "--resume" in message
-    assert "--overwrite" in message
+    assert f"diptych.resume('{folder}')" in message
+    assert "overwrite=True" in message
     assert (folder / "state.pt").read_bytes() == before
 
 

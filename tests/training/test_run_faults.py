@@ -158,7 +158,7 @@ def test_a_stale_new_state_is_the_newest_that_is_whole(start, at_step, monkeypat
 def test_a_run_is_not_begun_from_the_run_that_it_would_overwrite(start, tmp_path):
     start(steps=2)
     before = (tmp_path / "run" / "state.pt").read_bytes()
-    with pytest.raises(InputError, match="is the run to be overwritten: give another --out"):
+    with pytest.raises(InputError, match="is the run to be overwritten: give another out"):
         start(steps=2, init=str(tmp_path / "run"), overwrite=True)
     assert (tmp_path / "run" / "state.pt").read_bytes() == before
 

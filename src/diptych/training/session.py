@@ -9,6 +9,7 @@ from pathlib import Path
 from diptych.checkpoint import TRANSLATOR_FILE, TranslatorInfo, save_state, save_translator
 from diptych.data import Data
 from diptych.report.grids import write_grid
+from diptych.training.forecast import Forecast
 from diptych.training.interrupt import Interrupt
 from diptych.training.log import RunLog
 from diptych.training.loop import DivergedError
@@ -66,9 +67,12 @@ class Sitting:
             if trainer.clock.step == 0:
                 self._draw(log)
             began = time.monotonic() - log.seconds_before
+            forecast = Forecast(self.plan, self.steps, done=trainer.clock.step)
             (stops,) = self._ranks.any(interrupt.requested)
             while trainer.clock.step < self.steps and not stops:
                 self._step(log, progress, began)
+                for line in forecast.after_step():
+                    progress.message(line)
                 stops, saves = self._ranks.any(interrupt.requested, self._is_checkpoint_due())
                 if saves:
                     self._save()

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import tomli_w
 
 from diptych import __version__
-from diptych.errors import InputError, dataclass_from
+from diptych.errors import InputError, dataclass_from, option
 from diptych.files import atomic_write_text
 from diptych.methods import make_config
 from diptych.networks.device import Precision
@@ -82,21 +82,24 @@ class Settings:
     def __post_init__(self) -> None:
         budgets = [b for b in ("steps", "epochs", "minutes") if vars(self)[b] is not None]
         if len(budgets) > 1:
-            raise InputError(f"give one budget, not --{' and --'.join(budgets)}")
+            raise InputError(f"give one budget, not {' and '.join(map(option, budgets))}")
         positive = ("checkpoint_every", "keep_every", "sample_every", "threads", "starts")
         for name in (*budgets, *positive):
             value = vars(self)[name]
             if value is not None and not 0 < value < math.inf:
-                raise InputError(f"{_flag(name)} is {value}: it must be above 0")
+                raise InputError(f"{option(name)} is {value}: it must be above 0")
         if not 0 < self.lr_scale < math.inf:
-            raise InputError(f"--lr-scale is {self.lr_scale}: it must be above 0")
+            raise InputError(f"{option('lr_scale')} is {self.lr_scale}: it must be above 0")
         if not 0 <= self.ema < 1:
-            raise InputError(f"--ema is {self.ema}: it must be from 0 to below 1")
+            raise InputError(f"{option('ema')} is {self.ema}: it must be from 0 to below 1")
         for name in ("seed", "workers", "load_size"):
             if (vars(self)[name] or 0) < 0:
-                raise InputError(f"{_flag(name)} is {vars(self)[name]}: it must not be negative")
+                raise InputError(f"{option(name)} is {vars(self)[name]}: it must not be negative")
         if self.starts > 1 and self.init is not None:
-            raise InputError("give --init or --starts: from given weights there is but one start")
+            raise InputError(
+                f"give {option('init')} or {option('starts')}: from given weights there is but one"
+                " start"
+            )
         _check_data(self)
 
 
@@ -205,7 +208,7 @@ def check_seeds(plans: Mapping[str, Plan]) -> None:
         if other.run.seed in seeds:
             raise InputError(
                 f"{seeds[other.run.seed]} and {name} have the same seed, {other.run.seed}:"
-                " train one with another --seed"
+                f" train one with another {option('seed')}"
             )
         seeds[other.run.seed] = name
 
@@ -213,7 +216,7 @@ def check_seeds(plans: Mapping[str, Plan]) -> None:
 def _differing(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
     """Options that matter, with both values."""
     shared = [f.name for f in fields(one) if f.name not in _OWN]
-    return [(_flag(name), vars(one)[name], vars(other)[name]) for name in shared]
+    return [(option(name), vars(one)[name], vars(other)[name]) for name in shared]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -237,15 +240,12 @@ def _settings(kind: type[T], values: dict[str, Any], owner: str) -> T:
 
 def _check_data(settings: Settings) -> None:
     if settings.data is not None and (settings.x or settings.y):
-        raise InputError("give --data, or --x and --y, not both")
+        raise InputError(f"give {option('data')}, or {option('x')} and {option('y')}, not both")
     if settings.attributes is not None and settings.data is None:
         raise InputError(
-            f"--attributes {settings.attributes} is about the images of a folder: give it as --data"
+            f"{option('attributes', settings.attributes)} is about the images of a folder: give it"
+            f" as {option('data')}"
         )
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 _OWN = (
