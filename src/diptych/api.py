@@ -7,34 +7,74 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from diptych import scoring
-from diptych.errors import dataclass_from
+from diptych.errors import InputError, dataclass_from
 from diptych.evaluation import Scores
+from diptych.inference.domains import shown
 from diptych.inference.load import load
-from diptych.inference.translator import Translator
-from diptych.methods import give, make_config
+from diptych.inference.translator import Precision, Translator
+from diptych.methods import give, make_config, method_class
+from diptych.report.notebook import picture_and_links
 from diptych.training import run as runs
 from diptych.training.presets import chosen
 from diptych.training.random_state import random_state_kept
-from diptych.training.settings import SETTING_NAMES, Settings
+from diptych.training.settings import SETTING_NAMES, Settings, read_plan
+from diptych.training.summary import newest_picture
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run's folder."""
+@dataclass(frozen=True, repr=False)
+class Run(os.PathLike[str]):
+    """A run's folder, which has its path wherever one is expected.
+
+    In Jupyter it shows its newest preview pictures and links to its report.
+    """
 
     folder: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        try:
+            plan = read_plan(self.folder)
+            mark = " ↔ " if hasattr(method_class(plan.method), "translate") else ", "
+        except InputError:  # there is no run there yet
+            return f"Run({self})"
+        domains = shown(plan.resolved.domains, mark)
+        return f"Run({plan.method}, {domains}, {plan.config.size} px, {self})"
+
+    def _repr_html_(self) -> str:
+        """The newest pictures and links, for Jupyter."""
+        report = {"report": self.report} if self.report.exists() else {}
+        links = report | {self.folder.name: self.folder}
+        return picture_and_links(repr(self), newest_picture(self.folder), links)
 
     @property
     def report(self) -> Path:
         """The page with its pictures, curves, settings and scores."""
         return self.folder / "report.html"
 
-    def translator(self, device: str = "auto") -> Translator:
-        """What it has learnt, ready to use."""
-        return load(self.folder, device=device)
+    def translator(
+        self,
+        *,
+        device: str | torch.device = "auto",
+        precision: Precision = "fp32",
+        memory_gib: float = 2.0,
+        samples: bool = False,
+    ) -> Translator:
+        """What it has learnt, ready to use: see `diptych.load`."""
+        return load(
+            self.folder, device=device, precision=precision, memory_gib=memory_gib, samples=samples
+        )
 
     def evaluate(self, split: str = "test") -> Scores:
         """See `diptych.evaluate`."""

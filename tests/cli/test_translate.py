@@ -45,3 +45,13 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(fails, run, tmp_pa
     line = fails("translate", run, bomb, "--to", domains_of(run)[0], "--out", tmp_path / "o")
     assert "bomb.png" in line
     assert "400" in line  # megapixels
+
+
+def test_messages_of_the_library_name_flags_in_a_shell(fails, run, tmp_path) -> None:
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (300, 200)).save(picture)
+    to = domains_of(run)[0]
+    given = ["translate", run, picture, "--to", to, "--out", tmp_path / "o", "--memory", "1e-6"]
+    assert "raise --memory to 0.1 or more" in fails(*given)
+    slip = fails("translate", run, picture, "--to", to.upper())
+    assert slip == f"no domain {to.upper()!r}: did you mean {to!r}?"

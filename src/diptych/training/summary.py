@@ -60,6 +60,11 @@ def summarise(
     )
 
 
+def newest_picture(folder: Path) -> Path | None:
+    """The last preview grid that the run in `folder` has drawn, if any; its name is its step."""
+    return max((folder / SAMPLES_FOLDER).glob("*.png"), default=None)
+
+
 def starts_note(plan: Plan) -> tuple[str, ...]:
     """That the run's start was chosen, and by what; nothing if it was not."""
     figures = plan.resolved.starts
