@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import diptych
-from diptych.training.summary import newest_picture
+from diptych.training.previews import latest_preview
 
 OLD = Path(__file__).parent / "old_runs" / "0.1.0" / "cyclegan"
 
@@ -23,7 +23,7 @@ def run(tmp_path: Path) -> diptych.Run:
 
 
 def add_picture(run: diptych.Run, step: int, colour: tuple[int, int, int]) -> Path:
-    path = run.folder / "samples" / f"{step:08d}.png"
+    path = run.folder / "previews" / f"{step:08d}.png"
     path.parent.mkdir(exist_ok=True)
     Image.new("RGB", (2000, 500), colour).save(path)
     return path
@@ -44,14 +44,14 @@ def test_a_run_has_its_path_wherever_one_is_expected(run):
     assert run.translator(device="cpu", precision="bf16", memory_gib=1.0).memory_gib == 1.0
 
 
-def test_the_newest_picture_is_the_one_of_the_last_step(run):
-    assert newest_picture(run.folder) is None
+def test_the_latest_preview_is_the_one_of_the_last_step(run):
+    assert latest_preview(run.folder) is None
     last = add_picture(run, 100, (255, 0, 0))
     add_picture(run, 20, (0, 255, 0))
-    assert newest_picture(run.folder) == last
+    assert latest_preview(run.folder) == last
 
 
-def test_a_notebook_shows_the_newest_picture_and_links(run, monkeypatch):
+def test_a_notebook_shows_the_latest_preview_and_links(run, monkeypatch):
     monkeypatch.chdir(run.folder.parents[1])
     page = run._repr_html_()
     about = f"Run(cyclegan, x ↔ y, 16 px, {run.folder})"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from PIL import Image
 from torch import nn
 
 from diptych import scoring
@@ -17,12 +19,14 @@ from diptych.inference.domains import shown
 from diptych.inference.load import load
 from diptych.inference.translator import Precision, Translator
 from diptych.methods import give, make_config, method_class
+from diptych.networks.device import Precision as TrainingPrecision
 from diptych.report.notebook import picture_and_links
 from diptych.training import run as runs
+from diptych.training.loggers import Callbacks, LoggerName
 from diptych.training.presets import chosen
+from diptych.training.previews import latest_preview
 from diptych.training.random_state import random_state_kept
-from diptych.training.settings import SETTING_NAMES, Settings, read_plan
-from diptych.training.summary import newest_picture
+from diptych.training.settings import SETTING_NAMES, Settings, read_plan, renamed
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,7 +60,7 @@ class Run(os.PathLike[str]):
         """The newest pictures and links, for Jupyter."""
         report = {"report": self.report} if self.report.exists() else {}
         links = report | {self.folder.name: self.folder}
-        return picture_and_links(repr(self), newest_picture(self.folder), links)
+        return picture_and_links(repr(self), latest_preview(self.folder), links)
 
     @property
     def report(self) -> Path:
@@ -82,36 +86,105 @@ class Run(os.PathLike[str]):
 
 
 @random_state_kept()
-def train(method: str | type[nn.Module], *, overwrite: bool = False, **options: Any) -> Run:
+def train(
+    method: str | type[nn.Module],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    x: str | os.PathLike[str] | None = None,
+    y: str | os.PathLike[str] | None = None,
+    names: Sequence[str] | None = None,
+    attributes: str | os.PathLike[str] | None = None,
+    palette: Sequence[str] | None = None,
+    preset: Literal["paper", "fast"] | None = None,
+    recipe: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    steps: int | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    checkpoint_every: int | None = None,
+    keep_every: int | None = None,
+    preview_every: int | None = None,
+    logger: LoggerName | None = None,
+    on_log: Callable[[int, dict[str, float]], object] | None = None,
+    on_preview: Callable[[Image.Image], object] | None = None,
+    load_size: int | None = None,
+    seed: int | None = None,
+    starts: int | None = None,
+    precision: TrainingPrecision | None = None,
+    compile: Literal["auto", "on", "off"] | None = None,
+    recompute: bool | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    workers: int | None = None,
+    init: str | os.PathLike[str] | None = None,
+    lr_scale: float | None = None,
+    ema: float | None = None,
+    **options: Any,
+) -> Run:
     """Train `method` and return its run.
-
-    `method` is the name of a method, or a class of your own: see docs/your-own-method.md.
-
-    `options` are the command line's: `data=`, `steps=`, `size=`, and the
-    method's own (`cycle_weight=5.0`); `recipe=` and `preset=` set several.
 
         run = diptych.train("cyclegan", data="horse2zebra/", steps=20_000)
 
-    PyTorch's random state is afterwards what it was before.
+    Args:
+        method: the name of a method, or a class of your own: see docs/your-own-method.md.
+        on_log: called with the step and its losses whenever they are logged: at most about
+            2,000 times a run.
+        on_preview: called with each preview grid, an RGB image.
+        overwrite: replace the run that `out` already holds.
+        options: the method's own, such as `size=128` and `cycle_weight=5.0`.
+
+    All others are the options of `diptych train METHOD --help`. What is None is left to the
+    preset, the recipe and the method. A callback that raises ends the training; the step
+    before it is saved. PyTorch's random state is afterwards what it was before.
 
     Raises:
         InputError: an unknown option, or data that cannot be used.
+        DivergedError: a loss was not finite; the last good checkpoint stays.
     """
-    options = {k: str(v) if isinstance(v, os.PathLike) else v for k, v in options.items()}
+    given = {k: v for k, v in locals().items() if k in SETTING_NAMES and v is not None}
     name = method if isinstance(method, str) else give(method)
-    config, run = chosen(
-        name, preset=options.pop("preset", None), recipe=options.pop("recipe", None)
-    )
-    for key, value in options.items():
-        (run if key in SETTING_NAMES else config)[key] = value
+    config, run = chosen(name, preset=preset, recipe=recipe)
+    for key, value in (renamed(options) | given).items():
+        plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+        (run if key in SETTING_NAMES else config)[key] = (
+            tuple(plain) if isinstance(plain, list) else plain
+        )
     settings = dataclass_from(Settings, run, owner="train")
-    return Run(runs.train(name, make_config(name, config), settings, overwrite=overwrite).folder)
+    outcome = runs.train(
+        name,
+        make_config(name, config),
+        settings,
+        overwrite=overwrite,
+        callbacks=Callbacks(on_log, on_preview),
+    )
+    return Run(outcome.folder)
 
 
 @random_state_kept()
-def resume(folder: str | os.PathLike[str], *, method: type[nn.Module] | None = None) -> Run:
+def resume(
+    folder: str | os.PathLike[str],
+    *,
+    device: str | None = None,
+    workers: int | None = None,
+    method: type[nn.Module] | None = None,
+    on_log: Callable[[int, dict[str, float]], object] | None = None,
+    on_preview: Callable[[Image.Image], object] | None = None,
+) -> Run:
     """Go on with an interrupted run; one that is done is returned as it is.
 
-    `method` is the class of a method from outside that this process has not used yet.
+    `device` and `workers` replace the run's own. `method` is the class of a method from outside
+    that this process has not used yet. The callbacks are those of `train`.
+
+    Raises:
+        InputError: no run, or one whose data have changed.
+        DivergedError: a loss was not finite; the last good checkpoint stays.
     """
-    return Run(runs.resume(Path(folder), method=method).folder)
+    outcome = runs.resume(
+        Path(folder),
+        device=device,
+        workers=workers,
+        method=method,
+        callbacks=Callbacks(on_log, on_preview),
+    )
+    return Run(outcome.folder)

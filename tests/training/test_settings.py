@@ -45,7 +45,7 @@ def _one_line(error: BaseException) -> str:
         ({"steps": 5, "epochs": 1.0}, "not steps and epochs"),
         ({"steps": 5, "minutes": 1.0}, "not steps and minutes"),
         ({"checkpoint_every": 0}, "checkpoint_every is 0"),
-        ({"sample_every": -1}, "sample_every is -1"),
+        ({"preview_every": -1}, "preview_every is -1"),
         ({"ema": 1.0}, "ema is 1.0"),
         ({"ema": -0.1}, "ema is -0.1"),
         ({"seed": -1}, "seed is -1"),
@@ -79,7 +79,7 @@ def test_config_toml_holds_every_resolved_value(tmp_path):
     ("old", "new", "named"),
     [
         ("width = 8", "width = 8\nwidht = 9", "no option 'widht': did you mean 'width'?"),
-        ("steps = 10\nseed", "stpes = 10\nseed", "no option 'stpes': did you mean 'steps'?"),
+        ("steps = 10\nlogger", "stpes = 10\nlogger", "no option 'stpes': did you mean 'steps'?"),
         ('fingerprint = "abc"', 'fingerprint = "abc"\ncolour = 1', "no option 'colour'"),
         ('method = "cyclegan"', 'method = "cyclegan"\ncolour = 1', "unknown key 'colour'"),
         ('method = "cyclegan"', 'method = "cycle"', "no method 'cycle'"),

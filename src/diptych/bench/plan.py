@@ -46,7 +46,7 @@ _BUDGETS = ("steps", "minutes", "epochs")
 _OURS = ("out", "seed", "keep_every", "epochs", "device", "init")
 """Settings that are the bench's own, or would make runs depend on other runs."""
 _PLACE = ("out", "seed", "device", "threads", "workers", "checkpoint_every", "keep_every",
-          "sample_every", "compile", "recompute")  # fmt: skip
+          "preview_every", "logger", "compile", "recompute")  # fmt: skip
 """Settings that do not change what is trained, or only its last bits; and the seed."""
 DATA_SETTINGS = ("data", "x", "y", "attributes", "palette")
 """Where the data lie. What they are is in their fingerprint, and no palette trains anything."""

@@ -66,7 +66,7 @@ def train_command(arguments: list[str]) -> int:
     from diptych.training.run import train
     from diptych.training.settings import Settings
 
-    method, rest = give(named_method(arguments[0])), arguments[1:]
+    method, rest = give(named_method(arguments[0])), _renamed(arguments[1:])
     config, run = _defaults(method, rest)
     default_config = make_config(method, config)
     command = make_dataclass(
@@ -138,7 +138,7 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
     """What --preset, --recipe and --config set, for the options to start from."""
     from diptych.errors import dataclass_from
     from diptych.training.presets import chosen
-    from diptych.training.settings import SETTING_NAMES, Settings, read_toml
+    from diptych.training.settings import SETTING_NAMES, Settings, read_toml, renamed
 
     config, run = chosen(
         method, preset=_value_of("preset", arguments), recipe=_value_of("recipe", arguments)
@@ -147,7 +147,8 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
     if file is not None:
         tables = read_toml(Path(file))
         config |= tables.get("config", {})
-        run |= {k: tuple(v) if isinstance(v, list) else v for k, v in tables.get("run", {}).items()}
+        settings = renamed(tables.get("run", {}))
+        run |= {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
         run.pop("out", None)  # another run's folder is no default for this one
     if any(_value_of(name, arguments) for name in ("steps", "epochs", "minutes")):
         for name in ("steps", "epochs", "minutes"):
@@ -158,6 +159,19 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
     assert "config" not in SETTING_NAMES
     dataclass_from(Settings, run, owner=file or "the recipe")  # names what is unknown
     return config, run
+
+
+def _renamed(arguments: list[str]) -> list[str]:
+    """The arguments, options of earlier versions by their names of now."""
+    from diptych.training.settings import RENAMED
+
+    flags = {_flag(old): _flag(new) for old, new in RENAMED.items()}
+    parts = [argument.partition("=") for argument in arguments]
+    return [flags.get(name, name) + equals + value for name, equals, value in parts]
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _value_of(name: str, arguments: list[str]) -> str | None:

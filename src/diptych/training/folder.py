@@ -14,18 +14,20 @@ from diptych.errors import InputError, call, option, resume_call
 from diptych.evaluation.familiarity import FAMILIARITY_FILE
 from diptych.files import only_one_process, remove_leftovers
 from diptych.report.page import REPORT_FILE
-from diptych.training.log import EVENTS_FOLDER, METRICS_FILE
+from diptych.training.log import METRICS_FILE
+from diptych.training.loggers import LOGGER_FILES, LOGGER_FOLDERS
+from diptych.training.previews import PREVIEW_FOLDERS
 from diptych.training.ranks import Ranks
 from diptych.training.session import SNAPSHOTS_FOLDER
 from diptych.training.settings import CONFIG_FILE, Plan, write_plan
-from diptych.training.summary import SAMPLES_FOLDER, SCORES_FILE, summarise
+from diptych.training.summary import SCORES_FILE, summarise
 
 LOCK_FILE = "run.lock"
 _OWN_FILES = (
     *STATE_FILES, CONFIG_FILE, TRANSLATOR_FILE, METRICS_FILE, REPORT_FILE, SCORES_FILE,
-    FAMILIARITY_FILE,
+    FAMILIARITY_FILE, *LOGGER_FILES,
 )  # fmt: skip
-_OWN_FOLDERS = (SAMPLES_FOLDER, SNAPSHOTS_FOLDER, EVENTS_FOLDER)
+_OWN_FOLDERS = (*PREVIEW_FOLDERS, SNAPSHOTS_FOLDER, *LOGGER_FOLDERS)
 
 
 class RunFolder:
@@ -78,7 +80,8 @@ class RunFolder:
     def sweep(self) -> None:
         """Remove what killed processes left: a torn state may be as large as a whole one."""
         remove_leftovers(self.path, _OWN_FILES)
-        remove_leftovers(self.path / SAMPLES_FOLDER, ("*.png",))
+        for name in PREVIEW_FOLDERS:
+            remove_leftovers(self.path / name, ("*.png",))
         remove_leftovers(self.path / SNAPSHOTS_FOLDER, ("*.safetensors",))
 
     def state(self) -> dict[str, Any] | None:

@@ -17,10 +17,11 @@ from diptych.errors import InputError, option, resume_call
 from diptych.methods import method_class
 from diptych.networks.device import cpu_threads, find_device
 from diptych.training.folder import RunFolder, run_folder
+from diptych.training.loggers import Callbacks, check_logger
 from diptych.training.loop import DivergedError
 from diptych.training.planning import completed, first_plan, is_complete, with_steps_of_epochs
 from diptych.training.ranks import Ranks, is_restarted, join_ranks
-from diptych.training.session import Sitting
+from diptych.training.session import Session
 from diptych.training.settings import CONFIG_FILE, Plan, Settings, read_plan
 from diptych.training.starts import check_starts, choose_start
 from diptych.training.trainer import Trainer
@@ -58,7 +59,14 @@ def outcome_line(outcome: Outcome) -> str:
 # --- beginning and going on -------------------------------------------------------
 
 
-def train(method: str, config: Any, settings: Settings, *, overwrite: bool = False) -> Outcome:
+def train(
+    method: str,
+    config: Any,
+    settings: Settings,
+    *,
+    overwrite: bool = False,
+    callbacks: Callbacks | None = None,
+) -> Outcome:
     """Begin a run and train it to the end of its budget, or to an interrupt.
 
     `config` is the method's `Config`. Blocks; shows its progress on standard error.
@@ -68,18 +76,19 @@ def train(method: str, config: Any, settings: Settings, *, overwrite: bool = Fal
         DivergedError: a loss was not finite; the last good checkpoint stays.
     """
     started = time.monotonic()
+    check_logger(settings.logger)
     device = find_device(settings.device)
     ranks = join_ranks(device)
     data = open_run_data(method, settings, config.size)
     path = Path(settings.out or f"runs/{_slug(method)}-{_slug(data.source)}")
     if is_restarted() and (path / CONFIG_FILE).exists():  # by torchrun, after a failure
-        return resume(path, device=settings.device, workers=settings.workers)
+        return resume(path, device=settings.device, workers=settings.workers, callbacks=callbacks)
     folder = run_folder(path, ranks)
     folder.check_free(overwrite=overwrite)
     _check_init(settings.init, path)
     plan = first_plan(method, config, settings, data, device, ranks)
     # The trainer is made before anything is written: what is wrong shows here.
-    with _Work(folder, plan, data, ranks) as work:
+    with _Work(folder, plan, data, ranks, callbacks=callbacks) as work:
         check_starts(plan, data, work.trainer)
         work.plan = with_steps_of_epochs(plan, work.trainer)
         with folder.begun(), cpu_threads(plan.resolved.threads):
@@ -92,6 +101,7 @@ def resume(
     device: str | None = None,
     workers: int | None = None,
     method: type[nn.Module] | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Outcome:
     """Go on with the run in `folder` from its last good checkpoint.
 
@@ -106,15 +116,21 @@ def resume(
     """
     started = time.monotonic()
     plan = read_plan(folder, method)  # there is a run
+    check_logger(plan.run.logger)
     ranks = join_ranks(find_device(device or plan.resolved.device))
     _check_processes(folder, plan, ranks)
     own = run_folder(folder, ranks)
     with own.locked():
-        return _resume(own, ranks, started, device, workers)
+        return _resume(own, ranks, started, device, workers, callbacks)
 
 
 def _resume(
-    folder: RunFolder, ranks: Ranks, started: float, device: str | None, workers: int | None
+    folder: RunFolder,
+    ranks: Ranks,
+    started: float,
+    device: str | None,
+    workers: int | None,
+    callbacks: Callbacks | None,
 ) -> Outcome:
     with ranks.first_one_first():  # it puts the files in order
         folder.sweep()
@@ -130,8 +146,9 @@ def _resume(
     )
     data = open_run_data(plan.method, plan.run, plan.config.size)
     _check_unchanged(data, folder.path, plan)
-    with _Work(folder, plan, data, ranks, state) as work, cpu_threads(plan.resolved.threads):
-        del state  # as large as the trainer
+    made = _Work(folder, plan, data, ranks, state, callbacks=callbacks)
+    del state  # as large as the trainer
+    with made as work, cpu_threads(plan.resolved.threads):
         return _carry_out(work, started, resume_at=work.trainer.clock.step)
 
 
@@ -151,7 +168,9 @@ class _Work:
         data: Data,
         ranks: Ranks,
         state: dict[str, Any] | None = None,
+        callbacks: Callbacks | None = None,
     ) -> None:
+        self.callbacks = callbacks
         self.folder, self.plan, self.data, self.ranks = folder, plan, data, ranks
         self._trainer: Trainer | None = self.make_trainer(state)
 
@@ -210,15 +229,15 @@ def _carry_out(work: _Work, started: float, resume_at: int | None) -> Outcome:
 def _run(work: _Work, resume_at: int | None) -> Outcome:
     """Run a complete plan from where its trainer stands."""
     folder, data, trainer = work.folder, work.data, work.trainer
-    sitting = Sitting(folder.path, work.plan, data, trainer, work.ranks)
+    session = Session(folder.path, work.plan, data, trainer, work.ranks, work.callbacks)
     try:
-        sitting.run(resume_at)
+        session.run(resume_at)
     except DivergedError:  # its curves show how
         folder.summarise(_notes(data, trainer), data.palettes)
         raise
     trainer.close()
     folder.summarise(_notes(data, trainer), data.palettes)
-    return Outcome(folder.path, trainer.clock.step, sitting.steps)
+    return Outcome(folder.path, trainer.clock.step, session.steps)
 
 
 def _notes(data: Data, trainer: Trainer) -> tuple[str, ...]:

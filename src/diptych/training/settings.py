@@ -17,8 +17,11 @@ from diptych.errors import InputError, dataclass_from, option
 from diptych.files import atomic_write_text
 from diptych.methods import give_for, make_config
 from diptych.networks.device import Precision
+from diptych.training.loggers import LoggerName
 
 CONFIG_FILE = "config.toml"
+RENAMED = {"sample_every": "preview_every"}
+"""Settings of earlier versions, by the names that they have now."""
 T = TypeVar("T")
 
 
@@ -52,8 +55,10 @@ class Settings:
     """Iterations between checkpoints; every two minutes by default."""
     keep_every: int | None = None
     """Iterations between translators that are kept, in snapshots/; none by default."""
-    sample_every: int | None = None
-    """Iterations between sample pictures; twelve a run by default."""
+    preview_every: int | None = None
+    """Iterations between preview pictures; by default, twelve per run."""
+    logger: LoggerName = "tensorboard"
+    """Where losses and previews go besides the run's folder."""
     load_size: int | None = None
     """Pixels of the shorter side before the random crop; 286/256 of the size by default, 0 is
     no scaling."""
@@ -84,7 +89,7 @@ class Settings:
         budgets = [b for b in ("steps", "epochs", "minutes") if vars(self)[b] is not None]
         if len(budgets) > 1:
             raise InputError(f"give one budget, not {' and '.join(map(option, budgets))}")
-        positive = ("checkpoint_every", "keep_every", "sample_every", "threads", "starts")
+        positive = ("checkpoint_every", "keep_every", "preview_every", "threads", "starts")
         for name in (*budgets, *positive):
             value = vars(self)[name]
             if value is not None and not 0 < value < math.inf:
@@ -179,7 +184,7 @@ def read_plan(folder: Path, method: type[nn.Module] | None = None) -> Plan:
     return Plan(
         method=name,
         config=make_config(name, config),
-        run=_settings(Settings, run, str(path)),
+        run=_settings(Settings, renamed(run), str(path)),
         resolved=_settings(Resolved, resolved, str(path)),
     )
 
@@ -235,6 +240,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is no TOML: {error}") from error
 
 
+def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings, those of earlier versions by their names of now."""
+    return {RENAMED.get(name, name): value for name, value in settings.items()}
+
+
 def _settings(kind: type[T], values: dict[str, Any], owner: str) -> T:
     lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
     return dataclass_from(kind, values | lists, owner=owner)
@@ -252,6 +262,6 @@ def _check_data(settings: Settings) -> None:
 
 _OWN = (
     "seed", "out", "device", "threads", "workers", "compile", "recompute",
-    "checkpoint_every", "keep_every", "sample_every",
+    "checkpoint_every", "keep_every", "preview_every", "logger",
 )  # fmt: skip
 SETTING_NAMES = tuple(f.name for f in fields(Settings))

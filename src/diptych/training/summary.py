@@ -14,9 +14,9 @@ from diptych.data import Palette
 from diptych.methods import method_class
 from diptych.report.page import write_report
 from diptych.training.log import METRICS_FILE, read_metrics
+from diptych.training.previews import previews_of
 from diptych.training.settings import Plan, read_plan
 
-SAMPLES_FOLDER = "samples"
 SCORES_FILE = "scores.json"
 
 
@@ -50,19 +50,12 @@ def summarise(
             "resolved": resolved,
         },
         metrics=read_metrics(folder / METRICS_FILE),
-        samples=[
-            (int(path.stem), path) for path in sorted((folder / SAMPLES_FOLDER).glob("*.png"))
-        ],
+        previews=previews_of(folder),
         scores=json.loads(scores.read_text("utf-8")) if scores.exists() else None,
         notes=(*notes, *starts_note(plan)),
         palettes=palettes,
         translates=hasattr(kind, "translate"),
     )
-
-
-def newest_picture(folder: Path) -> Path | None:
-    """The last preview grid that the run in `folder` has drawn, if any; its name is its step."""
-    return max((folder / SAMPLES_FOLDER).glob("*.png"), default=None)
 
 
 def starts_note(plan: Plan) -> tuple[str, ...]:
