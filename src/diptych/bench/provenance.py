@@ -16,10 +16,13 @@ from diptych.report.facts import describe_machine
 _KEYS = ("version", "torch", "commit", "has_uncommitted_changes", "machine")
 
 
-def circumstances() -> dict[str, Any]:
-    """What a figure depends on beside the settings: the code, the machine, PyTorch."""
+def circumstances(*beside: Path) -> dict[str, Any]:
+    """What a figure depends on beside the settings: the code, the machine, PyTorch.
+
+    Folders `beside` Diptych's, in the same checkout, are code too.
+    """
     known: dict[str, Any] = {"version": __version__, "torch": torch.__version__}
-    commit, is_clean = _commit()
+    commit, is_clean = _commit(*beside)
     if commit is not None:
         known |= {"commit": commit, "has_uncommitted_changes": not is_clean}
     return known | {"machine": describe_machine()}
@@ -77,7 +80,7 @@ def stretches_of(known: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(known.get("stretches", known.get("sittings", ())))
 
 
-def _commit() -> tuple[str | None, bool]:
+def _commit(*beside: Path) -> tuple[str | None, bool]:
     """Of a checkout of Diptych; None where it is installed, even inside another checkout."""
     here = Path(__file__).parents[1]
 
@@ -91,4 +94,4 @@ def _commit() -> tuple[str | None, bool]:
 
     if git("ls-files", "--error-unmatch", "__init__.py") is None:
         return None, False
-    return git("rev-parse", "HEAD"), git("status", "--porcelain", ".") == ""
+    return git("rev-parse", "HEAD"), git("status", "--porcelain", ".", *(f"{folder}/*.py" for folder in beside)) == ""
