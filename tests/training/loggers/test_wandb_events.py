@@ -105,7 +105,7 @@ def test_nothing_is_collected_that_was_not_asked_for(tmp_path: Path, monkeypatch
     files = {file.name for file in tmp_path.glob("wandb/offline-run-*/files/**/*")}
     assert files == set()  # such as requirements.txt, wandb-metadata.json and output.log
     kinds = ("output", "output_raw", "stats", "environment", "files")
-    assert {kind: told(tmp_path, kind) for kind in kinds} == dict.fromkeys(kinds, [])
+    assert [kind for kind in kinds if told(tmp_path, kind)] == []
     assert len(told(tmp_path, "history")) == 1
     assert capsys.readouterr().out == "a secret\n"
 
