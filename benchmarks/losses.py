@@ -41,7 +41,7 @@ def trained(method: str, options: dict[str, Any], folder: Path) -> dict[str, Any
             "device": "cpu",
             "threads": 1,
             "workers": 0,
-            "sample_every": STEPS,
+            "preview_every": STEPS,
             "out": str(folder),
             **({} if method in GATHER else TINY),
             **SMALL.get(method, {}),

@@ -15,6 +15,7 @@ from diptych.scoring import evaluate
 from diptych.training import folder as folder_module
 from diptych.training import planning
 from diptych.training import starts as starts_module
+from diptych.training.notebook import Notebook
 from diptych.training.ranks import Ranks
 from diptych.training.run import outcome_line, resume
 from diptych.training.settings import Settings, read_plan
@@ -142,3 +143,20 @@ def test_starts_and_init_exclude_each_other():
         Settings(starts=2, init="runs/x")
     with pytest.raises(InputError, match="starts is 0: it must be above 0"):
         Settings(starts=0)
+
+
+def test_in_a_notebook_starts_have_a_bar_too(start, paired, monkeypatch):
+    class Recorded(Notebook):
+        def progress(self, share, line):
+            shares.append(share)
+
+        def message(self, text):
+            messages.append(text)
+
+    shares: list[float] = []
+    messages: list[str] = []
+    monkeypatch.setattr(starts_module, "find_notebook", Recorded)
+    start(steps=11, starts=2, **paired)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert messages[0] == "trying 2 starts, 2 steps each"
+    assert messages[-1].endswith(" goes on")
