@@ -68,7 +68,7 @@ def noise(side: int, seed: int) -> Tensor:
     return torch.rand(3, side, side, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def save_sample(folder: Path, step: int, *, side: int = 8, rows: int = 2) -> tuple[int, Path]:
+def save_preview(folder: Path, step: int, *, side: int = 8, rows: int = 2) -> tuple[int, Path]:
     pictures = [[noise(side, 10 * i + j) for j in range(4)] for i in range(rows)]
     path = folder / f"{step:08d}.png"
     write_grid(path, picture_grid(pictures, ["x", "→ y", "y", "→ x"], groups=[2, 2]))
@@ -103,7 +103,7 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     page = Page(
         write(
             tmp_path,
-            previews=[save_sample(tmp_path, step) for step in (10, 20, 30)],
+            previews=[save_preview(tmp_path, step) for step in (10, 20, 30)],
             palettes={"zebra": Colours(("black", "white"), ((0, 0, 0), (255, 255, 255)))},
             scores={"horse→zebra": {"l1": 0.1}},
         )
@@ -152,7 +152,7 @@ def test_hostile_names_stay_text_everywhere(tmp_path: Path) -> None:
 
 
 def test_newest_pictures_come_first_and_nine_at_most_are_shown(tmp_path: Path) -> None:
-    samples = [save_sample(tmp_path, step) for step in range(0, 31, 2)]
+    samples = [save_preview(tmp_path, step) for step in range(0, 31, 2)]
     page = Page(write(tmp_path, previews=samples))
     words = [a["data-words"] for a in page.named("figure") if "data-words" in a]
     assert len(words) == 9
@@ -162,7 +162,7 @@ def test_newest_pictures_come_first_and_nine_at_most_are_shown(tmp_path: Path) -
 def test_pictures_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> None:
     broken = tmp_path / "7.png"
     broken.write_bytes(b"no picture")
-    samples = [(7, broken), (8, tmp_path / "gone.png"), save_sample(tmp_path, 5)]
+    samples = [(7, broken), (8, tmp_path / "gone.png"), save_preview(tmp_path, 5)]
     page = Page(write(tmp_path, previews=samples))
     assert "The picture 7.png could not be read: cannot identify image file" in page.text
     assert "The picture gone.png could not be read: [Errno 2]" in page.text
@@ -171,7 +171,7 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_page_of_large_noisy_pictures_stays_below_three_megabytes(tmp_path: Path) -> None:
-    _, path = save_sample(tmp_path, 1, side=256, rows=4)  # noise: no picture compresses worse
+    _, path = save_preview(tmp_path, 1, side=256, rows=4)  # noise: no picture compresses worse
     html = write(tmp_path, previews=[(step, path) for step in range(5)], metrics=metrics(2000))
     assert len(html.encode()) < 3_000_000
     newest = re.findall(r'src="data:image/\w+;base64,([^"]*)"', html)[0]

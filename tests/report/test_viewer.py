@@ -11,11 +11,11 @@ from PIL import Image
 from diptych.data.images import to_image
 from diptych.report.grids import read_grid
 from diptych.report.viewer import compress, panels, spread
-from tests.report.test_page import noise, save_sample
+from tests.report.test_page import noise, save_preview
 
 
 def test_panels_keep_the_tiles_and_make_the_gaps_transparent(tmp_path: Path) -> None:
-    _, path = save_sample(tmp_path, 1)
+    _, path = save_preview(tmp_path, 1)
     grid, layout = read_grid(path)
     assert layout is not None
     parts = panels(grid, layout)
