@@ -63,7 +63,7 @@ class Config:
     dropout: float = 0.5
     """Share of D's activations that are dropped after each convolution; 0.5 in the appendix."""
     gan_loss: Literal["log-saturating", "log", "hinge"] = "log-saturating"
-    """L_S: the paper's, for G as written or non-saturating, or a hinge loss in its place."""
+    """L_S's logarithms (G as written or non-saturating), or hinge."""
     lr: float = 2e-4
     """Adam's learning rate; of 1e-4, 2e-4 and 3e-4 in the appendix."""
     beta1: float = 0.5

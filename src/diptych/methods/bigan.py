@@ -17,6 +17,8 @@ Where the papers are silent or ambiguous:
 - Which kind of pair is called real is a matter of names: here, as in the authors'
   code, (x, G(x)). G and F are trained by the labels exchanged, as BiGAN's Sec. 3.4
   recommends for its stronger gradient, rather than by D's loss negated.
+- With a hinge loss D's side alone is hinged, as in BigBiGAN (Donahue and Simonyan 2019,
+  arXiv:1907.02544).
 - D is stepped before G and F, as in the authors' code, on histories of both kinds
   of pair, since both hold a generated image.
 """
@@ -55,7 +57,7 @@ class Config:
     discriminator: Patch = "70x70"
     """The patch, in pixels, of both images that a score of D judges; CycleGAN's Sec. 4."""
     gan_loss: Literal["lsgan", "log", "hinge"] = "lsgan"
-    """Least squares, as CycleGAN's authors compare, BiGAN's Eq. (3)'s logarithms, or a hinge."""
+    """Least squares, as CycleGAN's authors compare, BiGAN's Eq. (3)'s logarithms, or hinge."""
     buffer_size: int = 50
     """Pairs of each kind kept for D; 0 shows it the latest only, as in BiGAN's own paper."""
     lr: float = 2e-4

@@ -62,7 +62,7 @@ class Config:
     discriminators: int = 1
     """How many a domain, averaged: another cure for oscillation, at the price of memory."""
     gan_loss: Literal["lsgan", "log", "log-saturating", "hinge"] = "lsgan"
-    """Least squares (Sec. 4); Eq. (1)'s logarithms, for G non-saturating or as written; hinge."""
+    """Least squares (Sec. 4), Eq. (1)'s logarithms (G non-saturating or as written), or hinge."""
     gan_weight: float = 1.0
     """Weight of Eq. (1) in Eq. (3); 0 is the ablation "cycle alone"."""
     cycle: Literal["both", "forward", "backward", "none"] = "both"

@@ -61,7 +61,7 @@ class Config:
     discriminator: Patch = "70x70"
     """The patch, in pixels, that a score of D judges: the local loss of Sec. 2.2."""
     gan_loss: Literal["lsgan", "log", "hinge"] = "lsgan"
-    """Least squares, as CycleGAN's authors compare, SimGAN's logarithms, or a hinge."""
+    """Least squares, as CycleGAN's authors compare, SimGAN's logarithms, or hinge."""
     features: Literal["efficientnet-lite0", "vgg16"] = "efficientnet-lite0"
     """The pretrained network; VGG-16 in CycleGAN's Sec. 5.1.2."""
     feature_file: str | None = None

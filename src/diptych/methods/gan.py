@@ -62,7 +62,7 @@ class Config:
     discriminator_steps: int = 1
     """k of Algorithm 1: steps of D before one of G; 1 in the paper."""
     gan_loss: Literal["log", "log-saturating", "hinge"] = "log"
-    """Of G: non-saturating (Sec. 3), or Algorithm 1's as written; or a hinge loss of D."""
+    """Eq. (1)'s logarithms (G non-saturating, Sec. 3, or as written), or hinge."""
     lr: float = 2e-4
     """Adam's learning rate; 2e-4 in DCGAN."""
     beta1: float = 0.5

@@ -64,7 +64,7 @@ class Config:
     is_conditional: bool = True
     """Whether D sees the input too: Eq. (1), or without it Eq. (2)."""
     gan_loss: Literal["log", "lsgan", "hinge"] = "log"
-    """Eqs. (1, 2)'s logarithms, for G non-saturating (Sec. 3.3), least squares, or a hinge."""
+    """Eqs. (1, 2)'s logarithms (G non-saturating, Sec. 3.3), least squares, or hinge."""
     gan_weight: float = 1.0
     """Weight of the adversarial loss in Eq. (4); 0 is the ablation "L1"."""
     l1_weight: float = 100.0

@@ -58,7 +58,7 @@ class Config:
     discriminator: Patch = "70x70"
     """The patch, in pixels, that a score of D judges: the local loss of Sec. 2.2."""
     gan_loss: Literal["lsgan", "log", "hinge"] = "lsgan"
-    """Least squares, as CycleGAN's authors compare, Eqs. (2, 3)'s logarithms, or a hinge."""
+    """Least squares, as CycleGAN's authors compare, Eqs. (2, 3)'s logarithms, or hinge."""
     regularisation_weight: float = 10.0
     """λ in Eq. (4); 10 in the code of CycleGAN's authors."""
     refiner_steps: int = 2

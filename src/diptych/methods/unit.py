@@ -63,7 +63,7 @@ class Config:
     shared_layers: int = 1
     """Residual blocks that the encoders share, and as many that the generators share."""
     gan_loss: Literal["log", "log-saturating", "lsgan", "hinge"] = "log"
-    """Eqs. (5, 6)'s logarithms, for G non-saturating or as written, least squares, or a hinge."""
+    """Eqs. (5, 6)'s logarithms (G non-saturating or as written), least squares, or hinge."""
     gan_weight: float = 10.0
     """λ0 in Eqs. (5, 6); 10 in Sec. 4."""
     kl_weight: float = 0.1

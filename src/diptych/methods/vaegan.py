@@ -65,7 +65,7 @@ class Config:
     similarity_weight: float = 1e-5
     """γ of L_llike in Dec's update; 1e-5 in the code."""
     gan_loss: Literal["log-saturating", "log", "hinge"] = "log-saturating"
-    """L_GAN: Algorithm 1's, for Dec as written or non-saturating, or a hinge loss in its place."""
+    """Algorithm 1's logarithms (Dec as written or non-saturating), or hinge."""
     lr: float = 3e-4
     """RMSProp's learning rate; 3e-4 in the paper."""
     decay_from: float = 1.0
