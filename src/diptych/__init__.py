@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from diptych.inference.translate_files import translate_files
     from diptych.inference.translator import Translator
     from diptych.methods import list_methods
-    from diptych.scoring import evaluate
+    from diptych.scoring import evaluate, evaluate_seeds
 
 _HOMES = {
     "InputError": "errors",
@@ -32,6 +32,7 @@ _HOMES = {
     "Scores": "evaluation",
     "Translator": "inference.translator",
     "evaluate": "scoring",
+    "evaluate_seeds": "scoring",
     "list_methods": "methods",
     "load": "inference.load",
     "load_classifier": "inference.classifier",
@@ -49,6 +50,7 @@ __all__ = [
     "Translator",
     "__version__",
     "evaluate",
+    "evaluate_seeds",
     "list_methods",
     "load",
     "load_classifier",

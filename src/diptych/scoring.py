@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator, read_translator
 from diptych.data import Data
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.evaluation import choosing, evaluate_generated, familiarity, over_seeds
 from diptych.evaluation import evaluate as score_translations
 from diptych.evaluation.scores import LAST_STEP, Memory, Scores, choose_split, installed
@@ -189,16 +189,17 @@ def score_file(
 def _score_best(
     folder: Path, data: Data, split: str, score: ScoreFile, expensive: Mapping[str, Any]
 ) -> Scores:
-    """Of the checkpoint of the run that is best on validation images, and which it is."""
+    """The scores of the run's best checkpoint on validation images, with a note that names it."""
     if split == "validation":
-        raise InputError("--choose chooses on the validation images: score it on --split test")
+        chooses, on = option("choose", True), option("split", "test")
+        raise InputError(f"{chooses} chooses on the validation images: score it on {on}")
     last = read_translator(folder / TRANSLATOR_FILE)[1].step
     kept = sorted((folder / SNAPSHOTS_FOLDER).glob("*.safetensors"))
     paths = {f"step {last:,}": folder}  # the last first: of equals, it is taken
     paths |= {f"step {int(p.stem):,}": p for p in kept if p.stem.isdigit() and int(p.stem) != last}
     if len(paths) == 1:
         raise InputError(
-            f"{folder} kept no checkpoint to choose from: train with --keep-every STEPS"
+            f"{folder} kept no checkpoint to choose from: train with {option('keep_every')}"
         )
     choice = choosing.choose(
         {name: partial(score, path) for name, path in paths.items()}, data

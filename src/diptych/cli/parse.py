@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import inspect
 import io
 import re
 import sys
 import textwrap
+from collections.abc import Callable
 from typing import Any
 
 import tyro
 
+from diptych.cli.fields import registry
 from diptych.errors import InputError
+
+
+def run_command(place: str, arguments: list[str]) -> int:
+    """Run the function at `place`, MODULE.FUNCTION of this package, whose module is loaded now."""
+    module, _, function = place.partition(".")
+    command: Callable[[list[str]], int] = getattr(
+        importlib.import_module(f"diptych.cli.{module}"), function
+    )
+    return command(arguments)
 
 
 def parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:
     complaint = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(complaint), registry():
             return tyro.cli(
                 kind,
                 config=(tyro.conf.OmitArgPrefixes,),
                 args=arguments,
                 prog=program,
-                description=about or textwrap.dedent(kind.__doc__ or ""),
+                description=about or inspect.cleandoc(kind.__doc__ or ""),
             )
     except SystemExit as stop:
         if not stop.code:  # --help

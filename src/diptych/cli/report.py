@@ -12,7 +12,7 @@ from diptych.cli.parse import parse
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write a run's report.html anew, at any time."""
+    """Rebuild a run's report.html."""
 
     run: tyro.conf.Positional[Path]
     """The run's folder."""

@@ -74,7 +74,8 @@ def train_command(arguments: list[str]) -> int:
             ("choices", Choices, field(default=Choices())),
         ],
     )
-    options = parse(command, rest, f"diptych train {method}", about(method))
+    title, what, *_ = about(method).split("\n\n")
+    options = parse(command, rest, f"diptych train {method}", f"{title}\n\n{what}")
     choices: Choices = options.choices
     outcome = _guarded(
         lambda: train(method, options.config, options.run, overwrite=choices.overwrite)

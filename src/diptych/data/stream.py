@@ -22,7 +22,7 @@ from diptych.data.collections import Data, FileImages, HalfImages, Images, Label
 from diptych.data.draws import BatchMaker, Column, Joined, Made, Recipe
 from diptych.data.images import from_uint8
 from diptych.data.transforms import default_load_size
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.types import Adapting, Attributed, Batch, Labelled, Paired, PerDomain, Unpaired
 
 _PREFETCHED = 4  # batches a worker
@@ -156,8 +156,8 @@ def _check_numbers(
             raise InputError(f"{name} is {value}: expected at least {minimum}")
     if 0 < load_size < size or load_size < 0:
         raise InputError(
-            f"load size is {load_size}, smaller than the crop of {size}: expected {size} or more,"
-            " or 0 for no scaling"
+            f"{option('load_size')} is {load_size}, smaller than the crop of {size}: expected"
+            f" {size} or more, or 0 for no scaling"
         )
 
 

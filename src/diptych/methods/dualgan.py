@@ -43,7 +43,7 @@ from diptych.networks.unet import UNetGenerator
 from diptych.objectives import WGAN, l1
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-SUMMARY = "CycleGAN's idea on U-Nets, with Wasserstein critics"
+SUMMARY = "CycleGAN's idea with U-Nets and Wasserstein critics"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ class Ranks:
                 tensor.copy_(part.view(tensor.shape))
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Of each flag whether it is set in any process: the same answer in all."""
+        """Whether each flag is set in any process: the same answer in all of them."""
         if self.world == 1:
             return flags
         device = "cuda" if dist.get_backend() == "nccl" else "cpu"
