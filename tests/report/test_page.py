@@ -22,7 +22,7 @@ from diptych.report.charts import Series, line_chart, nice_ticks, smoothed
 from diptych.report.grids import picture_grid, read_grid, write_grid
 from diptych.report.page import chart_of, describe_machine, duration, write_report
 from diptych.report.scores import number, scores_section
-from diptych.report.viewer import compress, panels, spread
+from diptych.report.viewer import compress, panels, thinned
 
 HOSTILE = "\"><script>alert('x')</script><img src=https://evil.example/x>"
 VOID = {"meta", "img", "input", "br", "path", "polyline", "link"}
@@ -126,8 +126,8 @@ def test_pictures_are_lossless_if_they_fit_and_within_the_budget_if_not() -> Non
 
 
 def test_spread_keeps_the_ends() -> None:
-    assert spread(list(range(13)), 5) == [0, 3, 6, 9, 12]
-    assert spread([1, 2], 5) == [1, 2]
+    assert thinned(list(range(13)), 5) == [0, 3, 6, 9, 12]
+    assert thinned([1, 2], 5) == [1, 2]
 
 
 def test_a_chart_puts_known_values_at_known_places() -> None:

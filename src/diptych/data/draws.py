@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from diptych.data.collections import Images, Labels
 from diptych.data.images import to_uint8
-from diptych.data.splits import spread
+from diptych.data.splits import probe_indices
 from diptych.data.transforms import (
     Augmentation,
     draw_augmentation,
@@ -88,7 +88,7 @@ class Column:
 
     def probe(self) -> None:
         """Raises InputError if none of a few images, spread over all, can be used."""
-        tried = spread(len(self), PROBED)
+        tried = probe_indices(len(self), PROBED)
         if not any(self._load(index, 0) is not None for index in tried):
             raise InputError(
                 f"none of {len(tried)} images tried in {' and '.join(self.names) or 'the data'} "

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from diptych.data import Data, Images, Split, evaluation_pairs
+from diptych.data.collections import evenly_spaced
 from diptych.data.label_maps import LabelSquares
 from diptych.errors import InputError
 from diptych.evaluation.adaptation import Classify, accuracies
@@ -302,8 +303,8 @@ def _batches(
 ) -> Iterator[tuple[Tensor, ...]]:
     """Batches of at most `most` images, evenly spread; unusable ones are left out."""
     length = len(sides[0])
-    count = min(length, most or length)
-    indices = [(2 * i + 1) * length // (2 * count) for i in range(count)]
+    indices = evenly_spaced(length, most or length)
+    count = len(indices)
     problem: InputError | None = None
     is_empty = True
     for start in range(0, count, _BATCH):

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from diptych.data import Data, Images, Split, evaluation_pairs
 from diptych.data.label_maps import LabelSquares
-from diptych.data.splits import spread
+from diptych.data.splits import probe_indices
 from diptych.errors import InputError
 from diptych.evaluation.labels import Confusion, true_class
 from diptych.evaluation.segmentation_training import Labelled, on_its_device, train_fcn, trained_fcn
@@ -149,7 +149,7 @@ def segmentation_scores(
 def _digest(labels: Images) -> str:
     """A digest of up to 256 label images: the data's fingerprint does not cover `pixel_labels`."""
     digest = hashlib.sha256()
-    for index in spread(len(labels), _PROBED):
+    for index in probe_indices(len(labels), _PROBED):
         try:
             digest.update(labels.read(index).tobytes())
         except InputError as error:  # training leaves it out
