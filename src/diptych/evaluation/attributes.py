@@ -119,7 +119,7 @@ class _Change:
         fakes = self._translated(translate, inputs, targets)
         back = self._translated(translate, fakes, own)
         self.count += len(concerned)
-        self.cycle += float(paired.l1(back, inputs).double().sum())
+        self.cycle += float(paired.mean_absolute_error(back, inputs).double().sum())
         if network is not None:
             self.features.append(network(fakes).cpu())
 

@@ -19,7 +19,7 @@ from diptych.evaluation.adaptation import Classify, accuracies
 from diptych.evaluation.attributes import attribute_scores
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.failures import Changes, findings, gain, unchanged_features
-from diptych.evaluation.paired import PairedScores, l1
+from diptych.evaluation.paired import PairedScores, mean_absolute_error
 from diptych.evaluation.perceptual import Perceptual
 from diptych.evaluation.precision import precision_and_recall
 from diptych.evaluation.segmentation import FCNScore, Segmenter
@@ -210,7 +210,7 @@ class _Direction:
         fake = translate(image, self.data.domains[self.target]).cpu()
         cycled = translate(fake, self.data.domains[self.source]).cpu()
         self.count += len(image)
-        self._sum("cycle", l1(cycled, image))
+        self._sum("cycle", mean_absolute_error(cycled, image))
         self.changes.add(fake, image, truth)
         if network is not None:
             self.features.append(network(fake).cpu())
