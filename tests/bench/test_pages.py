@@ -12,7 +12,7 @@ from diptych.bench.page import columns_of, html_page, markdown_page, write_pages
 from diptych.bench.place import Place, write_json
 from diptych.bench.render import latex, markdown
 from diptych.bench.results import read_report
-from diptych.bench.tables import Table, all_tables, groups_of, problems
+from diptych.bench.tables import ScoreTable, all_tables, groups_of, problems
 from diptych.errors import InputError
 from tests.bench.made_results import DATA, SPEED, TRAINED, fill, result
 
@@ -22,12 +22,12 @@ def place(tmp_path: Path) -> Place:
     return fill(Place(tmp_path / "bench", tmp_path / "runs"))
 
 
-def table(place: Place, words: str) -> Table:
+def table(place: Place, words: str) -> ScoreTable:
     (found,) = [t for t in all_tables(read_report(place)) if words in t.title]
     return found
 
 
-def line(shown: Table, label: str) -> list[str]:
+def line(shown: ScoreTable, label: str) -> list[str]:
     (found,) = [one for one in shown.lines if one.label == label and one.kind == "measured"]
     return [cell.text for cell in found.cells]
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from diptych.bench.render import terminal
-from diptych.bench.tables import Cell, Line, Table
+from diptych.bench.tables import Cell, Line, ScoreTable
 
 HEADINGS = ("n", "FCN per-pixel acc. ↑", "FCN per-class acc. ↑", "FCN class IoU ↑",
             "FCN per-pixel, renamed ↑", "KID ↓")  # fmt: skip
@@ -18,7 +18,7 @@ LABELS = ("Discriminator of whole images", "inputs, untranslated", "GAN + forwar
 def printed(width: int) -> list[str]:
     cells = (Cell("3"), *[Cell("0.291 ± 0.453")] * 4, Cell("0.3442 ± 0.0954"))
     lines = (*(Line(label, cells) for label in LABELS[:2]), Line(LABELS[2], cells, "cited"))
-    table = Table("a", "A title", HEADINGS, lines, ("A note.",))
+    table = ScoreTable("a", "A title", HEADINGS, lines, ("A note.",))
     console = Console(width=width, file=io.StringIO())
     console.print(terminal(table, width))
     return console.file.getvalue().splitlines()

@@ -83,7 +83,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class ScoreTable:
     """Columns, rows, and what has to be said of them."""
 
     name: str
@@ -102,7 +102,7 @@ class Group:
 
     title: str
     rows: list[Measured]
-    tables: list[Table] = field(default_factory=list)
+    tables: list[ScoreTable] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
 
 
@@ -126,7 +126,7 @@ def groups_of(
     return groups
 
 
-def cost_table(report: Report) -> Table:
+def cost_table(report: Report) -> ScoreTable:
     """Every row of every data set: what it took, and one score that all of them have."""
     lines = []
     for row in report.rows:
@@ -142,7 +142,7 @@ def cost_table(report: Report) -> Table:
             _number(speed.get("parameters"), 1e-6, 2),
         )
         lines.append(Line(row.label, cells))
-    return Table(
+    return ScoreTable(
         name="costs",
         title="Every row, and what it costs",
         columns=("data", "steps", "n", "KID ↓, mean", "ms a step", "GiB", "million parameters"),
@@ -156,7 +156,7 @@ def cost_table(report: Report) -> Table:
     )
 
 
-def all_tables(report: Report) -> list[Table]:
+def all_tables(report: Report) -> list[ScoreTable]:
     """In the page's order."""
     tables = [
         table
@@ -167,7 +167,7 @@ def all_tables(report: Report) -> list[Table]:
     return [*tables, cost_table(report)]
 
 
-def as_json(tables: Iterable[Table]) -> list[dict[str, Any]]:
+def as_json(tables: Iterable[ScoreTable]) -> list[dict[str, Any]]:
     """Plain values, with the figures behind each text."""
     return [asdict(table) for table in tables]
 
@@ -196,7 +196,7 @@ def _tables(
     part: str,
     rows: Sequence[Measured],
     everyone: Sequence[Measured],
-) -> Iterator[Table]:
+) -> Iterator[ScoreTable]:
     kind = _kind(data, part)
     columns = _columns(kind, part, rows)
     published = PUBLISHED.get((group, kind)) if kind else None
@@ -219,7 +219,7 @@ def _tables(
         notes.append(_RENAMED)
     if any(len(row.scored) > 1 for row in rows):
         notes.append("Mean over n seeds ± half of the 95% t-interval; a single seed has none.")
-    yield Table(name, title, ("n", *heads), tuple(lines), tuple(notes))
+    yield ScoreTable(name, title, ("n", *heads), tuple(lines), tuple(notes))
     if any(row.scored for row in rows):
         yield _way(name, part, rows, columns[0])
 
@@ -292,7 +292,7 @@ def _filled(cells: Sequence[Cell]) -> int:
     return sum(cell.mean is not None for cell in cells)
 
 
-def _way(name: str, part: str, rows: Sequence[Measured], score: Score) -> Table:
+def _way(name: str, part: str, rows: Sequence[Measured], score: Score) -> ScoreTable:
     arrow = "↑" if score.higher_is_better else "↓"
     lines = []
     for row in rows:
@@ -302,7 +302,7 @@ def _way(name: str, part: str, rows: Sequence[Measured], score: Score) -> Table:
         mark = improving_mark(row, part, score) or EMPTY
         n = Cell(str(len(row.scored)), len(row.scored))
         lines.append(Line(row.label, (n, *cells, Cell(mark))))
-    return Table(
+    return ScoreTable(
         f"{name}-way",
         f"{part} on the way: {score.heading} {arrow}",
         ("n", *(f"{share}% of the budget" for share in SHARES), "still improving"),
