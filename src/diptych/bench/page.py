@@ -19,7 +19,7 @@ from diptych.bench.render import html, latex, markdown
 from diptych.bench.results import Measured, Report, read_report
 from diptych.bench.tables import (
     IMPROVING,
-    Group,
+    RowGroup,
     all_tables,
     as_json,
     cost_table,
@@ -250,7 +250,7 @@ def _fewer_images(report: Report) -> list[str]:
 
 
 def columns_of(
-    place: Place, data: Mapping[str, Any], group: Group, part: str
+    place: Place, data: Mapping[str, Any], group: RowGroup, part: str
 ) -> list[tuple[str, Path]]:
     """Heads and files of a picture grid: the input, each row of the tables, the truth last."""
     source, arrow, target = part.partition("→")
@@ -277,7 +277,7 @@ def _strip(place: Place, row: Measured, part: str) -> Path | None:
 
 
 def markdown_pictures(
-    place: Place, data: Mapping[str, Any], group: Group, folder: Path
+    place: Place, data: Mapping[str, Any], group: RowGroup, folder: Path
 ) -> Iterator[str]:
     """The pictures of a group as a table a part, linked from a page in `folder`."""
     for part in group.parts:
@@ -294,7 +294,7 @@ def _link(path: Path, folder: Path) -> str:
     return quote(Path(relative).as_posix())
 
 
-def _html_pictures(place: Place, data: Mapping[str, Any], group: Group) -> Iterator[str]:
+def _html_pictures(place: Place, data: Mapping[str, Any], group: RowGroup) -> Iterator[str]:
     for part in group.parts:
         columns = columns_of(place, data, group, part)
         if not columns:

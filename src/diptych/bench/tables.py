@@ -97,7 +97,7 @@ class ScoreTable:
 
 
 @dataclass
-class Group:
+class RowGroup:
     """Rows that stand in one table, the tables, and the columns of the pictures."""
 
     title: str
@@ -108,7 +108,7 @@ class Group:
 
 def groups_of(
     data: Mapping[str, Any], rows: Sequence[Measured], everyone: Sequence[Measured] = ()
-) -> list[Group]:
+) -> list[RowGroup]:
     """The rows by the tables that they belong to, each with a table a direction.
 
     Rows of reference, such as the ceiling, come from any of `everyone`'s results.
@@ -117,7 +117,7 @@ def groups_of(
     groups = []
     for name in names:
         own = [row for row in rows if name in row.groups]
-        group = Group(name.capitalize(), own)
+        group = RowGroup(name.capitalize(), own)
         for part in dict.fromkeys(part for row in own for part in row.parts):
             group.parts.append(part)
             there, known = ([r for r in some if part in r.parts] for some in (own, everyone or own))
