@@ -9,7 +9,7 @@ from typing import Any, Literal
 from diptych.bench.place import SHARES
 from diptych.bench.plan import slug
 from diptych.bench.published import LABELS_TO_PHOTO, PHOTO_TO_LABELS, PUBLISHED, SOURCE
-from diptych.bench.results import Measured, Report, value_at
+from diptych.bench.results import BenchReport, Measured, value_at
 from diptych.bench.statistics import is_improving
 from diptych.evaluation.seeds import interval
 
@@ -126,7 +126,7 @@ def groups_of(
     return groups
 
 
-def cost_table(report: Report) -> ScoreTable:
+def cost_table(report: BenchReport) -> ScoreTable:
     """Every row of every data set: what it took, and one score that all of them have."""
     lines = []
     for row in report.rows:
@@ -156,7 +156,7 @@ def cost_table(report: Report) -> ScoreTable:
     )
 
 
-def all_tables(report: Report) -> list[ScoreTable]:
+def all_tables(report: BenchReport) -> list[ScoreTable]:
     """In the page's order."""
     tables = [
         table
@@ -172,7 +172,7 @@ def as_json(tables: Iterable[ScoreTable]) -> list[dict[str, Any]]:
     return [asdict(table) for table in tables]
 
 
-def problems(report: Report) -> list[str]:
+def problems(report: BenchReport) -> list[str]:
     """What is missing, and why, a line each."""
     lines = []
     for row in report.rows:
