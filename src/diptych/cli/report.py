@@ -11,7 +11,7 @@ from diptych.cli.parse import parse
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class WriteReport:
     """Rebuild a run's report.html."""
 
     run: tyro.conf.Positional[Path]
@@ -21,6 +21,6 @@ class Report:
 def report_command(arguments: list[str]) -> int:
     from diptych.training.summary import summarise
 
-    options = parse(Report, arguments, "diptych report", "")
+    options = parse(WriteReport, arguments, "diptych report", "")
     print(summarise(options.run))
     return 0
