@@ -26,7 +26,7 @@ from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.unit import RECIPES, UNIT, Config, ResidualBlock, kl
 from diptych.training.settings import Settings
-from diptych.types import Clock, Encodes, Generates, Samples, Unpaired, Update
+from diptych.types import Clock, Draws, Encodes, Generates, Unpaired, Update
 from tests.methods.by_hand import hinge
 
 MU1, MU2, MU21, MU12 = 1.0, 0.5, 25 / 32, -11 / 8
@@ -253,7 +253,7 @@ def test_it_encodes_and_generates():
     method = UNIT(Config(width=2, size=16))
     assert isinstance(method, Encodes)
     assert isinstance(method, Generates)
-    assert isinstance(method, Samples)
+    assert isinstance(method, Draws)
 
 
 def test_translation_is_by_the_mean_and_samples_by_samples_of_the_code():
@@ -261,7 +261,7 @@ def test_translation_is_by_the_mean_and_samples_by_samples_of_the_code():
     image = torch.full((1, 3, 4, 4), 0.5)
     by_mean = (1.0 + 0.5) / 2 - 0.125
     assert method.translate(image, (1,)).unique().tolist() == [by_mean]
-    by_sample = method.sample(image, (1,), torch.Generator())
+    by_sample = method.draw(image, (1,), torch.Generator())
     assert by_sample.unique().tolist() == [by_mean + 0.125 / 2]
     back = method.translate(image, (0,))  # mu = 2 (-1/2), G1 (-1 + 1/2)
     assert back.unique().tolist() == [-0.125]
@@ -277,7 +277,7 @@ def test_samples_differ_by_seed_and_are_the_same_for_one():
     image = torch.rand(1, 3, 16, 16, generator=seeded(0)) * 2 - 1
     with torch.no_grad():
         for make in (
-            lambda rng: method.sample(image, (1,), rng),
+            lambda rng: method.draw(image, (1,), rng),
             lambda rng: method.generate(2, 1, rng),
         ):
             assert torch.equal(make(seeded(1)), make(seeded(1)))

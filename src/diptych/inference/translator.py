@@ -32,7 +32,7 @@ from diptych.inference.tiling import (
     translate_tiles,
 )
 from diptych.inference.trained import Trained
-from diptych.types import KnowsMemory, Labelled, Samples, Translates
+from diptych.types import Draws, KnowsMemory, Labelled, Translates
 
 Precision = Literal["fp32", "bf16"]
 
@@ -80,18 +80,18 @@ class Translator(Trained):
         device: str = "auto",
         precision: Precision = "fp32",
         memory_gib: float = 2.0,
-        samples: bool = False,
+        draws: bool = False,
     ) -> None:
         """`method` is moved and put in eval mode; without the capability `Translates`,
         translating raises InputError, and what else the method can do works.
 
         `memory_gib` bounds what a forward pass takes beyond the weights and
         the image itself. Whether an image is cut into tiles depends on it, the
-        method and the image's size, on nothing else. With `samples`, a seed gives
+        method and the image's size, on nothing else. With `draws`, a seed gives
         one of the many translations that the method knows, not the middle one.
 
         Raises:
-            InputError: the method has no samples; an unknown device or precision, or
+            InputError: the method has no draws; an unknown device or precision, or
                 no memory.
         """
         if precision not in ("fp32", "bf16"):
@@ -106,9 +106,9 @@ class Translator(Trained):
         self._is_random = False  # until a translation is seen to draw
         self._bytes_per_pixel: float | None = None
         self._radius: int | None = None
-        self._samples = samples
-        if samples and not self.has_samples:
-            raise InputError(f"{info.method} translates an image in one way: it has no samples")
+        self._draws = draws
+        if draws and not self.has_draws:
+            raise InputError(f"{info.method} translates an image in one way: it has no draws")
 
     @property
     def _method(self) -> Translates:
@@ -120,10 +120,10 @@ class Translator(Trained):
         return self._translates is not None
 
     @property
-    def has_samples(self) -> bool:
+    def has_draws(self) -> bool:
         """Whether there is more than one translation of an image."""
         self._measure()
-        return self._is_random or isinstance(self._method, Samples)
+        return self._is_random or isinstance(self._method, Draws)
 
     @property
     def is_slow(self) -> bool:
@@ -277,8 +277,8 @@ class Translator(Trained):
             with torch.autocast(
                 self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
             ):
-                if self._samples and isinstance(self._method, Samples):
-                    output = self._method.sample(images, target, rng)
+                if self._draws and isinstance(self._method, Draws):
+                    output = self._method.draw(images, target, rng)
                 else:
                     output = self._method.translate(images, target, rng)
             self._is_random |= not torch.equal(before, rng.get_state())
@@ -307,9 +307,9 @@ class Translator(Trained):
         self, image: Image.Image, target: tuple[int, ...], seed: int, progress: Progress | None
     ) -> Translation:
         width, height = image.size
-        if self._samples:
+        if self._draws:
             raise InputError(
-                f"{width}x{height} does not fit in {self.memory_gib:g} GiB, and samples of tiles"
+                f"{width}x{height} does not fit in {self.memory_gib:g} GiB, and draws of tiles"
                 f" would not match: raise --memory to {self.gib_for(height, width):.1f}"
             )
         if self.is_slow:
@@ -383,17 +383,17 @@ def load(
     device: str = "auto",
     precision: Precision = "fp32",
     memory_gib: float = 2.0,
-    samples: bool = False,
+    draws: bool = False,
 ) -> Translator:
     """The translator of a run's folder or of a .safetensors file.
 
     `device` is auto (a GPU if there is one), cpu, cuda, cuda:1, mps; see
-    `Translator` for `memory_gib` and `samples`. Runs no code from the file.
+    `Translator` for `memory_gib` and `draws`. Runs no code from the file.
 
     Raises:
         InputError: missing, damaged or unusable files and options.
     """
     method, info = load_translator(path)
     return Translator(
-        method, info, device=device, precision=precision, memory_gib=memory_gib, samples=samples
+        method, info, device=device, precision=precision, memory_gib=memory_gib, draws=draws
     )

@@ -21,7 +21,7 @@ Where the paper is silent or ambiguous:
   authors' code draws again in between.
 
 Deviations: G's loss is the non-saturating one by default (`gan_loss`); images
-are translated by the mean of their code unless samples are asked for; the
+are translated by the mean of their code unless draws are asked for; the
 authors' code decays weights by 1e-4, which the paper does not say and we do not;
 below 64 pixels D has fewer layers, since its last one needs a 2x2 map.
 """
@@ -202,7 +202,7 @@ class UNIT(nn.Module):
         assert to in ((0,), (1,)), to
         return self.decode(self.encode(image, 1 - to[0]), to[0])
 
-    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         """(B, 3, H, W) in [-1, 1], by a sample of the code, as the paper translates."""
         assert to in ((0,), (1,)), to
         return self.decode(self._sample(self.encode(image, 1 - to[0]), rng), to[0])
