@@ -51,6 +51,16 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(fails, run, tmp_pa
     assert "400" in line  # megapixels
 
 
+def test_messages_of_the_library_name_flags_in_a_shell(fails, run, tmp_path) -> None:
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (300, 200)).save(picture)
+    to = domains_of(run)[0]
+    given = ["translate", run, picture, "--to", to, "--out", tmp_path / "o", "--memory", "1e-6"]
+    assert "raise --memory to 0.1 or more" in fails(*given)
+    slip = fails("translate", run, picture, "--to", to.upper())
+    assert slip == f"no domain {to.upper()!r}: did you mean {to!r}?"
+
+
 @pytest.mark.parametrize("option", [["--draws", "2"], ["--samples", "2"], ["--samples=2"]])
 def test_draws_are_asked_for_by_their_name_or_by_that_of_0_1_0(option, tmp_path) -> None:
     photo, out = tmp_path / "photo.png", tmp_path / "out"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 import diptych
-from diptych.cli.parse import parse
+from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Translate:
     """File format of the results."""
     overwrite: bool = False
     """Replace results that exist."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     device: str = "auto"
     """cpu, cuda or mps; auto takes the fastest available."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -67,6 +69,7 @@ def translate_command(arguments: list[str]) -> int:
 
     translator = diptych.load(
         options.run,
+        method=given_method(options.method),
         styles=[read_image(path) for path in options.style],
         device=options.device,
         precision=options.precision,
