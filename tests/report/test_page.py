@@ -20,7 +20,7 @@ from diptych.data.images import to_image
 from diptych.errors import InputError
 from diptych.report.charts import Series, line_chart, nice_ticks, smoothed
 from diptych.report.grids import picture_grid, read_grid, write_grid
-from diptych.report.page import chart_of, describe_machine, duration, write_report
+from diptych.report.page import chart_of, write_report
 from diptych.report.scores import number, scores_section
 from diptych.report.viewer import compress, panels, spread
 
@@ -344,14 +344,6 @@ def test_numbers_have_four_digits() -> None:
     assert [number(v) for v in values] == [
         *("0.5000", "19.31", "1,235", "203", "−0.2500", "0.0000", "1.000e−05", "not finite")
     ]
-
-
-def test_durations_use_the_two_largest_units() -> None:
-    assert [duration(s) for s in (42.4, 302, 12_000)] == ["42 s", "5 min 2 s", "3 h 20 min"]
-
-
-def test_the_machine_is_described_with_its_cores() -> None:
-    assert re.search(r"\w.*, [1-9]\d* cores?\)?$", describe_machine())
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
