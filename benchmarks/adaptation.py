@@ -43,7 +43,7 @@ from benchmarks.harness import (
 from diptych.data import Data, evaluation_images, open_data
 from diptych.evaluation.adaptation import accuracies
 from diptych.inference.classifier import load_classifier
-from diptych.inference.translator import load
+from diptych.inference.load import load
 from diptych.methods import make_config
 from diptych.methods.unit_adaptation import SIZE
 from diptych.training.settings import Settings, read_plan

@@ -58,7 +58,7 @@ from benchmarks.step import FAR
 from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.evaluation import evaluate
-from diptych.inference.translator import load
+from diptych.inference.load import load
 from diptych.methods import make_config
 from diptych.networks.device import find_precision
 from diptych.training.presets import chosen

@@ -47,7 +47,7 @@ from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.evaluation.segmentation_adaptation import ROWS, Row, adaptation_scores
 from diptych.evaluation.segmentation_training import STEPS as FCN_STEPS
-from diptych.inference.translator import load
+from diptych.inference.load import load
 from diptych.methods import make_config
 from diptych.training.presets import chosen
 from diptych.training.settings import Settings, read_plan

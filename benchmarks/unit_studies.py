@@ -43,7 +43,8 @@ from diptych.data.images import to_image, to_tensor
 from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.evaluation.correspondence import correspondence
-from diptych.inference.translator import Translator, load
+from diptych.inference.load import load
+from diptych.inference.translator import Translator
 from diptych.methods import make_config
 from diptych.training.presets import chosen
 from diptych.training.settings import Settings

@@ -87,13 +87,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def read_results(place: Place) -> dict[str, Any]:
     """What came of each run that is done, by `run_name`. Raises InputError: it is damaged."""
-    known = read_json(place.results)
+    known, files = read_json(place.results), dict[str, Path]()
     if known is None:  # a bench of Diptych 0.1.0 kept a file a run
-        files = sorted((place.out / "results").glob("*.json"))
-        known = {file.stem: read_json(file) for file in files}
-    for run in known.values():
+        files = {file.stem: file for file in sorted((place.out / "results").glob("*.json"))}
+        known = {name: read_json(file) for name, file in files.items()}
+    for name, run in known.items():
         if not isinstance(run, dict) or not {"trained", "seed"} <= run.keys():
-            raise InputError(f"{place.results} is no result of a bench: remove it to make it anew")
+            file = files.get(name, place.results)
+            raise InputError(f"{file} is no result of a bench: remove it to make it anew")
     return known
 
 
