@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from diptych.report.html import whole_page
+from tests.report.test_page import Page, write
 
 
 def test_a_page_without_a_script_allows_none() -> None:
@@ -18,3 +21,9 @@ def test_a_script_stands_at_the_end_and_is_allowed() -> None:
     page = whole_page("t", ["<p>one</p>"], script="let a = 1;")
     assert "script-src 'unsafe-inline'" in page
     assert page.endswith("<script>\nlet a = 1;</script>\n</body>\n</html>\n")
+
+
+def test_content_policy_forbids_the_network(tmp_path: Path) -> None:
+    [policy] = [a["content"] for a in Page(write(tmp_path)).named("meta") if "http-equiv" in a]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; img-src data:;")
