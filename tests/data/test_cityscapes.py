@@ -60,7 +60,7 @@ def distributed(tmp_path: Path) -> Path:
 def laid_out(distributed: Path) -> Path:
     """By the page's own script."""
     ### Cityscapes")[2]
-    script = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
+    script = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[0]
     subprocess.run([sys.executable, "-c", script], cwd=distributed, check=True)
     return distributed / "cityscapes-pairs"
 
