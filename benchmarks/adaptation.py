@@ -40,7 +40,7 @@ from diptych.errors import InputError
 from diptych.evaluation.adaptation import accuracies
 from diptych.evaluation.seeds import interval
 from diptych.inference.classifier import load_classifier
-from diptych.inference.translator import load
+from diptych.inference.load import load
 from diptych.methods import make_config
 from diptych.methods.unit_adaptation import SIZE
 from diptych.networks.device import Precision

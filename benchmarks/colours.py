@@ -21,7 +21,7 @@ from benchmarks.earth_systems import SIZE
 from benchmarks.running import circumstances, part_of, replace_block, say, write_json
 from diptych.data import open_data
 from diptych.evaluation import evaluate
-from diptych.inference.translator import load
+from diptych.inference.load import load
 from diptych.methods import make_config
 from diptych.training.presets import chosen
 from diptych.training.run import train

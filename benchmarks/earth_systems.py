@@ -18,7 +18,7 @@ from benchmarks.running import check_length, say, train_to_end
 from diptych.data import Data, open_data
 from diptych.errors import InputError
 from diptych.files import atomic_write, atomic_write_text
-from diptych.inference.translator import load
+from diptych.inference.load import load
 from diptych.methods import make_config
 from diptych.networks.device import Precision
 from diptych.training.presets import chosen

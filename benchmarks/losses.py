@@ -19,7 +19,8 @@ from typing import Any
 import torch
 
 import diptych
-from tests.methods.contract_cases import GATHER, SMALL, TINY, VARIANTS
+from diptych.testing.cases import TINY
+from tests.methods.contract_cases import GATHER, SMALL, VARIANTS
 
 STEPS = 20
 SIZES = (32, 64)

@@ -97,7 +97,7 @@ def _start(
         "precision": options.precision,
         "identity-weight": IDENTITY_WEIGHT,
         "steps": options.steps,
-        "sample-every": options.steps,
+        "preview-every": options.steps,
         "threads": 1,
         "device": "cpu",
         "workers": 0,

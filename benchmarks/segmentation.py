@@ -42,7 +42,7 @@ from diptych.errors import InputError
 from diptych.evaluation.seeds import interval
 from diptych.evaluation.segmentation_adaptation import ROWS, Row, adaptation_scores
 from diptych.evaluation.segmentation_training import STEPS as FCN_STEPS
-from diptych.inference.translator import load
+from diptych.inference.load import load
 from diptych.networks.device import Precision
 from diptych.training.loop import DivergedError
 from diptych.training.settings import read_plan

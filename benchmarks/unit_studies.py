@@ -42,7 +42,8 @@ from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.evaluation.correspondence import correspondence
 from diptych.evaluation.seeds import interval
-from diptych.inference.translator import Translator, load
+from diptych.inference.load import load
+from diptych.inference.translator import Translator
 from diptych.methods import make_config
 from diptych.training.loop import DivergedError
 from diptych.training.presets import chosen

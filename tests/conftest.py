@@ -11,11 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
+from diptych.cli.main import main
+
 # Shells start background jobs deaf to Ctrl-C, and children inherit that; some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # the tests' tensors are small: more threads only wait for each other
 
 MakeFolders = Callable[..., tuple[str, str]]
+Fails = Callable[..., str]
 
 
 @pytest.fixture
@@ -42,3 +45,18 @@ def picture_folders(tmp_path: Path) -> MakeFolders:
         return folders[0], folders[1]
 
     return make
+
+
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Fails:
+    """Runs a command that must end with exit code 2 and one line, which it returns."""
+
+    def run(*arguments: object, code: int = 2) -> str:
+        capsys.readouterr()
+        assert main([str(a) for a in arguments]) == code
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("diptych: ")
+        return lines[0].removeprefix("diptych: ")
+
+    return run

@@ -90,6 +90,16 @@ def test_permissions_are_those_of_an_ordinary_new_file(tmp_path):
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
 
 
+def test_the_mask_of_the_process_is_never_set_not_even_for_a_moment(tmp_path, monkeypatch):
+    # Another thread that made a file in that moment would make it writable for everybody.
+    def fail(mask: int) -> int:
+        raise AssertionError(f"umask set to {mask}")
+
+    monkeypatch.setattr(os, "umask", fail)
+    atomic_write_text(tmp_path / "file", "text")
+    assert (tmp_path / "file").read_text() == "text"
+
+
 def test_text_is_utf8(tmp_path):
     atomic_write_text(tmp_path / "file", "naïve → 画像\n")
     assert (tmp_path / "file").read_bytes() == "naïve → 画像\n".encode()

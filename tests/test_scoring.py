@@ -14,9 +14,10 @@ from PIL import Image
 
 import diptych.evaluation.generated
 import diptych.evaluation.scores
+import diptych.scoring
 from diptych.cli.main import main
 from diptych.evaluation import familiarity
-from tests.cli.test_main import SMALL, fails  # noqa: F401  # a fixture
+from tests.cli.conftest import SMALL
 from tests.evaluation.test_failures import _features
 
 Fails = Callable[..., str]
@@ -79,11 +80,11 @@ def test_the_checkpoint_that_is_scored_is_chosen_without_the_test_images(
 def test_nothing_to_choose_from_and_choosing_for_the_validation_images_are_refused(
     data: Path,
     tmp_path: Path,
-    fails: Fails,  # noqa: F811
+    fails: Fails,
 ) -> None:
     run = tmp_path / "run"
     _train(data, run)
-    assert fails("evaluate", run, "--choose").endswith("train with --keep-every STEPS")
+    assert fails("evaluate", run, "--choose").endswith("train with --keep-every")
     assert "score it on --split test" in fails("evaluate", run, "--choose", "--split", "validation")
     assert fails("evaluate") == "nothing to evaluate: name a run's folder"
     told = fails("evaluate", "runs/x", "--json", "no/scores.json")  # before anything is scored
@@ -95,7 +96,7 @@ def test_runs_of_several_seeds_are_averaged_with_intervals(
     tmp_path: Path,
     stand_in: None,
     capsys: pytest.CaptureFixture[str],
-    fails: Fails,  # noqa: F811
+    fails: Fails,
 ) -> None:
     runs = [tmp_path / "r0", tmp_path / "r1"]
     for seed, run in enumerate(runs):

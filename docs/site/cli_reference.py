@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import html
 import inspect
-import textwrap
 import types
 import typing
 from pathlib import Path
@@ -15,6 +13,7 @@ from unittest import mock
 
 import tyro
 
+from diptych.cli.fields import attribute_docstrings
 from diptych.cli.main import main
 from diptych.methods import list_methods
 
@@ -101,15 +100,18 @@ def _command(name: str, found: Parsing) -> str:
     )
     usage = " ".join(part for part in (f"diptych {name}", places, "[options]") if part)
     about = inspect.cleandoc(found.about or found.kind.__doc__ or "")
-    first, _, rest = about.partition("\n")
-    shown = f"\n```text\n{rest.strip()}\n```\n" if rest.strip().startswith("Of ") else f"\n{rest}\n"
-    return (
-        f"## diptych {name}\n\n```text\n{usage}\n```\n\n{first}\n{shown}\n{_options(found.kind, {})}"
-    )
+    parts = (f"## diptych {name}", f"```text\n{usage}\n```", _prose(about))
+    return "\n\n".join((*parts, _options(found.kind, {})))
+
+
+def _prose(about: str) -> str:
+    """A description as Markdown: paragraphs that hold commands keep their lines."""
+    parts = about.split("\n\n")
+    return "\n\n".join(f"```text\n{p}\n```" if ": diptych " in p else p for p in parts)
 
 
 def _options(kind: Any, defaults: dict[str, Any]) -> str:
-    hints, told = _hints(kind), _told(kind)
+    hints, told = _hints(kind), attribute_docstrings(kind)
     parts = []
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
@@ -124,7 +126,7 @@ def _options(kind: Any, defaults: dict[str, Any]) -> str:
             shown = f"--{flag}"
         kind_text = html.escape(_type_name(plain) + _default(default))
         parts.append(
-            f'<div class="option" markdown="1">\n**`{shown}`**{{: .name }}'
+            f'<div class="option" markdown="1">\n**`{shown}`**'
             f' <span class="kind">{kind_text}</span>\n\n{told.get(field.name, "")}\n</div>\n'
         )
     return "\n".join(parts)
@@ -149,7 +151,7 @@ def _default(value: Any) -> str:
 
 
 def _type_name(hint: Any) -> str:
-    names = {int: "number", float: "number", str: "text", Path: "path", bool: "switch"}
+    names = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH", bool: "switch"}
     arguments = typing.get_args(hint)
     if hint in names:
         return names[hint]
@@ -159,24 +161,5 @@ def _type_name(hint: Any) -> str:
         return " | ".join(_type_name(one) for one in arguments if one is not type(None))
     if typing.get_origin(hint) is tuple:
         one = _type_name(arguments[0])
-        return f"one or more: {one}" if arguments[-1] is ... else f"{len(arguments)} of: {one}"
+        return f"[{one} ...]" if arguments[-1] is ... else " ".join(map(_type_name, arguments))
     return str(hint)
-
-
-def _told(kind: Any) -> dict[str, str]:
-    """The text below each field of a dataclass, its bases' fields included."""
-    told: dict[str, str] = {}
-    for base in reversed(kind.__mro__):
-        if not dataclasses.is_dataclass(base):
-            continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
-        assert isinstance(body, ast.ClassDef)
-        for field, text in zip(body.body, body.body[1:], strict=False):
-            if (
-                isinstance(field, ast.AnnAssign)
-                and isinstance(field.target, ast.Name)
-                and isinstance(text, ast.Expr)
-                and isinstance(text.value, ast.Constant)
-            ):
-                told[field.target.id] = inspect.cleandoc(str(text.value.value))
-    return told

@@ -26,9 +26,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from diptych.errors import InputError
+from diptych.errors import InputError, option, resume_call
 from diptych.files import atomic_write
-from diptych.methods import build, make_config
+from diptych.methods import build, give_for, make_config
 from diptych.types import Kept
 
 FORMAT = 1
@@ -71,7 +71,7 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
         cause = error if isinstance(error, OSError) else (error.__context__ or error)
         raise InputError(
             f"cannot write {path}: {cause}; what was saved before is untouched: make room,"
-            f" then: diptych train --resume {folder}"
+            f" then: {resume_call(folder)}"
         ) from error
 
 
@@ -113,7 +113,7 @@ def load_state(folder: Path) -> dict[str, Any]:
         return state
     raise InputError(
         f"{damaged[0]} and there is no good checkpoint beside it:"
-        " start the run again with --overwrite"
+        f" start the run again with {option('overwrite', True)}"
     )
 
 
@@ -144,14 +144,13 @@ class TranslatorInfo:
     step: int
     """Steps it was trained for."""
     fingerprint: str
-    """Of the data that it was trained on."""
+    """Fingerprint of the training data."""
     source: str
-    """What those data were called."""
+    """Where the training data lay, as the user typed it."""
     version: str
-    """Of Diptych, when it was saved."""
-    preprocessing: str = "RGB in [-1, 1], any size"
+    """Version of Diptych that saved it."""
     classes: tuple[str, ...] = ()
-    """Of the data, in the order of a classifier's scores."""
+    """Class names, in the order of a classifier's scores."""
     has_attributes: bool = False
     """An image may be of several domains at once."""
 
@@ -214,6 +213,7 @@ def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Tr
             f"{file} was written by Diptych {header.get('version')}: this version cannot read it"
         )
     try:
+        header.pop("preprocessing", None)  # written up to 0.1.0, and read by nothing
         lists = {"domains": header["domains"], "classes": header.get("classes", ())}
         info = TranslatorInfo(**header | {name: tuple(value) for name, value in lists.items()})
     except (TypeError, KeyError) as error:
@@ -221,19 +221,24 @@ def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Tr
     return weights, info
 
 
-def load_translator(path: str | os.PathLike[str]) -> tuple[nn.Module, TranslatorInfo]:
+def load_translator(
+    path: str | os.PathLike[str], method: type[nn.Module] | None = None
+) -> tuple[nn.Module, TranslatorInfo]:
     """The method of a translator file or a run's folder, in eval mode, on the CPU.
 
-    Only its `inference_modules` are trained; the rest is as initialised.
+    `method` is its class, if it is from outside. Nothing is imported because the file names
+    it. Only the `inference_modules` are trained; the rest is as initialised.
 
     Raises:
-        InputError: missing, damaged, not Diptych's, or of another version.
+        InputError: missing, damaged, not Diptych's, of another version, or of a method that
+            is not known.
     """
     weights, info = read_translator(path)
+    give_for(info.method, path, method)
     with torch.random.fork_rng(devices=[]):  # building draws weights that are then replaced
-        method = build(info.method, make_config(info.method, info.config), len(info.domains))
-    load_weights(method, weights, str(path))
-    return method.eval().requires_grad_(False), info
+        built = build(info.method, make_config(info.method, info.config), len(info.domains))
+    load_weights(built, weights, str(path))
+    return built.eval().requires_grad_(False), info
 
 
 def load_weights(method: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:

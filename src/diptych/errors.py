@@ -1,9 +1,10 @@
-"""The one exception whose message is meant for users, and checks of options that raise it."""
+"""The one exception whose message is meant for users, how messages name options, and checks."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -20,6 +21,47 @@ class InputError(ValueError):
     """
 
 
+# --- how messages name options -------------------------------------------------
+
+_is_command_line = False
+
+
+@contextmanager
+def command_line() -> Iterator[None]:
+    """Inside the block, messages are for someone who typed a command: `option` adds dashes."""
+    global _is_command_line
+    before, _is_command_line = _is_command_line, True
+    try:
+        yield
+    finally:
+        _is_command_line = before
+
+
+def option(name: str, value: object = None, *, flag: str | None = None) -> str:
+    """An option as its user writes it: `keep_every` from Python, `--keep-every` in a shell.
+
+    With `value`, `ema=0.9` and `--ema 0.9`; True is a flag alone in a shell. `flag` is the
+    command line's name where it differs.
+    """
+    if not _is_command_line:
+        return name if value is None else f"{name}={value!r}"
+    dashed = "--" + (flag or name).replace("_", "-")
+    return dashed if value is None or value is True else f"{dashed} {value}"
+
+
+def call(shell: str, python: str) -> str:
+    """A way on: the command in a shell, the call from Python."""
+    return shell if _is_command_line else python
+
+
+def resume_call(folder: object) -> str:
+    """How to go on with the run in `folder`."""
+    return call(f"diptych train --resume {folder}", f"diptych.resume({str(folder)!r})")
+
+
+# --- checks ----------------------------------------------------------------------
+
+
 def check_bounds(config: Any, least: Mapping[str, float], shares: Sequence[str] = ()) -> None:
     """Hold the fields of an options dataclass to their ranges.
 
@@ -31,10 +73,10 @@ def check_bounds(config: Any, least: Mapping[str, float], shares: Sequence[str] 
     values = vars(config)
     for name, bound in least.items():
         if not values[name] >= bound:
-            raise InputError(f"{name} is {values[name]}: it must be at least {bound}")
+            raise InputError(f"{option(name)} is {values[name]}: it must be at least {bound}")
     for name in shares:
         if not 0 <= values[name] <= 1:
-            raise InputError(f"{name} is {values[name]}: it must be from 0 to 1")
+            raise InputError(f"{option(name)} is {values[name]}: it must be from 0 to 1")
 
 
 def check_size(size: int, *, needs_power_of_two: bool) -> None:
@@ -46,7 +88,7 @@ def check_size(size: int, *, needs_power_of_two: bool) -> None:
     multiple = 1 << size.bit_length() - 1 if needs_power_of_two else 4
     if size % multiple:
         what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
-        raise InputError(f"size is {size}: it must be {what}")
+        raise InputError(f"{option('size')} is {size}: it must be {what}")
 
 
 def dataclass_from(kind: type[D], values: Mapping[str, Any], *, owner: str) -> D:
@@ -95,7 +137,14 @@ def _describe(hint: Any) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a complaint about a name: the nearest of those known, or all of them."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f": did you mean {close[0]!r}?"
+    close = nearest(name, known)
+    if close is not None:
+        return f": did you mean {close!r}?"
     return f"; there are: {', '.join(known)}" if known else ""
+
+
+def nearest(name: object, known: Iterable[str]) -> str | None:
+    """The known name that `name` is most likely a slip of, upper and lower case aside, if any."""
+    by_folded = {one.casefold(): one for one in known}
+    close = difflib.get_close_matches(str(name).casefold(), by_folded, n=1)
+    return by_folded[close[0]] if close else None

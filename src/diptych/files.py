@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +14,9 @@ from filelock import FileLock, Timeout
 
 from diptych.errors import InputError
 
+_NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+"""Windows alone has O_BINARY: without it, line ends would be rewritten."""
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
@@ -23,14 +26,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     stands there. Raises OSError as `open` does (a full disk, no permission).
     """
     path = Path(path)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    descriptor, temporary = _create(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
         _sync_folder(path.parent)
     except BaseException:
@@ -63,7 +64,7 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
     writes to. A leftover may be as large as its file.
     """
     for name in names:
-        for leftover in folder.glob(f".{name}.????????"):  # mkstemp's eight characters
+        for leftover in folder.glob(f".{name}.????????"):  # the eight characters of _create
             leftover.unlink(missing_ok=True)
 
 
@@ -97,10 +98,18 @@ def cache_folder() -> Path:
     return Path(override) if override else platformdirs.user_cache_path("diptych")
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _create(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, open for writing, with the permissions that the umask leaves.
+
+    `tempfile` makes files that only their owner reads. To read the umask, which would tell
+    what to change that to, Python has to set it, for all threads at once.
+    """
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            return os.open(temporary, _NEW_FILE, 0o666), temporary
+        except FileExistsError:
+            continue
 
 
 def _sync_folder(folder: Path) -> None:

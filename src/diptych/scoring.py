@@ -15,9 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import nn
+
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator, read_translator
 from diptych.data import Data
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.evaluation import choosing, evaluate_generated, familiarity, over_seeds
 from diptych.evaluation import evaluate as score_translations
 from diptych.evaluation.scores import LAST_STEP, Memory, Scores, choose_split, installed
@@ -47,6 +49,7 @@ ScoreFile = Callable[..., Scores]
 def evaluate(
     folder: str | os.PathLike[str],
     *,
+    method: type[nn.Module] | None = None,
     data: str | None = None,
     split: str = "test",
     features: str | None = None,
@@ -67,7 +70,8 @@ def evaluate(
     of label domains mean, as for training. With `fcn`, also the FCN score of labels → photos;
     with `adaptation`, how well segmenters of the target do that were trained on source
     images as they are, on translated ones, and on the target's own. Both train networks, in
-    minutes, and keep those that know no translation.
+    minutes, and keep those that know no translation. `method` is the class of a method from
+    outside that this process has not used yet.
 
         scores = diptych.evaluate("runs/x")
         scores.directions["horse→zebra"]["kid"]["mean"]
@@ -76,7 +80,7 @@ def evaluate(
         InputError: no run, or nothing to score it on.
     """
     folder = Path(folder)
-    plan = read_plan(folder)
+    plan = read_plan(folder, method)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
     settings = replace(settings, palette=tuple(palette) or settings.palette)
     opened = open_run_data(plan.method, settings, plan.config.size)
@@ -116,7 +120,7 @@ def evaluate_seeds(folders: Sequence[str | os.PathLike[str]], **options: Any) ->
     paths = list(dict.fromkeys(Path(folder) for folder in folders))
     if len(paths) < 2:
         raise InputError(f"an interval over seeds takes two runs or more, not {len(paths)}")
-    check_seeds({str(path): read_plan(path) for path in paths})
+    check_seeds({str(path): read_plan(path, options.get("method")) for path in paths})
     return over_seeds({str(path): evaluate(path, **options).to_dict() for path in paths})
 
 
@@ -189,16 +193,17 @@ def score_file(
 def _score_best(
     folder: Path, data: Data, split: str, score: ScoreFile, expensive: Mapping[str, Any]
 ) -> Scores:
-    """Of the checkpoint of the run that is best on validation images, and which it is."""
+    """The scores of the run's best checkpoint on validation images, with a note that names it."""
     if split == "validation":
-        raise InputError("--choose chooses on the validation images: score it on --split test")
+        chooses, on = option("choose", True), option("split", "test")
+        raise InputError(f"{chooses} chooses on the validation images: score it on {on}")
     last = read_translator(folder / TRANSLATOR_FILE)[1].step
     kept = sorted((folder / SNAPSHOTS_FOLDER).glob("*.safetensors"))
     paths = {f"step {last:,}": folder}  # the last first: of equals, it is taken
     paths |= {f"step {int(p.stem):,}": p for p in kept if p.stem.isdigit() and int(p.stem) != last}
     if len(paths) == 1:
         raise InputError(
-            f"{folder} kept no checkpoint to choose from: train with --keep-every STEPS"
+            f"{folder} kept no checkpoint to choose from: train with {option('keep_every')}"
         )
     choice = choosing.choose(
         {name: partial(score, path) for name, path in paths.items()}, data

@@ -120,7 +120,7 @@ class Group:
 class Method(Protocol):
     """An `nn.Module` built as `Name(config, domains=K)` that can be trained.
 
-    `Config` in the same file is a frozen dataclass with at least `size` and
+    `Config`, the annotation of `config`, is a frozen dataclass with at least `size` and
     `batch_size`, and with `width` where it trains networks, the paper's values as
     defaults.
     """

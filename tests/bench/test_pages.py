@@ -258,7 +258,7 @@ def test_the_markdown_page_links_its_pictures_from_where_it_lies(place, tmp_path
     assert "commit cccccccccc" in page
     assert "- Seeds 0, 1, 2\n" in page
     both = markdown_page([report, report], tmp_path / "docs")
-    assert both.startswith("# Results\n")
+    assert both.startswith("# Tables of results\n")
     assert both.count("\n## A <trial>\n") == 2
     assert html_page(report) == html_page(read_report(place))
 

@@ -29,7 +29,8 @@ from diptych.data import open_data
 from diptych.data.images import to_tensor
 from diptych.errors import InputError
 from diptych.evaluation import Scores, evaluate
-from diptych.inference.translator import Translator, load
+from diptych.inference.load import load
+from diptych.inference.translator import Translator
 from diptych.methods import make_config
 from diptych.methods.cyclegan import CycleGAN
 from diptych.networks.device import cpu_threads

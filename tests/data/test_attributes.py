@@ -106,7 +106,7 @@ def test_a_domain_has_the_images_with_its_attribute_so_that_other_methods_can_us
 
 def test_what_is_held_out_is_said_and_stays(faces: Path):
     data = _open(faces)
-    assert data.notes == ("no test images: 2 of the training images are held out as such",)
+    assert data.notes == ("no test images: 2 training images are held out for testing",)
     assert data.test is not None
     assert data.test.attributes is not None
     test = {data.test.attributes.images.name(i) for i in range(2)}
@@ -221,7 +221,7 @@ def test_missing_files_and_unknown_columns_are_named(faces: Path):
         _open(faces, names=("Odd", "Odd"))
     with pytest.raises(InputError, match="is about the images of a folder"):
         open_data("sample:earth-map", attributes=faces.parent / "table.csv", size=SIZE)
-    with pytest.raises(InputError, match="give it as --data"):
+    with pytest.raises(InputError, match="give it as data"):
         open_data(attributes=faces.parent / "table.csv", size=SIZE)
     (faces.parent / "empty.csv").write_text("image_id,Odd\n")
     with pytest.raises(InputError, match=r"empty\.csv has no rows"):

@@ -111,7 +111,7 @@ def test_members_a_rounding_apart_agree_and_others_are_refused() -> None:
 
 def test_images_smaller_than_the_crop_are_refused_with_a_size_that_fits() -> None:
     with pytest.raises(
-        InputError, match=r"0\.png is 100x80, smaller than the crop of 128: pass --size 64"
+        InputError, match=r"0\.png is 100x80, smaller than the crop of 128: pass size=64"
     ):
         _train(_ramp(100, 80), size=128, load_size=143)
     assert _train(_ramp(200, 128), size=128, load_size=143)[0].size == (128, 128)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +10,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rich.console import Console
 from torch import Tensor
 
 from diptych.data import Data, Split, open_data
 from diptych.data.collections import ArrayImages
 from diptych.data.images import from_uint8
 from diptych.errors import InputError
-from diptych.evaluation import evaluate, scores_table, segmentation, segmentation_training
+from diptych.evaluation import evaluate, segmentation_training
 from diptych.evaluation.labels import IGNORED, Confusion, true_class
 from diptych.evaluation.segmentation import FCNScore, Segmenter, segmenter_for
-from diptych.evaluation.segmentation_training import Labelled, pixel_loss, steps_for, train_fcn
 from tests.evaluation.made_labels import PALETTE, SIZE, scenes, train_little, write_labelled
 
 
@@ -52,14 +49,6 @@ def test_pixels_of_ignored_colours_have_no_class_and_are_not_counted():
     nothing = Confusion.zeros(3)
     nothing.add(true[..., :1], true[..., 3:])
     assert nothing.pixel_accuracy is nothing.class_accuracy is nothing.mean_iou is None
-
-
-def test_the_loss_is_the_mean_of_minus_log_softmax_over_scored_pixels():
-    scores = torch.tensor([[1.0, 0.0, 5.0], [0.0, 0.0, -5.0]]).reshape(1, 2, 1, 3)
-    labels = torch.tensor([[[0, 1, IGNORED]]])
-    by_hand = (math.log(1 + math.exp(-1)) + math.log(2)) / 2
-    assert pixel_loss(scores, labels).item() == pytest.approx(by_hand)
-    assert pixel_loss(scores, torch.full_like(labels, IGNORED)).item() == 0
 
 
 def test_generated_and_real_photos_are_counted_against_the_same_labels():
@@ -127,20 +116,6 @@ def test_a_trained_network_finds_shapes_and_perfect_photos_score_the_ceiling(mad
     assert scores["fcn_untranslated"]["pixel_accuracy"] < 0.9
 
 
-def test_the_network_is_shown_every_pair_at_least_once(tmp_path, monkeypatch):
-    train_little(monkeypatch, 100, 16)  # as they are
-    assert [steps_for(count) for count in (24, 1304, 1600, 1601, 2975)] == [100, 100, 100, 101, 186]
-    train_little(monkeypatch, 2, 4)
-    taken: list[int | None] = []
-    monkeypatch.setattr(
-        segmentation, "trained_fcn", lambda *_, steps=None, **__: taken.append(steps)
-    )
-    for count in (6, 30):
-        data = open_data(write_labelled(tmp_path / f"{count}", count), size=SIZE)
-        segmenter_for(data, size=SIZE)
-    assert taken == [2, 8]  # batches of 4
-
-
 class _Unread:
     """Images that nobody may look at."""
 
@@ -204,44 +179,9 @@ def test_what_was_trained_is_read_again_to_the_same_bits_and_trained_anew_if_dam
             segmenter_for(data, size=SIZE, folder=folder)
 
 
-@pytest.mark.slow
-def test_the_same_seed_trains_the_same_network_and_draws_nothing_else(monkeypatch):
-    train_little(monkeypatch, 2, 4)
-    labels, photos = (ArrayImages(images) for images in scenes(10, 0))
-    labelled = Labelled(photos, labels, PALETTE, is_tiled=True, may_mirror=True)
-    state = torch.get_rng_state()
-    first, again = (train_fcn(labelled, size=SIZE, seed=3) for _ in range(2))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(first.score8.weight, again.score8.weight)
-    other = train_fcn(labelled, size=SIZE, seed=4)
-    assert not torch.equal(first.score8.weight, other.score8.weight)
-
-
-def test_the_table_shows_the_score_and_the_ceiling_below():
-    figures = {"pixel_accuracy": 0.5, "class_accuracy": 0.25, "mean_iou": 0.125}
-    scores = {
-        "split": "test",
-        "features": "none",
-        "notes": (),
-        "label→photo": {
-            "images": 8,
-            "fcn": figures,
-            "fcn_of_real": {"pixel_accuracy": 0.875},
-            "fcn_untranslated": {"pixel_accuracy": 0.375},
-        },
-    }
-    console = Console(width=80)
-    with console.capture() as captured:
-        console.print(scores_table(scores))
-    lines = [line.split() for line in captured.get().splitlines() if "FCN" in line or "of" in line]
-    assert lines[0][-2] == "0.500"
-    assert lines[1][-2] == "0.875"
-    assert lines[2][-2] == "0.375"
-
-
 def test_data_without_labels_or_pairs_or_photos_are_one_clear_line(tmp_path):
     data = open_data(write_labelled(tmp_path / "data", 4, 2), size=SIZE)
-    with pytest.raises(InputError, match=r"no domain of labels.*--palette DOMAIN=FILE.csv"):
+    with pytest.raises(InputError, match=r"no domain of labels.*palette DOMAIN=FILE.csv"):
         segmenter_for(replace(data, palettes={}), size=SIZE)
     with pytest.raises(InputError, match=r"all domains of .* have palettes"):
         segmenter_for(replace(data, palettes={"label": PALETTE, "photo": PALETTE}), size=SIZE)

@@ -125,7 +125,7 @@ def test_nothing_is_overwritten_unless_asked_and_all_is_checked_first(tmp_path):
     with pytest.raises(InputError) as caught:
         translate_files(negative(), files, out, to="b")
     assert str(caught.value) == (
-        f"{out / '1.png'} and 1 more exist: give --overwrite or another folder"
+        f"{out / '1.png'} and 1 more exist: give overwrite=True or another folder"
     )
     assert names(out) == ["1.png", "2.png"]
     assert value(out / "1.png") == 99
@@ -281,5 +281,16 @@ def test_a_broken_file_among_samples_is_named_once(tmp_path):
     done = translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", samples=2)
     assert len(done.written) == 2
     assert [path.name for path, _ in done.broken] == ["bad.png"]
-    with pytest.raises(InputError, match="--samples is 0"):
+    with pytest.raises(InputError, match=r"^samples is 0"):
         translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", samples=0)
+
+
+def test_one_path_is_as_good_as_a_list_and_the_target_goes_without_saying(tmp_path):
+    file = write(tmp_path / "in" / "1.png")
+    for number, given in enumerate((str(file), file, tmp_path / "in", [file])):
+        out = tmp_path / f"out-{number}"
+        done = translate_files(negative(), given, out, source="a")
+        assert done.written == [out / "1.png"]
+        assert value(out / "1.png") == 255 - value(file)
+    with pytest.raises(InputError, match="which domain"):
+        translate_files(negative(), file, tmp_path / "out")

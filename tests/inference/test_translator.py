@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +23,9 @@ from torch import Tensor, nn
 from diptych.checkpoint import TranslatorInfo, inference_weights, save_translator
 from diptych.data.images import from_pil, to_image, to_tensor
 from diptych.errors import InputError
+from diptych.inference.load import load
 from diptych.inference.padding import reflect_to
-from diptych.inference.translator import Translator, load
+from diptych.inference.translator import Translator
 from diptych.methods.cyclegan import Config, CycleGAN
 from diptych.methods.stargan import Config as StarGANConfig
 from diptych.methods.stargan import StarGAN
@@ -196,7 +201,7 @@ def test_unknown_devices_and_translations_of_methods_that_have_none_are_refused(
     with pytest.raises(InputError, match="no device 'abacus' here"):
         Translator(Noisy(), info(), device="abacus")
     makes = Translator(nn.Identity(), info("gan"), device="cpu")
-    message = "^gan makes new images and translates none: use diptych generate$"
+    message = "^gan makes new images and translates none: use generate$"
     with pytest.raises(InputError, match=message):
         makes(Image.new("RGB", (8, 8)), to="zebra")
     with pytest.raises(InputError, match=message):
@@ -243,7 +248,7 @@ def test_tiles_agree_with_the_whole_image_and_the_user_is_told(caplog):
     assert tiled.note is not None
     assert tiled.note in caplog.messages
     assert "321x214" in tiled.note
-    assert f"--memory {whole.whole_gib:.1f}" in tiled.note
+    assert f"memory_gib={whole.whole_gib:.1f} would take it whole" in tiled.note
     assert cyclegan(memory_gib=whole.whole_gib).fits(214, 321)
     again = small.translate(from_pil(image), to="zebra")
     assert np.array_equal(again.image, tiled.image)
@@ -278,7 +283,7 @@ def test_progress_counts_tiles():
 
 def test_too_little_memory_for_a_tile_is_refused():
     with pytest.raises(
-        InputError, match=r"too little for a tile of this 200x100 image: raise --memory to 0\.1"
+        InputError, match=r"too little for a tile of this 200x100 image: raise memory_gib to 0\.1"
     ):
         cyclegan(blocks=1, memory_gib=1e-6)(photo(200, 100), to="zebra")
 
@@ -348,7 +353,7 @@ def test_a_method_that_draws_anyway_has_samples_and_one_that_does_not_has_none()
 
 def test_samples_of_tiles_are_refused_since_they_would_not_match():
     sampling = Translator(Brightens(), info(), device="cpu", samples=True, memory_gib=1e-6)
-    with pytest.raises(InputError, match="samples of tiles would not match: raise --memory to"):
+    with pytest.raises(InputError, match="samples of tiles would not match: raise memory_gib to"):
         sampling(photo(400, 300), to="zebra")
 
 
@@ -378,6 +383,23 @@ def test_generated_images_are_of_the_runs_size_and_of_the_seed():
     assert [difference(a, b) for a, b in zip(first, again, strict=False)] == [0.0, 0.0]
 
 
+def test_new_images_are_counted_from_one_and_their_domain_named_where_there_are_two():
+    assert len(unit().generate(to="zebra")) == 1
+    with pytest.raises(InputError, match="a count of 0 images: it must be at least 1"):
+        unit().generate(0, "zebra")
+    with pytest.raises(InputError, match="which domain"):
+        unit().generate(2)
+
+
+def test_several_images_have_codes_in_a_batch():
+    translator = unit()
+    images = [photo(40, 24), photo(24, 40).resize((40, 24))]
+    codes = translator.encode(images, "horse")
+    assert codes.shape == (2, 8, 6, 10)
+    alone = translator.encode(np.asarray(images[1]), "horse")
+    torch.testing.assert_close(codes[1:], alone, rtol=0, atol=1e-4)
+
+
 def test_what_a_method_has_not_is_named(translator):
     with pytest.raises(InputError, match="cyclegan has no codes"):
         translator.encode(photo(20, 20), source="horse")
@@ -385,3 +407,65 @@ def test_what_a_method_has_not_is_named(translator):
         translator.generate(1, to="zebra")
     with pytest.raises(InputError, match="no domain 'cow'"):
         unit().generate(1, to="cow")
+
+
+# --- from a notebook ---------------------------------------------------------------
+
+
+def test_the_target_may_be_left_out_where_there_is_one_choice(translator):
+    image = photo(20, 16)
+    expected = translator(image, to="zebra")
+    assert np.array_equal(translator(image, "zebra"), expected)
+    assert np.array_equal(translator(image, source="horse"), expected)
+    assert np.array_equal(translator.translate(image, source="horse").image, expected)
+    with pytest.raises(InputError, match=r"which domain\? Give to='horse' or to='zebra'"):
+        translator(image)
+    with pytest.raises(InputError, match="no domain 'Horse': did you mean 'horse'"):
+        translator(image, source="Horse")
+    with pytest.raises(InputError, match="no domain 1: this translator knows horse, zebra"):
+        translator(image, to=1)
+    one = Translator(Noisy(), replace(info("noisy"), domains=("style",)), device="cpu")
+    assert np.array_equal(one(image), one(image, to="style"))
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (cyclegan(blocks=1), "Translator(cyclegan, horse ↔ zebra, 64 px, cpu)"),
+        (
+            cyclegan(blocks=1, precision="bf16"),
+            "Translator(cyclegan, horse ↔ zebra, 64 px, cpu, bf16)",
+        ),
+        (
+            Translator(nn.Identity(), info("gan", 16), device=torch.device("cpu")),
+            "Translator(gan, horse, zebra, 16 px, cpu)",
+        ),
+    ],
+)
+def test_repr_says_what_it_is(made, expected):
+    assert repr(made) == expected
+
+
+def test_copies_and_pickles_give_the_same_bits(translator):
+    image = photo(37, 30)
+    expected = translator(image, to="zebra")
+    for again in (pickle.loads(pickle.dumps(translator)), copy.deepcopy(translator)):  # noqa: S301
+        assert repr(again) == repr(translator)
+        assert np.array_equal(again(image, to="zebra"), expected)
+        with torch.no_grad():
+            next(again._network.parameters()).zero_()
+    assert np.array_equal(translator(image, to="zebra"), expected)
+    small = pickle.loads(pickle.dumps(cyclegan(blocks=1, memory_gib=0.003)))  # noqa: S301
+    tiled = small.translate(photo(200, 100), to="zebra")
+    assert tiled.tiles > 1
+    whole = cyclegan(blocks=1, memory_gib=0.003).translate(photo(200, 100), to="zebra")
+    assert np.array_equal(tiled.image, whole.image)
+
+
+@pytest.mark.slow
+def test_spawned_processes_use_a_translator(translator):
+    images = [np.asarray(photo(20, 16)), np.asarray(photo(16, 20))]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        results = pool.map(partial(translator, to="zebra"), images)
+    for result, image in zip(results, images, strict=True):
+        assert np.abs(result.astype(int) - translator(image, to="zebra")).max() <= 1

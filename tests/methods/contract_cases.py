@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-TINY = {"width": 4, "size": 32}
 SMALL = {
     "acgan": {"batch_size": 4},
     "cogan": {"batch_size": 3, "translation_steps": 3},

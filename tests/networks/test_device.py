@@ -37,7 +37,7 @@ def test_a_device_that_is_not_here_is_named_in_one_line(name: str):
 
 
 def test_half_floats_on_a_cpu_are_refused():
-    with pytest.raises(InputError, match="fp16 needs a GPU"):
+    with pytest.raises(InputError, match="precision='fp16' needs a GPU"):
         find_precision("fp16", CPU)
 
 

@@ -98,7 +98,7 @@ def write(folder: Path, **changes: Any) -> str:
         "domains": ["horse", "zebra"],
         "config": {"seed": 0, "config": {"width": 16}},
         "metrics": metrics(),
-        "samples": [],
+        "previews": [],
     }
     return write_report(folder, **arguments | changes).read_text("utf-8")
 
@@ -188,7 +188,7 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     page = Page(
         write(
             tmp_path,
-            samples=[save_sample(tmp_path, step) for step in (10, 20, 30)],
+            previews=[save_sample(tmp_path, step) for step in (10, 20, 30)],
             palettes={"zebra": Colours(("black", "white"), ((0, 0, 0), (255, 255, 255)))},
             scores={"horse→zebra": {"l1": 0.1}},
         )
@@ -223,7 +223,7 @@ def test_hostile_names_stay_text_everywhere(tmp_path: Path) -> None:
         config={HOSTILE: HOSTILE, "part": {HOSTILE: [HOSTILE]}},
         defaults={HOSTILE: HOSTILE + "!"},
         metrics=[line, {**line, "step": 2, "losses": {HOSTILE: None}}],
-        samples=[(1, tmp_path / "1.png"), (2, broken)],
+        previews=[(1, tmp_path / "1.png"), (2, broken)],
         scores={HOSTILE: {HOSTILE: {"why_not": HOSTILE}, "a": {"mean": 1, HOSTILE: HOSTILE}}},
         notes=[HOSTILE],
         palettes={HOSTILE: Colours((HOSTILE,), ((0, 0, 0),))},
@@ -244,7 +244,7 @@ def test_content_policy_forbids_the_network(tmp_path: Path) -> None:
 
 def test_newest_pictures_come_first_and_nine_at_most_are_shown(tmp_path: Path) -> None:
     samples = [save_sample(tmp_path, step) for step in range(0, 31, 2)]
-    page = Page(write(tmp_path, samples=samples))
+    page = Page(write(tmp_path, previews=samples))
     words = [a["data-words"] for a in page.named("figure") if "data-words" in a]
     assert len(words) == 9
     assert (words[0], words[-1]) == ("Step 30, the last", "Step 0 of 30")
@@ -254,7 +254,7 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> 
     broken = tmp_path / "7.png"
     broken.write_bytes(b"no picture")
     samples = [(7, broken), (8, tmp_path / "gone.png"), save_sample(tmp_path, 5)]
-    page = Page(write(tmp_path, samples=samples))
+    page = Page(write(tmp_path, previews=samples))
     assert "The picture 7.png could not be read: cannot identify image file" in page.text
     assert "The picture gone.png could not be read: [Errno 2]" in page.text
     assert len(page.named("img")) == 2
@@ -263,7 +263,7 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_a_page_of_large_noisy_pictures_stays_below_three_megabytes(tmp_path: Path) -> None:
     _, path = save_sample(tmp_path, 1, side=256, rows=4)  # noise: no picture compresses worse
-    html = write(tmp_path, samples=[(step, path) for step in range(5)], metrics=metrics(2000))
+    html = write(tmp_path, previews=[(step, path) for step in range(5)], metrics=metrics(2000))
     assert len(html.encode()) < 3_000_000
     newest = re.findall(r'src="data:image/\w+;base64,([^"]*)"', html)[0]
     assert Image.open(io.BytesIO(base64.b64decode(newest))).width >= 260

@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 
-from diptych.errors import InputError
 from diptych.study.draws import Candidate, draw_method, draw_trials, possible_trials
 from diptych.study.settings import StudySettings
 
@@ -76,20 +75,3 @@ def test_sides_and_order_are_random_and_follow_from_the_seed() -> None:
 def test_possible_trials_counts_images_or_common_scenes() -> None:
     assert possible_trials("different", REAL[:7], FAKE[:9]) == 7
     assert possible_trials("same", REAL[:7], FAKE[4:9]) == 3
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"methods": ()}, "at least one method"),
-        ({"methods": ("a", "a")}, "each needs its own name"),
-        ({"counted": 0}, "expected at least 0 and 1"),
-        ({"practice": -1}, "expected at least 0 and 1"),
-        ({"exposure_seconds": 0.0}, "must be above 0"),
-        ({"exposure_seconds": float("nan")}, "must be above 0"),
-        ({"title": "x" * 501}, "shorten it"),
-    ],
-)
-def test_settings_out_of_range_are_named(options: dict[str, object], words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        settings(**options)

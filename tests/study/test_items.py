@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from diptych.checkpoint import read_translator, save_translator
-from diptych.cli.main import main
-from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.study.items import Item, make_study
 from diptych.study.settings import StudySettings
-from diptych.study.sources import HeldOut, named_paths
+from diptych.study.sources import named_paths
 from diptych.study.store import Study
 from tests.study.conftest import FAKE, REAL, grey_items
 
 SETTINGS = StudySettings(direction="x→y", methods=("a",), practice=1, counted=3)
-FEW = ["--practice", "1", "--trials", "3"]
-
-
-def folder_of(path: Path, level: int, names: str, side: int = 16) -> Path:
-    path.mkdir(parents=True)
-    for i, name in enumerate(names):
-        Image.new("RGB", (side, side), (level, i, 0)).save(path / f"{name}.png")
-    return path
-
-
-def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    capsys.readouterr()
-    assert main(["study", *map(str, arguments)]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    return line.removeprefix("diptych: ")
 
 
 def test_images_that_differ_in_size_make_no_study(tmp_path) -> None:
@@ -61,18 +41,9 @@ def test_too_few_images_make_no_study(tmp_path) -> None:
 def test_a_study_that_is_there_is_never_written_to(new_study) -> None:
     folder = new_study()
     before = (folder / "study.sqlite").read_bytes()
-    with pytest.raises(InputError, match="is there already: give another --out"):
+    with pytest.raises(InputError, match="is there already: give another out"):
         make_study(folder, grey_items(REAL, 4), {"a": grey_items(FAKE, 4)}, SETTINGS)
     assert (folder / "study.sqlite").read_bytes() == before
-
-
-def test_names_stand_before_paths(tmp_path) -> None:
-    tricky = tmp_path / "a=b"
-    tricky.mkdir()
-    found = named_paths([f"x={tmp_path}", str(tricky), str(tmp_path)], lambda path: path.name)
-    assert found == {"x": tmp_path, "a=b": tricky, tmp_path.name: tmp_path}
-    with pytest.raises(InputError, match="as another is: name it"):
-        named_paths([f"x={tmp_path}", f"x={tricky}"], lambda path: path.name)
 
 
 def test_names_of_any_bytes_make_a_study(tmp_path) -> None:
@@ -86,163 +57,3 @@ def test_names_of_any_bytes_make_a_study(tmp_path) -> None:
     study.join("r1")
     assert {r["method"] for r in study.records()} == {"caf\\udce9"}
     assert "caf\\udce9" in {r["real_scene"] for r in study.records()}
-
-
-def negatives(folder: Path, names_y: str) -> tuple[HeldOut, list[Item], list[Item]]:
-    """Real images and translations, where the domain X has the names a to h."""
-    for side, level, names in (("A", 10, "abcdefgh"), ("B", 90, names_y)):
-        for part in ("train", "test"):
-            folder_of(folder / f"{part}{side}", level, names)
-    data = open_data(str(folder), size=16)
-    x, y = data.domains
-    held_out = HeldOut(data, x, y, "test", 16, most=4)
-    assert held_out.direction == f"{x}→{y}"
-    return held_out, list(held_out.real()), list(held_out.translated(lambda images, to: -images))
-
-
-def channel(items: list[Item], index: int) -> list[int]:
-    return [np.asarray(item.image)[0, 0, index].item() for item in items]
-
-
-def test_translations_and_real_images_of_one_pair_are_of_one_scene(tmp_path) -> None:
-    held_out, real, fake = negatives(tmp_path / "maps", "abcdefgh")
-    assert (channel(real, 0), channel(fake, 0)) == ([90] * 4, [245] * 4)
-    assert [255 - level for level in channel(fake, 1)] == channel(real, 1) == [1, 3, 5, 7]
-    assert [item.scene for item in real] == [item.scene for item in fake]
-    with pytest.raises(InputError, match="no domain 'mars'"):
-        replace(held_out, source="mars")
-
-
-def test_translations_and_real_images_without_pairs_are_of_no_common_scene(tmp_path) -> None:
-    # Some names agree: without pairs that means nothing.
-    _, real, fake = negatives(tmp_path / "maps", "abcdefghi")
-    assert (channel(real, 0), channel(fake, 0)) == ([90] * 4, [245] * 4)
-    assert [item.scene for item in fake] == [f"x/{name}.png" for name in "bdfh"]
-    assert {item.scene for item in real}.isdisjoint(item.scene for item in fake)
-
-
-def test_a_study_of_folders_from_the_command_line(tmp_path, capsys) -> None:
-    real = folder_of(tmp_path / "real", REAL, "abcdef")
-    ours, theirs = (folder_of(tmp_path / n, FAKE, "abcdef") for n in ("ours", "theirs"))
-    out = tmp_path / "studies" / "x"
-    base = ["study", "make", "--real", real, "--fake", ours, f"other={theirs}", "--out", out]
-    assert main([*map(str, base), *FEW, "--direction", "map→photo", "--pairing", "same"]) == 0
-    settings = Study(out).settings
-    assert settings.methods == ("ours", "other")
-    assert (settings.direction, settings.total, settings.pairing) == ("map→photo", 4, "same")
-    assert len(list((out / "images").iterdir())) == 18
-    token = Study(out).join("r1")
-    records = Study(out).records()
-    assert all(r["real_scene"] == r["fake_scene"] for r in records)
-    assert token
-    capsys.readouterr()
-    assert main(["study", "invite", str(out), "2", "--url", "http://x.test:80"]) == 0
-    links = capsys.readouterr().out.splitlines()
-    assert len(set(links)) == 2
-    assert all(link.startswith("http://x.test:80/#") for link in links)
-    files = [str(tmp_path / name) for name in ("r.json", "r.md", "r.csv")]
-    more = ["--json", files[0], "--table", files[1], "--csv", files[2]]
-    assert main(["study", "report", str(out), *more, "--paper"]) == 0
-    shown = capsys.readouterr().out
-    for words in ("map→photo", "ours", "26.8 ± 2.8", "1 did not finish"):
-        assert words in shown
-    assert "| other | - |" in Path(files[1]).read_text(encoding="utf-8")
-
-
-def test_what_cannot_be_made_or_served_is_one_line(tmp_path, capsys, new_study) -> None:
-    real = folder_of(tmp_path / "real", REAL, "abcdef")
-    wide = folder_of(tmp_path / "wide", FAKE, "abcdef", side=20)
-    out = tmp_path / "x"
-    assert fails(capsys, "draw").startswith("no command study 'draw'; there are: make, serve")
-    assert "give runs, or --real FOLDER" in fails(capsys, "make", "--out", out)
-    assert "no such folder" in fails(capsys, "make", "--real", out, "--fake", real, "--out", out)
-    assert "give --size to scale" in fails(
-        capsys, "make", "--real", real, "--fake", wide, "--out", out, *FEW
-    )
-    size = ["--size", "16", *FEW]
-    assert (
-        main([*map(str, ["study", "make", "--real", real, "--fake", wide, "--out", out]), *size])
-        == 0
-    )
-    assert "no such run or file" in fails(
-        capsys, "make", tmp_path / "run", "--to", "y", "--out", tmp_path / "z"
-    )
-    assert "--to which domain?" in fails(capsys, "make", tmp_path, "--out", tmp_path / "z")
-    assert "no study in" in fails(capsys, "serve", tmp_path)
-    assert "cannot listen" in fails(capsys, "serve", out, "--host", "192.0.2.1")
-    assert "report on what?" in fails(capsys, "report")
-    assert "must end in .md, .tex" in fails(capsys, "report", out, "--table", "x.doc")
-    for option in ("--json", "--csv", "--plot"):
-        missing = fails(capsys, "report", out, option, tmp_path / "no" / "x.png")
-        assert (
-            missing == f"cannot write {tmp_path / 'no' / 'x.png'}: there is no folder"
-            f" {tmp_path / 'no'}"
-        )
-    assert "it is a folder" in fails(capsys, "report", out, "--json", tmp_path)
-    assert fails(capsys, "report", out, "--seed", -1) == "seed is -1: it must be at least 0"
-    for side in (0, -3):
-        refused = fails(capsys, "make", "--real", real, "--fake", wide, "--size", side,
-                        "--out", tmp_path / "z")  # fmt: skip
-        assert refused == f"--size is {side}: it must be at least 1"
-    assert not (tmp_path / "z").exists()
-    assert "expected an address" in fails(capsys, "serve", out, "--port", "0", "--url", "x.test")
-
-
-def test_help_names_the_commands(capsys) -> None:
-    assert main(["study"]) == 0
-    shown = capsys.readouterr().out
-    assert all(word in shown for word in ("make RUN", "serve STUDY", "invite", "report STUDY"))
-
-
-@pytest.fixture
-def run(tmp_path, picture_folders) -> Path:
-    picture_folders(count=8)
-    data, run = str(tmp_path / "data"), tmp_path / "run"
-    small = ["--width", "4", "--size", "32", "--blocks", "1", "--device", "cpu", "--workers", "0"]
-    small += ["--precision", "fp32", "--threads", "1", "--no-evaluate", "--steps", "2"]
-    assert main(["train", "cyclegan", "--data", data, "--out", str(run), *small]) == 0
-    return run
-
-
-OF_RUNS = ["--to", "bright", "--split", "train", "--images", "5", "--device", "cpu", *FEW]
-
-
-@pytest.mark.slow
-def test_a_study_of_runs_from_the_command_line(tmp_path, run) -> None:
-    out = tmp_path / "study"
-    assert main(["study", "make", str(run), f"again={run}", "--out", str(out), *OF_RUNS]) == 0
-    settings = Study(out).settings
-    assert settings.direction == "dark→bright"
-    assert settings.methods == ("cyclegan", "again")
-    means = [np.asarray(Image.open(f)).mean() for f in (out / "images").iterdir()]
-    assert len(means) == 15
-    assert sum(mean > 170 for mean in means) == 5  # the real, bright ones
-
-
-@pytest.mark.slow
-def test_a_translators_file_is_held_against_the_data_of_the_run_it_lies_in(
-    tmp_path, run, capsys
-) -> None:
-    file, out = run / "translator.safetensors", tmp_path / "study"
-    assert main(["study", "make", str(file), "--out", str(out), *OF_RUNS]) == 0
-    assert Study(out).settings.direction == "dark→bright"
-    alone = tmp_path / "alone" / "x.safetensors"
-    alone.parent.mkdir()
-    shutil.copy(file, alone)
-    refused = fails(capsys, "make", alone, "--out", tmp_path / "other", *OF_RUNS)
-    assert refused == f"{alone.parent} has no config.toml that names {alone}'s data: give --data"
-
-
-@pytest.mark.slow
-def test_runs_of_other_data_may_have_seen_what_is_held_out(tmp_path, run, capsys) -> None:
-    weights, info = read_translator(run)
-    other = tmp_path / "other.safetensors"
-    save_translator(other, weights, replace(info, fingerprint="of other data"))
-    both = ["make", str(run), f"other={other}", *OF_RUNS]
-    refused = fails(capsys, *both, "--out", tmp_path / "a")
-    assert refused.startswith("other: trained on other data than ")
-    assert refused.endswith("; give --data if they are new to all runs")
-    data = ["--data", str(tmp_path / "data")]
-    assert main(["study", *both, "--out", str(tmp_path / "b"), *data]) == 0
-    (warning,) = capsys.readouterr().err.splitlines()
-    assert warning.startswith("other: trained on other data than ")

@@ -34,17 +34,17 @@ def test_snapshots_are_the_translators_of_their_steps(start, tmp_path):
 
 
 def test_a_run_leaves_its_artifacts(start):
-    outcome = start(steps=4, sample_every=2)
+    outcome = start(steps=4, preview_every=2)
     folder = outcome.folder
     assert (outcome.step, outcome.steps, outcome.is_finished) == (4, 4, True)
     assert not outcome.was_finished
     assert {p.name for p in folder.iterdir()} == {
         "config.toml", "state.pt", "translator.safetensors", "metrics.jsonl",
-        "samples", "tensorboard", "report.html", "run.lock",
+        "previews", "tensorboard", "report.html", "run.lock",
     }  # fmt: skip
-    pictures = sorted(p.name for p in (folder / "samples").iterdir())
+    pictures = sorted(p.name for p in (folder / "previews").iterdir())
     assert pictures == ["00000000.png", "00000002.png", "00000004.png"]
-    with Image.open(folder / "samples" / pictures[-1]) as grid:
+    with Image.open(folder / "previews" / pictures[-1]) as grid:
         assert grid.width > 6 * 32
         assert grid.height > 4 * 32
     assert [line["step"] for line in metrics(folder)] == [1, 2, 3, 4]
@@ -118,13 +118,13 @@ def test_an_existing_run_is_not_overwritten_unasked(start):
         start(steps=1, seed=1)
     message = one_line(caught.value)
     assert str(folder) in message
-    assert "--resume" in message
-    assert "--overwrite" in message
+    assert f"diptych.resume('{folder}')" in message
+    assert "overwrite=True" in message
     assert (folder / "state.pt").read_bytes() == before
 
 
 def test_overwriting_removes_the_runs_files_and_no_others(start):
-    folder = start(steps=3, sample_every=1).folder
+    folder = start(steps=3, preview_every=1).folder
     (folder / "notes.txt").write_text("mine")
     (folder / "photos").mkdir()
     (folder / "photos" / "one.png").write_bytes(b"mine too")
@@ -132,7 +132,7 @@ def test_overwriting_removes_the_runs_files_and_no_others(start):
     assert (folder / "notes.txt").read_text() == "mine"
     assert (folder / "photos" / "one.png").read_bytes() == b"mine too"
     assert [line["step"] for line in metrics(folder)] == [1]
-    assert len(list((folder / "samples").iterdir())) == 2
+    assert len(list((folder / "previews").iterdir())) == 2
     assert load_state(folder)["step"] == 1
 
 
@@ -178,7 +178,7 @@ def test_an_interrupt_saves_at_the_iterations_end_and_resuming_changes_nothing(
     done = resume(outcome.folder)
     assert (done.step, done.was_finished) == (5, False)
     assert losses(outcome.folder) == losses(whole)
-    for name in ("translator.safetensors", "samples/00000005.png"):
+    for name in ("translator.safetensors", "previews/00000005.png"):
         assert (outcome.folder / name).read_bytes() == (whole / name).read_bytes()
 
 

@@ -122,12 +122,12 @@ def test_what_kills_left_of_temporary_files_is_removed(start, at_step, monkeypat
     with monkeypatch.context() as patch:
         at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
         folder = start(steps=2).folder
-    for leftover in (".state.new.pt.abcd1234", "samples/.00000000.png.abcd1234"):
+    for leftover in (".state.new.pt.abcd1234", "previews/.00000000.png.abcd1234"):
         (folder / leftover).write_bytes(b"torn")
     (folder / ".keep").write_text("mine")
     resume(folder)
     assert [p.name for p in folder.glob(".*")] == [".keep"]
-    assert not list((folder / "samples").glob(".*"))
+    assert not list((folder / "previews").glob(".*"))
 
 
 def test_two_processes_never_train_one_run(start, at_step, monkeypatch):
@@ -158,7 +158,7 @@ def test_a_stale_new_state_is_the_newest_that_is_whole(start, at_step, monkeypat
 def test_a_run_is_not_begun_from_the_run_that_it_would_overwrite(start, tmp_path):
     start(steps=2)
     before = (tmp_path / "run" / "state.pt").read_bytes()
-    with pytest.raises(InputError, match="is the run to be overwritten: give another --out"):
+    with pytest.raises(InputError, match="is the run to be overwritten: give another out"):
         start(steps=2, init=str(tmp_path / "run"), overwrite=True)
     assert (tmp_path / "run" / "state.pt").read_bytes() == before
 

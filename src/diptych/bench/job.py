@@ -44,9 +44,10 @@ from diptych.inference.translator import Translator
 from diptych.methods import make_config
 from diptych.networks.device import cpu_threads, find_device, find_precision
 from diptych.scoring import score_file
+from diptych.training.folder import LOCK_FILE
 from diptych.training.log import METRICS_FILE, read_metrics
 from diptych.training.loop import DivergedError
-from diptych.training.run import LOCK_FILE, open_run_data, resume, train
+from diptych.training.run import open_run_data, resume, train
 from diptych.training.session import SNAPSHOTS_FOLDER
 from diptych.training.settings import (
     CONFIG_FILE,

@@ -44,7 +44,8 @@ _MARK = (
 )
 
 _SEVERAL = (
-    "# Results\n\nMade by `diptych bench --report-only` from the files of finished runs alone."
+    "# Tables of results\n\n"
+    "`diptych bench --report-only` made this page from the files of finished runs."
 )
 
 

@@ -57,9 +57,9 @@ _REFERENCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """Rows beside the measured ones, and where among the scores their figures are."""
 _RENAMED = (
-    "Renamed: after the one-to-one renaming of classes, run by run, that gets the most pixels"
-    " right. Far above the accuracy itself, colours were exchanged, which objectives without pairs"
-    " hardly mind."
+    "Renamed: the accuracy after the one-to-one renaming of classes that gets the most pixels"
+    " right, fitted to each run's test labels. Far above the plain accuracy, it means that the run"
+    " exchanged colours."
 )
 
 

@@ -11,52 +11,54 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 
-from diptych.cli.parse import parse
+import diptych
+from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 from diptych.files import atomic_write_text, check_can_write
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Score a run on held-out images; its report shows the scores from then on."""
+    """Score a run on held-out images and add the scores to its report."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """The run's folder; several, of one training with other seeds, are scored and averaged."""
+    """The run's folder. Several runs that differ in their seeds are scored and averaged."""
     data: str | None = None
-    """Other data than the run's own."""
+    """Data to score on, instead of the run's own."""
     split: Literal["test", "validation", "train"] = "test"
-    """Which images."""
+    """The images to score on."""
     features: Literal["efficientnet-lite0", "inception"] | None = None
-    """The network whose features KID and FID compare; by default the one that is installed."""
+    """The network whose features KID and FID compare; by default, the installed one."""
     weights: Path | None = None
-    """Its weights, for inception."""
+    """The weights file, for inception."""
     vgg16: Path | None = None
-    """torchvision's weights of VGG-16, for LPIPS and DISTS where there are true pairs."""
+    """torchvision's VGG-16 weights. With true pairs, they add LPIPS and DISTS."""
     choose: bool = False
-    """Score the best of the checkpoints that --keep-every kept, by KID on validation images."""
+    """Score the best checkpoint that --keep-every kept, chosen by KID on validation images."""
     palette: tuple[str, ...] = ()
-    """What a domain's colours mean: DOMAIN=FILE.csv, with lines of name,r,g,b, or
-    DOMAIN=cityscapes; by default as the run was told, or palette.csv in the domain's folder."""
+    """The classes of a label domain: DOMAIN=FILE.csv with lines of name,r,g,b, or
+    DOMAIN=cityscapes. By default, those of the run, or palette.csv in the domain's folder."""
     fcn: bool = False
-    """Also the FCN score of labels → photos: trains a segmentation network on the real
-    training pairs, in minutes, and keeps it for the next time."""
+    """Add the FCN score of labels → photos. This trains a segmentation network on the real
+    training pairs once, which takes minutes."""
     adaptation: bool = False
-    """Also how well segmentation networks of the second domain do, trained on images of the
-    first as they are, translated, and on the second's own."""
+    """Also train segmentation networks for the second domain on source images, on translated
+    ones and on its own, and compare them."""
     json: Path | None = None
-    """Also write the scores to this file."""
+    """Write the scores to this file, too."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     device: str = "auto"
-    """cpu, cuda, mps; auto takes the fastest there is."""
+    """cpu, cuda or mps; auto takes the fastest available."""
 
 
 def evaluate_command(arguments: list[str]) -> int:
     options = parse(Evaluate, arguments, "diptych evaluate", "")
     if not options.runs:
         raise InputError("nothing to evaluate: name a run's folder")
-    from diptych.scoring import evaluate, evaluate_seeds
-
     check_can_write(options.json)
     how = {
+        "method": given_method(options.method),
         "data": options.data,
         "split": options.split,
         "features": options.features,
@@ -69,9 +71,9 @@ def evaluate_command(arguments: list[str]) -> int:
         "device": options.device,
     }
     if len(options.runs) == 1:
-        scores = evaluate(options.runs[0], **how).to_dict()
+        scores = diptych.evaluate(options.runs[0], **how).to_dict()
     else:
-        scores = evaluate_seeds(options.runs, **how)
+        scores = diptych.evaluate_seeds(options.runs, **how)
     if options.json is not None:
         atomic_write_text(options.json, json.dumps(scores, indent=1) + "\n")
     show_scores(scores)

@@ -7,37 +7,39 @@ from pathlib import Path
 
 import tyro
 
-from diptych.cli.parse import parse
+import diptych
+from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Generate:
-    """Make new images from noise: one folder a domain; equal names come from the same noise."""
+    """Make new images from noise, in one folder per domain. Equal names share their noise."""
 
     run: tyro.conf.Positional[Path]
     """A run's folder or a translator's .safetensors file."""
     to: tuple[str, ...] = ()
-    """Domains; all of them by default."""
+    """The domains to make images of; all by default."""
     count: int = 16
-    """Images of each domain."""
+    """Images per domain."""
     seed: int = 0
-    """Draws the noise."""
+    """Seed of the noise."""
     out: Path = Path("generated")
-    """Folder for the results, and for grid.png, where the first of each domain stand in a row."""
+    """Folder for the results and for grid.png, which shows the first images of each domain."""
     overwrite: bool = False
-    """Replace results that are already there."""
+    """Replace results that exist."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     device: str = "auto"
-    """cpu, cuda, mps; auto takes the fastest there is."""
+    """cpu, cuda or mps; auto takes the fastest available."""
 
 
 def generate_command(arguments: list[str]) -> int:
     options = parse(Generate, arguments, "diptych generate", "")
     from diptych.inference.latent import generate_files
-    from diptych.inference.load import load
 
     paths = generate_files(
-        load(options.run, device=options.device),
+        diptych.load(options.run, method=given_method(options.method), device=options.device),
         options.out,
         to=options.to,
         count=options.count,
@@ -50,7 +52,7 @@ def generate_command(arguments: list[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Interpolate:
-    """Draw what lies between two images in the latent space, as a strip for each domain."""
+    """Draw the images between two images in the latent space, as one strip per domain."""
 
     run: tyro.conf.Positional[Path]
     """A run's folder or a translator's .safetensors file."""
@@ -59,17 +61,19 @@ class Interpolate:
     second: tyro.conf.Positional[Path]
     """The image to end at."""
     source: tuple[str, ...]
-    """The domain of both images, or of each."""
+    """The domain of both images, or one domain for each."""
     to: tuple[str, ...] = ()
-    """Domains to draw; all of them by default."""
+    """The domains to draw; all by default."""
     steps: int = 8
-    """Images in a strip, both ends among them."""
+    """Images in a strip, including both ends."""
     out: Path = Path("interpolation.png")
-    """The picture."""
+    """File for the picture."""
     overwrite: bool = False
-    """Replace a picture that is already there."""
+    """Replace a picture that exists."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     device: str = "auto"
-    """cpu, cuda, mps; auto takes the fastest there is."""
+    """cpu, cuda or mps; auto takes the fastest available."""
 
 
 def interpolate_command(arguments: list[str]) -> int:
@@ -78,10 +82,9 @@ def interpolate_command(arguments: list[str]) -> int:
         raise InputError(f"--source names {len(options.source)} domains: expected one or two")
     from diptych.data.images import read_image
     from diptych.inference.latent import interpolate, write_strip
-    from diptych.inference.load import load
 
     strip = interpolate(
-        load(options.run, device=options.device),
+        diptych.load(options.run, method=given_method(options.method), device=options.device),
         read_image(options.first),
         read_image(options.second),
         sources=(options.source[0], options.source[-1]),

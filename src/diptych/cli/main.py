@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from diptych import __version__
-from diptych.cli.parse import complain
-from diptych.errors import InputError
+from diptych.cli.parse import complain, run_command
+from diptych.errors import InputError, command_line
 
 _COMMANDS = {
     "train": "train.train_command",
@@ -31,20 +30,20 @@ _COMMANDS = {
 _HELP = """\
 usage: diptych COMMAND ...
 
-Translate images between domains that nobody has paired.
+Translate images between two or more image folders, paired or not.
 
-  train METHOD    learn to translate, such as: diptych train cyclegan --data horse2zebra/
-  translate RUN   turn images into another domain's
-  generate RUN    make new images from noise
-  interpolate RUN A B    draw what lies between two images
-  evaluate RUN    score a run on held-out images
-  report RUN      write the page of a run anew
-  study           let people tell real images from generated ones
-  bench DATA      train many methods alike, and print the papers' tables
-  methods         what there is to train
-  samples         data to try it on, with no files of your own
+  train METHOD         train a method, for example: diptych train cyclegan --data horse2zebra/
+  translate RUN        translate images to another domain
+  generate RUN         make new images from noise
+  interpolate RUN A B  draw the images between two images
+  evaluate RUN         score a run on held-out images
+  report RUN           rebuild a run's report.html
+  study                ask people which images are real
+  bench DATA           compare many methods under one budget
+  methods              list the methods
+  samples              list data sets that need no files of your own
 
-diptych COMMAND --help lists a command's options; diptych --version the version.
+Run diptych COMMAND --help for a command's options. diptych --version prints the version.
 """
 
 
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1 for training that diverged, 130 for an interrupt."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _messages():
+        with command_line(), _messages():
             return _dispatch(arguments)
     except InputError as error:
         return complain(str(error))
@@ -78,11 +77,7 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if command not in _COMMANDS:
         raise InputError(f"no command {command!r}; there are: {', '.join(_COMMANDS)}")
-    module, _, function = _COMMANDS[command].partition(".")
-    run: Callable[[list[str]], int] = getattr(
-        importlib.import_module(f"diptych.cli.{module}"), function
-    )
-    return run(rest)
+    return run_command(_COMMANDS[command], rest)
 
 
 _log = logging.getLogger("diptych")

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import inspect
 import io
 import re
 import sys
-import textwrap
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from diptych.cli.fields import registry
 from diptych.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def run_command(place: str, arguments: list[str]) -> int:
+    """Run the function at `place`, MODULE.FUNCTION of this package, whose module is loaded now."""
+    module, _, function = place.partition(".")
+    command: Callable[[list[str]], int] = getattr(
+        importlib.import_module(f"diptych.cli.{module}"), function
+    )
+    return command(arguments)
 
 
 def parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:
     complaint = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(complaint), registry():
             return tyro.cli(
                 kind,
                 config=(tyro.conf.OmitArgPrefixes,),
                 args=arguments,
                 prog=program,
-                description=about or textwrap.dedent(kind.__doc__ or ""),
+                description=about or inspect.cleandoc(kind.__doc__ or ""),
             )
     except SystemExit as stop:
         if not stop.code:  # --help
@@ -46,9 +61,16 @@ def _unboxed(text: str) -> str:
 
 
 def about(method: str) -> str:
-    from diptych.methods import find_method
+    from diptych import methods
 
-    return textwrap.dedent(find_method(method).__doc__ or "").strip()
+    return inspect.cleandoc(methods.about(method))
+
+
+def given_method(text: str | None) -> type[nn.Module] | None:
+    """The method that --method names, if it does: its module is imported."""
+    from diptych.methods import named_method
+
+    return None if text is None else named_method(text)
 
 
 def complain(message: str, code: int = 2) -> int:

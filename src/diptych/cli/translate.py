@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from diptych.cli.parse import parse
+import diptych
+from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,35 +23,37 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Translate:
-    """Turn images into another domain's; each result has its input's size and name."""
+    """Translate images to another domain. Each result keeps its input's size and name."""
 
     run: tyro.conf.Positional[Path]
     """A run's folder or a translator's .safetensors file."""
     inputs: tyro.conf.Positional[tuple[str, ...]]
     """Images, folders of images, or patterns such as "album/**/*.jpg"."""
     to: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """The domain to translate to, which may be left out where there is one choice; of
-    attributes, each that the results are to have, with a --to of its own."""
+    """The target domain; not needed where there is only one. With attributes, give --to once
+    for each attribute that the results should have."""
     style: tuple[Path, ...] = ()
-    """Images whose common style to give instead, where a method can: diptych train gatys."""
+    """Style images, instead of --to: the results get their common style (gatys only)."""
     out: Path = Path("translated")
     """Folder for the results; subfolders are kept."""
     format: Literal["png", "jpg", "webp", "tiff"] = "png"
     """File format of the results."""
     overwrite: bool = False
-    """Replace results that are already there."""
+    """Replace results that exist."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     device: str = "auto"
-    """cpu, cuda, mps; auto takes the fastest there is."""
+    """cpu, cuda or mps; auto takes the fastest available."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the computation."""
+    """Precision of the computation; bf16 is faster on many processors."""
     memory: float = 2.0
-    """GiB that translating may take beyond the images; larger images go in tiles."""
+    """GiB of memory to use beyond the images. Images that need more are translated in tiles."""
     samples: int | None = None
     """Translations of each image, where a method knows many: photo-1.png, photo-2.png."""
     seed: int = 0
-    """Of the methods that draw when they translate; of the first of the samples."""
+    """Seed for methods that draw when they translate; the first of several draws has it."""
     check: bool = True
-    """Name the inputs that are unlike the training images, where the run has been scored."""
+    """Warn about inputs that are unlike the training images. Needs a run that was scored."""
 
 
 def translate_command(arguments: list[str]) -> int:
@@ -60,11 +63,10 @@ def translate_command(arguments: list[str]) -> int:
     if options.style and options.to:
         raise InputError(f"give --to {' '.join(options.to)} or --style, not both")
     from diptych.data.images import read_image
-    from diptych.inference.load import load
-    from diptych.inference.translate_files import translate_files
 
-    translator = load(
+    translator = diptych.load(
         options.run,
+        method=given_method(options.method),
         styles=[read_image(path) for path in options.style],
         device=options.device,
         precision=options.precision,
@@ -78,7 +80,7 @@ def translate_command(arguments: list[str]) -> int:
             f"--to which domain? {options.run} knows {' and '.join(translator.domains)}"
         )
     watching = _watch(options.run, translator, to) if options.check else None
-    result = translate_files(
+    result = diptych.translate_files(
         translator,
         options.inputs,
         options.out,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from diptych.data.collections import Attributes, Data, FileImages, Split
 from diptych.data.splits import HELD_OUT_MOST, Found, Listing, fingerprint_of, held_out
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.types import Labelled
 
 HARDLY_EVER = 0.05
@@ -37,7 +37,7 @@ class Table:
 
     path: Path
     names: tuple[str, ...]
-    """Of the attributes."""
+    """Names of the attributes."""
     rows: dict[str, int]
     """The row of each file name."""
     values: Values
@@ -71,12 +71,12 @@ def attribute_data(
     everything = Found(found.names, {part: [listing] for part, listing in parts.items()})
     if "test" not in parts and "validation" in parts:
         parts["test"] = parts.pop("validation")
-        notes.append("no test images: those for validation serve as such")
+        notes.append("no test images: the validation images are used for testing too")
     elif "test" not in parts:
         kept, held = held_out([parts["train"]], HELD_OUT_MOST * len(found.names))
         parts["train"], parts["test"] = kept[0], held[0]
         notes.append(
-            f"no test images: {len(held[0].names)} of the training images are held out as such"
+            f"no test images: {len(held[0].names)} training images are held out for testing"
         )
     splits = {part: _split(listing, found) for part, listing in parts.items()}
     images = sum(len(listing.names) for listing in parts.values())
@@ -212,7 +212,7 @@ def _chosen(path: Path, columns: list[str], names: Sequence[str] | None) -> tupl
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(columns)}"
             raise InputError(f"{path} has no column {name!r}: {hint}")
     if names is not None and len(set(names)) < len(names):
-        raise InputError(f"--names {' '.join(names)} names an attribute twice")
+        raise InputError(f"{option('names')} {' '.join(names)} names an attribute twice")
     return tuple(columns if names is None else names)
 
 
@@ -250,5 +250,5 @@ def _check_train(table: Table, values: Values) -> None:
             how_many = "none" if count == 0 else "each"
             raise InputError(
                 f"{how_many} of the {len(values):,} images to train on has {name}, by"
-                f" {table.path}: leave it out of --names"
+                f" {table.path}: leave it out of {option('names')}"
             )

@@ -64,7 +64,7 @@ class Column:
     """The members' domains; "" where the image's name says it already."""
     recipe: Recipe
     labels: Labels | NDArray[np.uint8] | None = None
-    """Of the first member's images, where a batch may tell them: classes, or (N, K) attributes."""
+    """Classes or (N, K) attributes of the first member's images, where a batch may hold them."""
     unusable: dict[int, str] = field(default_factory=dict)
     """Reasons by index, as far as met."""
     _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class Made:
     columns: tuple[NDArray[np.uint8], ...] = ()
     """(B, 3, size, size) each."""
     label: NDArray[np.integer[Any] | np.floating[Any]] | None = None
-    """Of the first column: (B,) int64 classes, or (B, domains or attributes) float32."""
+    """Labels of the first column: (B,) int64 classes, or (B, domains or attributes) float32."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Unusable images first met on the way, with the reasons."""
     error: str | None = None

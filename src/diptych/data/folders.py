@@ -1,6 +1,6 @@
 """Folders on disk as data: which layout it is, what the domains are called, what is held out.
 
-docs/data.md shows the layouts. Nothing is decoded here, and of no more than ten
+docs/reference/data.md shows the layouts. Nothing is decoded here, and of no more than ten
 thousand files a folder is the length asked for, so that a million files open in
 seconds.
 """
@@ -19,7 +19,7 @@ from diptych.data.label_maps import LABELS_FOLDER, with_label_maps
 from diptych.data.packed import packed_domain
 from diptych.data.palettes import with_palettes
 from diptych.data.splits import Found, Listing, join, make_data, spread
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 
 _IGNORED_FOLDERS = ("__MACOSX", "@eaDir", LABELS_FOLDER)
 _PART_FOLDERS = {
@@ -343,7 +343,10 @@ def _open_attributes(
 ) -> Data:
     source = "" if data is None else os.fspath(data)
     if not source or source.startswith("sample:"):
-        raise InputError(f"--attributes {table} is about the images of a folder: give it as --data")
+        raise InputError(
+            f"{option('attributes', table)} is about the images of a folder: give it as"
+            f" {option('data')}"
+        )
     folder = _folder(source)
     parts = {part: own for part, own in _parts_of_domain(folder).items() if own.names}
     if "train" not in parts:

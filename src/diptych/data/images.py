@@ -70,7 +70,7 @@ class Decoded:
     format: str | None
     """One of FORMATS; None for an image that came from no file."""
     icc_profile: bytes | None
-    """Of RGB values; None where the file's was for another colour space."""
+    """The ICC profile for RGB values; None where the file's was for another colour space."""
     exif: bytes | None
     """Without the orientation and the thumbnail."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from diptych.data.collections import Data, FileImages, Palette
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 
 PALETTE_FILE = "palette.csv"
 IGNORED_NAME = "ignored"
@@ -107,15 +107,15 @@ def with_palettes(data: Data, given: Sequence[str] = ()) -> Data:
         name, _, table = text.partition("=")
         if name not in data.domains or not table:
             raise InputError(
-                f"--palette {text}: expected DOMAIN=FILE.csv or DOMAIN={'|'.join(PALETTES)}, the"
-                f" domain being one of {', '.join(data.domains)}"
+                f"{option('palette')} {text}: expected DOMAIN=FILE.csv or"
+                f" DOMAIN={'|'.join(PALETTES)}, the domain being one of {', '.join(data.domains)}"
             )
         palettes[name] = PALETTES[table] if table in PALETTES else read_palette(table)
     return dataclasses.replace(data, palettes=palettes)
 
 
 def _found(data: Data) -> dict[str, Palette]:
-    """Of domains in folders of their own."""
+    """The palette.csv of each domain that has a folder of its own."""
     found = {}
     for name, images in zip(data.domains, data.train.domains, strict=True):
         if isinstance(images, FileImages):
@@ -129,7 +129,7 @@ def _found(data: Data) -> dict[str, Palette]:
 
 
 def _colour(row: Sequence[str]) -> tuple[int, int, int] | None:
-    """Of a line with a name before it; None if it is no such line."""
+    """The colour in a line of name,r,g,b; None if it is no such line."""
     if len(row) != 4 or not row[0]:
         return None
     if not all(cell.isdecimal() and int(cell) <= 255 for cell in row[1:]):

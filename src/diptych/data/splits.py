@@ -61,11 +61,11 @@ def make_data(found: Found, source: str) -> Data:
             )
     if "test" not in parts and "validation" in parts:
         parts["test"] = parts.pop("validation")
-        notes.append("no test images: those for validation serve as such")
+        notes.append("no test images: the validation images are used for testing too")
     elif "test" not in parts:
         parts["train"], parts["test"] = held_out(parts["train"])
-        counts = ", ".join(str(len(listing.names)) for listing in parts["test"])
-        notes.append(f"no test images: {counts} of the training images are held out as such")
+        counts = " and ".join(str(len(listing.names)) for listing in parts["test"])
+        notes.append(f"no test images: {counts} training images are held out for testing")
     classes, labels = _labels(parts, notes, found)
     splits = {
         part: replace(_split(listings, found), labels=labels.get(part, ()))
@@ -73,7 +73,10 @@ def make_data(found: Found, source: str) -> Data:
     }
     with_pairs = [part for part, split in splits.items() if split.pairs]
     if with_pairs and not found.is_side_by_side:
-        notes.append(f"file names agree across domains: taken as pairs ({', '.join(with_pairs)})")
+        notes.append(
+            "file names match across the domains: images of one name are pairs"
+            f" ({', '.join(with_pairs)})"
+        )
     return Data(
         source=source,
         domains=found.domains,
@@ -136,7 +139,7 @@ def _labels(
     for name, names in zip(found.domains, own, strict=True):
         if names and not set(names) <= set(classes):
             odd = sorted(set(names) - set(classes))[0]
-            notes.append(f"{name} counts as unlabelled: no other domain has a class {odd!r}")
+            notes.append(f"{name} is treated as unlabelled: no other domain has its class {odd!r}")
     labels = {
         part: tuple(labels_by_folder(listing.names, classes) for listing in listings)
         for part, listings in parts.items()

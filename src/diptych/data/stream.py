@@ -10,22 +10,19 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch.utils.data import DataLoader, Sampler
 
 from diptych.data.collections import Data, FileImages, HalfImages, Images, Labels
 from diptych.data.draws import BatchMaker, Column, Joined, Made, Recipe
 from diptych.data.images import from_uint8
 from diptych.data.transforms import default_load_size
-from diptych.errors import InputError
+from diptych.data.workers import decoded_ahead
+from diptych.errors import InputError, option
 from diptych.types import Adapting, Attributed, Batch, Labelled, Paired, PerDomain, Unpaired
-
-_PREFETCHED = 4  # batches a worker
 
 _log = logging.getLogger("diptych")
 B = TypeVar("B", bound=Batch)
@@ -54,7 +51,7 @@ class Stream(Iterator[B], Generic[B]):
         """Images in a batch, those of all processes together."""
         self._build = build
         self._made: Iterator[Made] | None = (
-            iter(_loader(maker, start, workers, method))
+            decoded_ahead(maker, start, workers, method)
             if workers
             else (maker[number] for number in itertools.count(start))
         )
@@ -156,8 +153,8 @@ def _check_numbers(
             raise InputError(f"{name} is {value}: expected at least {minimum}")
     if 0 < load_size < size or load_size < 0:
         raise InputError(
-            f"load size is {load_size}, smaller than the crop of {size}: expected {size} or more,"
-            " or 0 for no scaling"
+            f"{option('load_size')} is {load_size}, smaller than the crop of {size}: expected"
+            f" {size} or more, or 0 for no scaling"
         )
 
 
@@ -229,36 +226,3 @@ class _Build:
         if made.label is not None:
             images.insert(1, torch.from_numpy(made.label))  # it belongs to the first images
         return self.batch_type(*images)
-
-
-class _CountFrom(Sampler[int]):
-    def __init__(self, start: int) -> None:
-        self.start = start
-
-    def __iter__(self) -> Iterator[int]:
-        return itertools.count(self.start)
-
-
-def _loader(
-    maker: BatchMaker, start: int, workers: int, start_method: str | None
-) -> DataLoader[Made]:
-    return DataLoader(
-        maker,
-        batch_size=None,
-        sampler=_CountFrom(start),
-        num_workers=workers,
-        collate_fn=_as_it_is,
-        worker_init_fn=_leave_interrupts_to_the_parent,
-        prefetch_factor=_PREFETCHED,
-        multiprocessing_context=start_method,
-        generator=torch.Generator(),  # else it takes a number from the global one
-    )
-
-
-def _as_it_is(made: Any) -> Any:  # a Made; torch's types know of lists alone
-    return made
-
-
-def _leave_interrupts_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; only the parent knows what to finish first."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from diptych.data.collections import Images, ReadsReduced
 from diptych.data.images import to_tensor
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 
 LOAD_SHARE = 286 / 256
 """Load size over size, from the authors' code."""
@@ -164,7 +164,7 @@ def _check_size(image: Image.Image, name: str, size: int, is_tiled: bool) -> Non
     if min(width, height) < size:
         raise InputError(
             f"{name} is {width}x{height}, smaller than the crop of {size}: "
-            f"pass --size {_largest_round_size(min(width, height))} or remove it"
+            f"pass {option('size', _largest_round_size(min(width, height)))} or remove it"
         )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from diptych.data import Data
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.evaluation.scores import Scores
 
 
@@ -45,7 +45,7 @@ def choose(candidates: Mapping[str, Callable[[Data, str], Scores]], data: Data) 
     if data.validation is None:
         raise InputError(
             f"a checkpoint is chosen on validation images, and {data.source} has none: put some in"
-            " folders valA and valB beside trainA and trainB, or leave out --choose"
+            f" folders valA and valB beside trainA and trainB, or leave out {option('choose')}"
         )
     without_test = replace(data, test=None)
     figures = {

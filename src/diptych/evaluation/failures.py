@@ -55,7 +55,7 @@ class Brightness:
     """How the brightness of some images' pixels goes with that of others' at the same place."""
 
     sums: Tensor = field(default_factory=lambda: torch.zeros(6, dtype=torch.float64))
-    """Of 1, a, b, a², b² and ab."""
+    """The coefficients of 1, a, b, a², b² and ab."""
 
     def add(self, image: Tensor, other: Tensor) -> None:
         """(B, 3, H, W) each, in [-1, 1]."""
@@ -124,7 +124,7 @@ def unchanged_features(fakes: Tensor, inputs: Tensor, others: Tensor) -> float:
 
 
 def gain(made: Mapping[str, Any], untranslated: Mapping[str, Any], real: Mapping[str, Any]) -> Any:
-    """Of three KIDs against the target's images, as `kid` gives them: `value`, or `why_not`."""
+    """A finding from three KIDs against the target's images, as `kid` gives them."""
     if "mean" not in made or "mean" not in untranslated:
         return {"why_not": "there is no KID"}
     if untranslated["mean"] <= max(0.0, real.get("mean", 0.0)):

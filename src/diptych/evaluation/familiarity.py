@@ -52,7 +52,7 @@ MOST = 512
 """Training images of a domain that are kept, as features of half precision: 1.3 MB."""
 QUANTILE = 0.99
 PARTS = 16
-"""Of the 49 of each training image that are kept: 1.8 MB more."""
+"""Parts kept of the 49 of each training image: 1.8 MB more."""
 _ENOUGH = 99
 """Held-out images: of fewer, more than one in a hundred images like them exceed the largest."""
 _SIDE = 112
@@ -84,7 +84,7 @@ class Familiarity:
     """By domain: distances above it are unlike."""
     network: str
     fingerprint: str
-    """Of the data."""
+    """The fingerprint of the data."""
     parts: Mapping[str, Tensor] = field(default_factory=dict)
     """By domain, (M, C) of unit length; none in the files of older versions."""
     part_thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -126,7 +126,7 @@ def square(image: Image.Image) -> Tensor:
 
 
 def look(network: FeatureNetwork, squares: Sequence[Tensor]) -> Look:
-    """Of (3, 112, 112) images: the deepest map's mean, and a middle map's means of 3x3 places."""
+    """Features of images: the deepest map's mean, and a middle map's means of 3x3 places."""
     deepest = network.layers[-1]
     with torch.no_grad():
         maps = network.maps(torch.stack(list(squares)), [_LAYER, deepest], is_resized=False)
@@ -155,7 +155,7 @@ def learn_familiarity(network: FeatureNetwork, data: Data) -> Familiarity:
 
 
 def _kept(parts: Tensor) -> Tensor:
-    """Of (N, P, C) parts (N, at most `PARTS`, C): all places have their turn."""
+    """At most `PARTS` of each image's (N, P, C) parts, so that all places have their turn."""
     count, places, channels = parts.shape
     step = max(1, places // PARTS)
     chosen = torch.arange(min(PARTS, places)) * step + torch.arange(count)[:, None]

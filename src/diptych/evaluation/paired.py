@@ -12,7 +12,7 @@ from diptych.data import Palette
 from diptych.evaluation.labels import Confusion, nearest_class, true_class
 
 TOLERANCE = 16
-"""Of 255: a pixel this close to the truth counts as right."""
+"""A pixel within this many of 255 levels of the truth counts as right."""
 
 
 def l1(image: Tensor, truth: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class PairedScores:
     """Means over images against their truth, and where that is of label colours its classes."""
 
     palette: Palette | None
-    """Of the truth's colours, where it is of labels."""
+    """What the truth's colours mean, where it shows labels."""
     count: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     confusion: Confusion | None = None

@@ -181,9 +181,9 @@ class _Direction:
     changes: Changes
     fcn: FCNScore | None
     made: PairedScores
-    """Of the translations."""
+    """Scores of the translations."""
     untranslated: PairedScores
-    """Of the inputs as they are."""
+    """Scores of the inputs as they are."""
     count: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     features: list[Tensor] = field(default_factory=list)

@@ -33,7 +33,7 @@ from rich.console import Console
 from torch import Tensor
 
 from diptych.data import Data, Palette, Split
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.evaluation.labels import Confusion, true_class
 from diptych.evaluation.segmentation_training import (
     Labelled,
@@ -54,7 +54,7 @@ class Segmenter:
     networks: Mapping[Pair, FCN8s]
     palettes: Mapping[str, Palette]
     size: int
-    """Of the photos it was trained on, in pixels."""
+    """Pixels a side of the photos it was trained on."""
     images: int
     """Real pairs that it was trained on."""
 
@@ -155,7 +155,7 @@ def check_segmentation(data: Data, split: Split) -> None:
     if not data.palettes:
         raise InputError(
             f"{data.source} has no domain of labels, which the FCN score is for: say what a"
-            " domain's colours mean by --palette DOMAIN=FILE.csv"
+            f" domain's colours mean by {option('palette')} DOMAIN=FILE.csv"
         )
     if set(data.palettes) >= set(data.domains):
         raise InputError(f"all domains of {data.source} have palettes: there are no photos")

@@ -147,7 +147,7 @@ def segmentation_scores(
 
 
 def _digest(labels: Images) -> str:
-    """Of up to 256 label images: the data's fingerprint knows nothing of `pixel_labels`."""
+    """A digest of up to 256 label images: the data's fingerprint does not cover `pixel_labels`."""
     digest = hashlib.sha256()
     for index in spread(len(labels), _PROBED):
         try:

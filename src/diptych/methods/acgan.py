@@ -37,7 +37,7 @@ from diptych.networks import init_normal
 from diptych.objectives import log_loss, saturating
 from diptych.types import Attributed, Clock, Group, Labelled, Update
 
-SUMMARY = "a generator that is told the class, a discriminator that names it"
+SUMMARY = "one generator for all classes; the discriminator also names the class"
 
 _SLOPE = 0.2
 """Of D's leaky ReLUs; 0.2 in the appendix."""

@@ -38,7 +38,7 @@ from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.objectives import log_loss, lsgan
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-SUMMARY = "one discriminator of pairs (x, G(x)), (F(y), y)"
+SUMMARY = "one discriminator of pairs: (x, G(x)) against (F(y), y)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ from diptych.networks import init_normal
 from diptych.objectives import log_loss
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-SUMMARY = "two generators of images from noise, tied"
+SUMMARY = "two GANs with shared layers; a search for the noise translates"
 
 _DROPOUT = (0.1, 0.3, 0.3, 0.5)
 """Of D's third layer and those after it, then of its fully connected one: the code's."""

@@ -44,7 +44,7 @@ from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.objectives import lsgan
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-SUMMARY = "a contrastive loss on patches, no way back"
+SUMMARY = "patches of the output must match those of the input (contrastive loss); no way back"
 
 
 @dataclass(frozen=True, kw_only=True)

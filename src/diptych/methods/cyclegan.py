@@ -39,7 +39,7 @@ from diptych.networks.unet import UNetGenerator
 from diptych.objectives import l1, log_loss, lsgan, saturating
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-SUMMARY = "two generators, each other's inverse"
+SUMMARY = "two generators, trained to be each other's inverse"
 
 
 @dataclass(frozen=True, kw_only=True)

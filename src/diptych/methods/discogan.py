@@ -45,7 +45,7 @@ from diptych.networks.norm import AveragesKept
 from diptych.objectives import l2, log_loss
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-SUMMARY = "two generators through a bottleneck"
+SUMMARY = "two generators with a narrow bottleneck, which frees shapes"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,7 @@ from diptych.networks.unet import UNetGenerator
 from diptych.objectives import l1, wgan
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-SUMMARY = "CycleGAN's idea on U-Nets, with Wasserstein critics"
+SUMMARY = "CycleGAN's idea with U-Nets and Wasserstein critics"
 
 
 @dataclass(frozen=True, kw_only=True)

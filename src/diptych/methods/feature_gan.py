@@ -44,7 +44,7 @@ from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.objectives import l1, log_loss, lsgan
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-SUMMARY = "SimGAN with the distance in pretrained features"
+SUMMARY = "SimGAN with the L1 loss on pretrained features"
 
 
 @dataclass(frozen=True, kw_only=True)

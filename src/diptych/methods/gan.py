@@ -40,7 +40,7 @@ from diptych.networks import init_normal
 from diptych.objectives import log_loss, nonsaturating, saturating
 from diptych.types import Clock, Group, PerDomain, Update
 
-SUMMARY = "a generator and a discriminator a domain"
+SUMMARY = "a generator and a discriminator for each domain"
 
 _SLOPE = 0.2
 """Of D's leaky ReLUs (DCGAN)."""

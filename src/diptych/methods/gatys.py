@@ -42,7 +42,7 @@ from diptych.networks.vgg import VGG16, VGG19
 from diptych.objectives import content_loss, gram, style_loss
 from diptych.types import Clock, Group, Unpaired, Update
 
-SUMMARY = "neural style transfer: an image with given features and Gram matrices is looked for"
+SUMMARY = "neural style transfer: a search for an image with given content and style features"
 
 
 class Layers(NamedTuple):

@@ -43,7 +43,7 @@ from diptych.networks.unet import UNetGenerator
 from diptych.objectives import l1, log_loss, lsgan
 from diptych.types import Clock, Group, Paired, Recipe, Update
 
-SUMMARY = "a conditional GAN beside an L1 loss"
+SUMMARY = "a conditional GAN with an L1 loss, trained on pairs"
 
 
 @dataclass(frozen=True, kw_only=True)

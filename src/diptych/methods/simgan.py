@@ -41,7 +41,7 @@ from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.objectives import l1, log_loss, lsgan
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-SUMMARY = "a refiner held to its input by L1 in pixels"
+SUMMARY = "a refiner kept close to its input by an L1 loss on pixels"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,7 @@ from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import gradient_penalty, l1, wgan
 from diptych.types import Attributed, Clock, Group, Labelled, Recipe, Update
 
-SUMMARY = "one generator for all domains, told where to go"
+SUMMARY = "one generator for all domains, told which one to translate to"
 
 _D_LAYERS = 6
 

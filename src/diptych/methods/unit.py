@@ -42,7 +42,7 @@ from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import l1, log_loss, lsgan, saturating
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
-SUMMARY = "two VAEs and GANs with one latent space"
+SUMMARY = "two VAE/GANs that share one latent space"
 
 RESIDUAL_BLOCKS = 4
 """Of each encoder and each generator, those that are shared included (appendix)."""

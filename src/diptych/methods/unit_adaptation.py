@@ -50,7 +50,7 @@ from diptych.networks.augmentation import augmented, half_inverted
 from diptych.objectives import l1, log_loss
 from diptych.types import Adapting, Clock, Group, Recipe, Update
 
-SUMMARY = "UNIT with a classifier on the discriminator's features"
+SUMMARY = "UNIT with a classifier: labels of one domain, predictions in the other"
 
 SIZE = 32
 """The encoders end, and the generators begin, in maps of 1x1."""

@@ -43,7 +43,7 @@ from diptych.networks import init_normal
 from diptych.objectives import log_loss, nonsaturating, saturating
 from diptych.types import Clock, Group, PerDomain, Update
 
-SUMMARY = "a VAE that compares by what a GAN's discriminator sees"
+SUMMARY = "a VAE that compares images by a GAN discriminator's features"
 
 _HALVINGS = 3
 """Of Enc and Dis, from an image to their last maps, and as many doublings of Dec."""

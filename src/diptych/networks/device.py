@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.files import cache_folder
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -50,7 +50,7 @@ def find_precision(precision: Precision, device: torch.device) -> Precision:
         InputError: fp16 on a CPU, where it is slow and its gradients vanish.
     """
     if precision == "fp16" and device.type == "cpu":
-        raise InputError("--precision fp16 needs a GPU: take bf16 or fp32 on a CPU")
+        raise InputError(f"{option('precision', 'fp16')} needs a GPU: take bf16 or fp32 on a CPU")
     if precision != "auto":
         return precision
     if device.type == "cuda":

@@ -71,7 +71,7 @@ _FILES = {
     "vgg16": "vgg16-397923af.pth, as torchvision downloads it",
     "vgg19": "vgg19-dcbb9e9d.pth, as torchvision downloads it",
 }
-"""Of networks whose weights no package brings."""
+"""Networks whose weights no package brings."""
 
 
 class FeatureNetwork(nn.Module):

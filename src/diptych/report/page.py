@@ -34,7 +34,7 @@ def write_report(
     domains: Sequence[str],
     config: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
-    samples: Sequence[tuple[int, str | os.PathLike[str]]],
+    previews: Sequence[tuple[int, str | os.PathLike[str]]],
     scores: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     palettes: Mapping[str, PaletteLike] | None = None,
@@ -50,7 +50,7 @@ def write_report(
         config: options, one level of nesting at most; `defaults`, of the same
             shape, marks those that differ.
         metrics: as `read_metrics` returns them.
-        samples: (step, path of a grid that `write_grid` wrote); unreadable ones
+        previews: (step, path of a grid that `write_grid` wrote); unreadable ones
             are named in the page.
         scores: see `scores_section`.
         commands: shell commands by what they do; by default how to translate,
@@ -63,7 +63,7 @@ def write_report(
     """
     folder = Path(folder)
     last_step = max((int(line["step"]) for line in metrics), default=0)
-    pictures, problems = viewer([(step, Path(path)) for step, path in samples], last_step)
+    pictures, problems = viewer([(step, Path(path)) for step, path in previews], last_step)
     if commands is None:
         commands = _default_commands(folder, domains, translates)
     blocks = [

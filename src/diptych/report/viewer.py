@@ -147,7 +147,7 @@ def _frame(step: int, last_step: int, parts: list[_Panel], budget: int) -> str:
         heads = "".join(f"<span>{escape(name)}</span>" for name in names)
         style = f"grid-template-columns:repeat({len(names)},1fr);column-gap:{gap:.2%}"
         heading = f'<div class="names" aria-hidden="true" style="{style}">{heads}</div>'
-        alt = escape(", ".join(names) or "Samples")
+        alt = escape(", ".join(names) or "Previews")
         cells.append(
             f'<div class="panel">{heading if names else ""}<img alt="{alt}" '
             f'width="{picture.width}" height="{picture.height}" '

@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from diptych.data.images import save_image
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.study.draws import Candidate, possible_trials
 from diptych.study.settings import StudySettings
 from diptych.study.store import IMAGES, StoredImage, create_study
@@ -52,7 +52,7 @@ def make_study(
             session, or the folder cannot be written.
     """
     if out.exists():
-        raise InputError(f"{out} is there already: give another --out, or remove it")
+        raise InputError(f"{out} is there already: give another {option('out')}, or remove it")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
@@ -85,7 +85,7 @@ def _check_size(sizes: dict[tuple[int, int], str], item: Item, method: str | Non
         (first, one), (second, other) = sizes.items()
         raise InputError(
             f"{one} is {first[0]}x{first[1]} and {other} {second[0]}x{second[1]}: all must have"
-            " one size; give --size to scale and crop them, or runs of one size"
+            f" one size; give {option('size')} to scale and crop them, or runs of one size"
         )
 
 
@@ -105,5 +105,6 @@ def _check_enough(settings: StudySettings, stored: Iterable[StoredImage]) -> Non
             raise InputError(
                 f"{len(real)} real images and {len(fake)} of {method} give {possible}"
                 f" pairs{scenes}, and a session of {settings.practice} + {settings.counted} trials"
-                f" needs {settings.total}: give more images, or fewer --practice and --trials"
+                f" needs {settings.total}: give more images, or fewer"
+                f" {option('practice')} and {option('trials')}"
             )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.study.settings import StudySettings
 from diptych.study.store import Study
 
@@ -32,7 +32,7 @@ class Fooled:
     fooled: int
     """Trials in which the generated image was chosen."""
     share: float | None
-    """Of the trials, in [0, 1]; chance is 0.5. None: nobody has finished."""
+    """Share of trials in which people took the fake for real, in [0, 1]; None: nobody finished."""
     deviation: float | None
     """Standard deviation of the share over the bootstrap's draws."""
     interval: tuple[float, float] | None
@@ -68,7 +68,7 @@ def measure(folder: Path, *, seed: int = 0, resamples: int = RESAMPLES) -> Study
     if resamples < 1:
         raise InputError(f"{resamples} draws of the bootstrap: expected at least 1")
     if seed < 0:
-        raise InputError(f"seed is {seed}: it must be at least 0")
+        raise InputError(f"{option('seed')} is {seed}: it must be at least 0")
     study = Study(folder)
     settings = study.settings
     sessions: dict[int, list[dict[str, Any]]] = {}

@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.study.store import Answer, NotInvitedError, Study
 
 _PAGES = {
@@ -82,7 +82,8 @@ class StudyServer(ThreadingHTTPServer):
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
             raise InputError(
-                f"cannot listen at {host}, port {port} ({error}): give another --port or --host"
+                f"cannot listen at {host}, port {port} ({error}): give another"
+                f" {option('port')} or {option('host')}"
             ) from error
         self.is_for_this_machine = _is_loopback(str(self.server_address[0]))
 
@@ -168,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_json(self._facts() | state)
 
     def _own_state(self, code: str) -> dict[str, Any] | None:
-        """Of whoever takes part from this browser, unless they came by another link."""
+        """The state of whoever takes part from this browser, unless they came by another link."""
         token, own_code = self._identity()
         return self._study.state(token) if code in ("", own_code) else None
 
@@ -315,7 +316,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Of requests that are no HTTP, or of another kind than GET and POST."""
+        """Answer requests that are no HTTP, or of another kind than GET and POST."""
         self.close_connection = True
         self._fail(HTTPStatus(code), message or HTTPStatus(code).phrase)
 
@@ -330,7 +331,9 @@ def _origin(url: str | None) -> tuple[str | None, str | None]:
     except ValueError:
         name = ""
     if not name or parts.scheme not in ("http", "https"):
-        raise InputError(f"--url {url}: expected an address such as https://study.example.org/")
+        raise InputError(
+            f"{option('url', url)}: expected an address such as https://study.example.org/"
+        )
     return f"{parts.scheme}://{parts.netloc}", name
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from diptych.data import Data, Images
 from diptych.data.images import IMAGE_SUFFIXES, read_image, to_image, to_tensor
 from diptych.data.transforms import evaluation_image
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.evaluation.scores import choose_split
 from diptych.study.items import Item, as_text
 
@@ -41,7 +41,9 @@ class HeldOut:
                     f" {' and '.join(self.data.domains)}"
                 )
         if self.source == self.to:
-            raise InputError(f"{self.to} is where the images come from: name another --to")
+            raise InputError(
+                f"{self.to} is where the images come from: name another {option('to')}"
+            )
 
     @property
     def direction(self) -> str:

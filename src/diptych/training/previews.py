@@ -1,8 +1,14 @@
-"""The pictures of how far a run is: input, translation, reconstruction, truth; or new images."""
+"""Previews: pictures of how far a training is, and when they are drawn.
+
+A preview is a grid of held-out inputs with their translations, reconstructions and, in pairs,
+the true image; or of new images. Each is a file in the run's folder, previews/STEP.png.
+"""
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -11,9 +17,15 @@ from torch import Tensor, nn
 from diptych.data import Data, Split, evaluation_images, evaluation_pairs
 from diptych.data.attributes import Values, changed, exclusions
 from diptych.errors import InputError
-from diptych.report.grids import picture_grid
+from diptych.report.grids import picture_grid, write_grid
 from diptych.types import Encodes, Generates, Translates
 
+PREVIEWS_FOLDER = "previews"
+_EARLIER_FOLDER = "samples"
+"""Where runs of version 0.1.0 have them."""
+PREVIEW_FOLDERS = (_EARLIER_FOLDER, PREVIEWS_FOLDER)
+PER_RUN = 12
+"""How many previews a run draws, besides the one before its first step."""
 ROWS = 6
 _SLOW_ROWS = 2
 """Of methods that optimise when they translate, which takes seconds an image."""
@@ -25,7 +37,7 @@ _MOST_ATTRIBUTES = 10
 """So many columns can be told apart on a screen."""
 
 
-class Samples:
+class Previews:
     """The same held-out images, translated again and again as training goes on.
 
     Of methods that do not translate, what they make of the same noise.
@@ -135,6 +147,30 @@ class Samples:
         marks = ["→" if self._excluded[attribute].any() else "+/-" for attribute in shown]
         names = [f"{mark} {name}" for mark, name in zip(marks, self._domains, strict=False)]
         return picture_grid(rows, ["input", *names])
+
+
+def steps_between(steps: int, every: int | None) -> int:
+    """Steps from one preview to the next in a run of `steps`; `every` if it is given."""
+    return every or math.ceil(steps / PER_RUN)
+
+
+def write_preview(folder: Path, step: int, grid: Image.Image) -> None:
+    """Keep the grid of `step` in the run's `folder`."""
+    (folder / PREVIEWS_FOLDER).mkdir(exist_ok=True)
+    write_grid(folder / PREVIEWS_FOLDER / f"{step:08d}.png", grid)
+
+
+def previews_of(folder: Path) -> list[tuple[int, Path]]:
+    """The previews of the run in `folder`, as (step, file), oldest first."""
+    files = [f for name in PREVIEW_FOLDERS for f in (folder / name).glob("*.png")]
+    found = {int(file.stem): file for file in files if file.stem.isdigit()}
+    return sorted(found.items())
+
+
+def latest_preview(folder: Path) -> Path | None:
+    """The newest preview of the run in `folder`, if it has any."""
+    found = previews_of(folder)
+    return found[-1][1] if found else None
 
 
 def _usable(data: Data, size: int, rows: int) -> tuple[Split, list[Tensor]]:

@@ -54,7 +54,7 @@ class Ranks:
                 tensor.copy_(part.view(tensor.shape))
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Of each flag whether it is set in any process: the same answer in all."""
+        """Whether each flag is set in any process: the same answer in all of them."""
         if self.world == 1:
             return flags
         device = "cuda" if dist.get_backend() == "nccl" else "cpu"
@@ -86,6 +86,15 @@ class Ranks:
         if self.world > 1:
             with _exchange():
                 dist.barrier()
+
+    @contextmanager
+    def first_one_first(self) -> Iterator[None]:
+        """The block runs in the first process, and only then in the others."""
+        if not self.is_first:
+            self.wait()
+        yield
+        if self.is_first:
+            self.wait()
 
 
 @contextmanager

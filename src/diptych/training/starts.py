@@ -14,21 +14,21 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from diptych.checkpoint import save_state
 from diptych.data import Data
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.evaluation import Scores, evaluate
+from diptych.training.folder import RunFolder
+from diptych.training.forecast import Forecast
 from diptych.training.interrupt import Interrupt
 from diptych.training.progress import TrainingProgress
 from diptych.training.ranks import Ranks
-from diptych.training.settings import Plan, write_plan
+from diptych.training.settings import Plan
 from diptych.training.trainer import Trainer
 from diptych.types import Translates
 
@@ -42,12 +42,14 @@ def check_starts(plan: Plan, data: Data, trainer: Trainer) -> None:
         return
     if data.validation is None or data.validation.pairs is None:
         raise InputError(
-            f"--starts {plan.run.starts} compares starts on true pairs of the validation split,"
-            f" and {data.source} has none: train with several --seed and compare the pictures"
+            f"{option('starts', plan.run.starts)} compares starts on true pairs of the validation"
+            f" split, and {data.source} has none: train with several {option('seed')} and compare"
+            " the pictures"
         )
     if not isinstance(trainer.method, Translates):
         raise InputError(
-            f"--starts {plan.run.starts} compares translations, and {plan.method} makes none"
+            f"{option('starts', plan.run.starts)} compares translations, and {plan.method} makes"
+            " none"
         )
 
 
@@ -62,7 +64,7 @@ def budget_of_all(starts: int) -> float:
 
 
 def choose_start(
-    folder: Path, plan: Plan, data: Data, ranks: Ranks, begin: Callable[[int], Trainer]
+    folder: RunFolder, plan: Plan, data: Data, ranks: Ranks, begin: Callable[[int], Trainer]
 ) -> Plan | None:
     """Try the plan's starts and save the state of the best in `folder`.
 
@@ -78,12 +80,16 @@ def choose_start(
     best, state, name = 0, None, ""
     with Interrupt() as interrupt, progress:
         progress.message(f"trying {starts} starts, {each} steps each")
+        forecast: Forecast | None = None
         for k in range(starts):
             trainer = begin(k)
+            forecast = forecast or Forecast(plan, round(steps * budget_of_all(starts)))
             try:
                 for step in range(each):
                     losses = trainer.step(steps)
                     progress.update(k * each + step + 1, losses)
+                    for line in forecast.after_step():
+                        progress.message(line)
                     if ranks.any(interrupt.requested)[0]:
                         return None
                 name, figure = ranks.share(judge(trainer, data, plan.config.size))
@@ -97,10 +103,9 @@ def choose_start(
     progress.message(f"start {best + 1} goes on")
     resolved = replace(plan.resolved, starts=tuple(figures), starts_by=name)
     plan = replace(plan, resolved=resolved)
-    if ranks.is_first:
-        assert state is not None
-        write_plan(folder, plan)
-        save_state(folder, state)  # last: with it, this is done
+    assert state is not None
+    folder.write(plan)
+    folder.save(state)  # last: with it, this is done
     ranks.wait()
     return plan
 

@@ -51,7 +51,7 @@ DOMAINS = {
 }
 MNIST_VARIABLE, USPS_VARIABLE = "DIPTYCH_MNIST", "DIPTYCH_USPS"
 SMALL_TRAINING = 1347
-"""Of 1,797; the rest, three quarters on, is test. The rows stand in the writers' order."""
+"""Training rows of 1,797; the rest is test. Rows are in the order of the writers."""
 
 USPS_MARGIN, SMALL_MARGIN = 3, 2
 """Pixels of background round a digit of 16x16, and of 8x8."""
@@ -63,7 +63,7 @@ _IDX_FILES = tuple(
 )
 _PHOTOS = ("china.jpg", "flower.jpg")
 _BLOCK, _TRAINING_WIDTH = 160, 120
-"""Of every 160 columns of a photograph, the first 120 are for training."""
+"""The first 120 of every 160 columns of a photograph are for training."""
 _PROTOCOL = 1  # raise it when MNIST-M's images change: fingerprints follow
 _EARTH_SIZE = 32
 

