@@ -21,7 +21,7 @@ import cli_reference
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = "repository/"
-COPIED = {".png", ".jpg", ".svg", ".html"}
+COPIED = {".png", ".jpg", ".webp", ".svg", ".html"}
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 FENCE = re.compile(r"^\s*(```+|~~~+)")
 log = logging.getLogger("mkdocs.hooks.repository")

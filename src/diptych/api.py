@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ from diptych.training.loggers import Callbacks, LoggerName
 from diptych.training.presets import chosen
 from diptych.training.previews import latest_preview
 from diptych.training.random_state import random_state_kept
+from diptych.training.ranks import is_first_process
 from diptych.training.settings import SETTING_NAMES, Settings, read_plan, renamed
+
+_log = logging.getLogger("diptych")
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,13 +134,15 @@ def train(
         method: the name of a method, or a class of your own: see docs/your-own-method.md.
         on_log: called with the step and its losses whenever they are logged: at most about
             2,000 times a run.
-        on_preview: called with each preview grid, an RGB image.
+        on_preview: called with each preview grid, an RGB image, as it is written to previews/.
         overwrite: replace the run that `out` already holds.
         options: the method's own, such as `size=128` and `cycle_weight=5.0`.
 
     All others are the options of `diptych train METHOD --help`. What is None is left to the
-    preset, the recipe and the method. A callback that raises ends the training; the step
-    before it is saved. PyTorch's random state is afterwards what it was before.
+    preset, the recipe and the method. Ctrl-C, or Jupyter's Interrupt, stops the training at
+    the end of a step and saves it: the run is returned, for `resume`. A callback that raises
+    stops it likewise, and the exception comes out of `train`. Under torchrun, callbacks are
+    called in the first process alone. PyTorch's random state is afterwards what it was before.
 
     Raises:
         InputError: an unknown option, or data that cannot be used.
@@ -158,7 +164,7 @@ def train(
         overwrite=overwrite,
         callbacks=Callbacks(on_log, on_preview),
     )
-    return Run(outcome.folder)
+    return _run_of(outcome)
 
 
 @random_state_kept()
@@ -187,4 +193,11 @@ def resume(
         method=method,
         callbacks=Callbacks(on_log, on_preview),
     )
+    return _run_of(outcome)
+
+
+def _run_of(outcome: runs.Outcome) -> Run:
+    """The run, with a line on how to go on if Ctrl-C stopped it."""
+    if not outcome.is_finished and is_first_process():
+        _log.warning(runs.outcome_line(outcome))
     return Run(outcome.folder)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from diptych.bench.job import is_first_drawn
 from diptych.bench.page import columns_of, html_page, markdown_page, write_pages
-from diptych.bench.place import Place, write_json
+from diptych.bench.place import Place, read_results, write_json, write_result
 from diptych.bench.render import latex, markdown
 from diptych.bench.results import read_report
 from diptych.bench.tables import Table, all_tables, groups_of, problems
@@ -69,7 +70,7 @@ def test_fcn_scores_lead_labels_to_photo_with_real_photographs_as_their_ceiling(
     fcn = {"pixel_accuracy": 0.5, "class_accuracy": 0.25, "mean_iou": 0.125}
     ceiling = {"pixel_accuracy": 0.9, "class_accuracy": 0.8, "mean_iou": 0.7}
     one = result(0, 0.41, fcn=fcn, fcn_of_real=ceiling)
-    write_json(place.result("cogan", 0), one)
+    write_result(place, "cogan", 0, one)
     shown = table(place, "Table 2")
     assert shown.columns[1:] == (
         "FCN per-pixel acc. ↑", "FCN per-class acc. ↑", "FCN class IoU ↑", "KID ↓",
@@ -87,22 +88,22 @@ def test_references_are_those_of_the_most_images(place):
         fcn = {key: value / 2 for key, value in ceiling.items()}
         more = {"fcn": fcn, "fcn_of_real": ceiling, "images": images}
         for seed in (0, 1, 2) if label == "cyclegan" else (0,):
-            write_json(place.result(label, seed), result(seed, 0.4, **more))
+            write_result(place, label, seed, result(seed, 0.4, **more))
     (real,) = [one for one in table(place, "Table 2").lines if one.label == "real images"]
     assert real.cells[1].text == "0.900"
 
 
 def test_what_doing_nothing_scores_stands_below_the_rows(place):
     figures = {"pixel_accuracy": 0.3, "class_accuracy": 0.2, "mean_iou": 0.1}
-    write_json(place.result("cogan", 0), result(0, 0.4))  # older, without them
+    write_result(place, "cogan", 0, result(0, 0.4))  # older, without them
     for seed in (0, 1, 2):
         known = result(seed, 0.4)
         known["scores"]["100"]["aerial→climate"]["untranslated"] = figures
-        write_json(place.result("cyclegan", seed), known)
+        write_result(place, "cyclegan", seed, known)
     (nothing,) = [one for one in table(place, "Table 3").lines if "untranslated" in one.label]
     assert [cell.text for cell in nothing.cells] == ["–", "0.300", "0.200", "0.100", "–"]
     fcn = {"fcn": figures, "fcn_untranslated": {**figures, "pixel_accuracy": 0.35}}
-    write_json(place.result("cogan", 0), result(0, 0.4, **fcn))
+    write_result(place, "cogan", 0, result(0, 0.4, **fcn))
     (nothing,) = [one for one in table(place, "Table 2").lines if "untranslated" in one.label]
     assert [cell.text for cell in nothing.cells[1:4]] == ["0.350", "0.200", "0.100"]
 
@@ -115,7 +116,7 @@ def test_beside_swapped_classes_stands_what_a_renaming_would_give_in_older_resul
         known = result(seed, 0.41, fcn=fcn, fcn_of_real={"confusion": right})
         known["scores"]["100"]["aerial→climate"]["confusion"] = matrix
         known["scores"]["100"]["aerial→climate"]["untranslated"] = {"matched_accuracy": 0.25}
-        write_json(place.result("cyclegan", seed), known)
+        write_result(place, "cyclegan", seed, known)
     back, there = table(place, "Table 3"), table(place, "Table 2")
     assert back.columns[4:] == ("per-pixel, renamed ↑", "KID ↓")
     # 18/20 with the right names and 17/20 with those of sea and land exchanged:
@@ -135,13 +136,13 @@ def test_a_row_that_was_still_improving_is_marked(place):
     labels = [one.label for one in table(place, "Table 3").lines]
     assert "CycleGAN" in labels  # gains 0.1, 0.2, 0.3: 0.2 is less than 0.248
     for seed, accuracy in enumerate((0.55, 0.6, 0.65)):  # 0.2 is more than 0.124
-        write_json(place.result("cyclegan", seed), result(seed, accuracy))
+        write_result(place, "cyclegan", seed, result(seed, accuracy))
     assert "CycleGAN ↗" in [one.label for one in table(place, "Table 3").lines]
-    write_json(place.result("cogan", 0), result(0, 0.5))
+    write_result(place, "cogan", 0, result(0, 0.5))
     assert "CoGAN (↗)" in [one.label for one in table(place, "Table 3").lines]
     known = result(0, 0.5)
     known["scores"]["25"] = known["scores"]["100"]  # it only came back
-    write_json(place.result("cogan", 0), known)
+    write_result(place, "cogan", 0, known)
     assert "CoGAN" in [one.label for one in table(place, "Table 3").lines]
 
 
@@ -154,7 +155,7 @@ def test_scores_on_the_way_stand_at_25_50_and_100_percent(place):
 
 def test_failed_rows_say_so_in_the_table_and_below_it(place):
     failed = {"seed": 0, "trained": TRAINED, "diverged": "D_Y is inf at step 1203"}
-    write_json(place.result("cogan", 0), failed)
+    write_result(place, "cogan", 0, failed)
     assert line(table(place, "Table 3"), "CoGAN")[:2] == ["0", "diverged at step 1203"]
     assert problems(read_report(place)) == [
         "CoGAN, seed 0: D_Y is inf at step 1203.",
@@ -166,7 +167,7 @@ def test_failed_rows_say_so_in_the_table_and_below_it(place):
 
 def test_results_of_another_training_are_not_shown(place):
     other = {**result(0, 0.9), "trained": {**TRAINED, "data": "g"}}
-    write_json(place.result("cogan", 0), other)
+    write_result(place, "cogan", 0, other)
     assert line(table(place, "Table 3"), "CoGAN")[0] == "0"
 
 
@@ -191,39 +192,65 @@ def test_latex_has_booktabs_rules_and_escapes_what_it_must(place):
 
 def draw(place: Place) -> None:
     for path, level in (
-        (place.real("f-32", "climate"), 10),
-        (place.real("f-32", "aerial"), 20),
-        (place.strip("cogan", 0, "climate→aerial"), 30),
-        (place.strip("cyclegan", 0, "climate→aerial"), 40),
+        (place.real("f-32"), 10),
+        (place.picture("cogan"), 30),
+        (place.picture("cyclegan"), 40),
     ):
-        Image.new("RGBA", (64, 132), (level, 0, 0, 255)).save(path)
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGBA", (132, 132), (level, 0, 0, 255)).save(path, lossless=True)
 
 
-def test_the_grid_has_the_inputs_first_the_rows_in_order_and_the_truth_last(place):
+def test_a_grid_has_the_real_images_first_and_the_rows_in_order(place):
     draw(place)
     (data, rows), *_ = read_report(place).sections()
     systems, ablations = groups_of(data, rows)
-    columns = columns_of(place, data, systems, "climate→aerial")
-    heads = [head for head, _ in columns]
-    assert heads == ["climate", "CoGAN", "CycleGAN", "true aerial"]
+    ((parts, columns),) = columns_of(place, data, systems.rows)
+    assert parts == ("climate→aerial", "aerial→climate")
+    assert [head for head, _ in columns] == ["real climate, aerial", "CoGAN", "CycleGAN"]
     levels = [Image.open(path).getpixel((0, 0))[0] for _, path in columns]
-    assert levels == [10, 30, 40, 20]
-    assert [h for h, _ in columns_of(place, data, ablations, "climate→aerial")][1:-1] == [
-        "CycleGAN"
-    ]
-    assert columns_of(place, data, systems, "aerial→climate") == []
+    assert levels == [10, 30, 40]
+    ((_, few),) = columns_of(place, data, ablations.rows)
+    assert [head for head, _ in few][1:] == ["CycleGAN"]
+
+
+def test_rows_of_other_parts_have_a_grid_of_their_own(place):
+    draw(place)
+    write_result(place, "cogan", 0, result(0, 0.4) | {"pictures": ["climate", "aerial"]})
+    (data, rows), *_ = read_report(place).sections()
+    grids = dict(columns_of(place, data, groups_of(data, rows)[0].rows))
+    assert [head for head, _ in grids["climate", "aerial"]][1:] == ["CoGAN"]
+    assert [head for head, _ in grids["climate→aerial", "aerial→climate"]][1:] == ["CycleGAN"]
 
 
 def test_the_pictures_are_of_the_first_seed_that_went_well(place):
+    known = read_results(place)
+    for seed in (0, 1, 2):
+        known[f"cyclegan-{seed}"]["pictures"] = []
+    write_json(place.results, known)
+    assert is_first_drawn(place, "cyclegan", 1)
+    write_result(place, "cyclegan", 1, result(1, 0.5))
+    assert is_first_drawn(place, "cyclegan", 1)  # scored anew
+    assert not is_first_drawn(place, "cyclegan", 2)
     draw(place)
-    failed = {"seed": 0, "trained": TRAINED, "diverged": "G is nan at step 7"}
-    write_json(place.result("cyclegan", 0), failed)
-    place.strip("cyclegan", 0, "climate→aerial").rename(
-        place.strip("cyclegan", 1, "climate→aerial")
-    )
     (data, rows), *_ = read_report(place).sections()
-    columns = columns_of(place, data, groups_of(data, rows)[0], "climate→aerial")
-    assert [path.name for _, path in columns][2] == "cyclegan-1.climate-aerial.png"
+    ((_, columns),) = columns_of(place, data, groups_of(data, rows)[1].rows)
+    assert [head for head, _ in columns] == ["real climate, aerial", "CycleGAN"]
+
+
+def test_a_bench_that_kept_a_file_a_run_is_read(place):
+    known = read_results(place)
+    place.results.unlink()
+    for name, run in known.items():
+        write_json(place.out / "results" / f"{name}.json", run)
+    assert read_results(place) == known
+    write_result(place, "cogan", 0, result(0, 0.9))
+    assert read_results(place).keys() == known.keys()
+
+
+def test_a_file_of_something_else_is_no_result(place):
+    write_json(place.results, {"cogan-0": {"seed": 0}})
+    with pytest.raises(InputError, match=r"results\.json is no result of a bench: remove it"):
+        read_report(place)
 
 
 def test_the_pages_are_the_same_to_the_byte_wherever_and_whenever_they_are_made(
@@ -245,7 +272,7 @@ def test_the_pages_are_the_same_to_the_byte_wherever_and_whenever_they_are_made(
     assert "<em>leads</em>" in page
     assert "<script>" not in page
     assert "A &lt;trial&gt;" in page
-    assert page.count("data:image/png;base64,") == 4 + 3  # systems, and ablations without CoGAN
+    assert page.count("data:image/webp;base64,") == 3 + 2  # systems, and ablations without CoGAN
     assert not re.search(r'(src|href)="(?!data:)', page)
 
 
@@ -253,7 +280,7 @@ def test_the_markdown_page_links_its_pictures_from_where_it_lies(place, tmp_path
     draw(place)
     report = read_report(place)
     page = markdown_page([report], tmp_path / "docs")
-    assert "![](../bench/results/cyclegan-0.climate-aerial.png)" in page
+    assert "![](../bench/pictures/cyclegan.webp)" in page
     assert page.startswith("# A <trial>\n")
     assert "commit cccccccccc" in page
     assert "- Seeds 0, 1, 2\n" in page
@@ -266,11 +293,11 @@ def test_the_markdown_page_links_its_pictures_from_where_it_lies(place, tmp_path
 def test_data_of_one_name_and_other_contents_stand_apart(place):
     known = result(0, 0.5)
     known["data"] = DATA | {"fingerprint": "g"}
-    write_json(place.result("cogan", 0), known)
+    write_result(place, "cogan", 0, known)
     sections = [[row.label for row in rows] for _, rows in read_report(place).sections()]
     assert sections == [["CoGAN"], ["CycleGAN", "pix2pix"]]
     known["data"] = DATA | {"source": "what it was called"}
-    write_json(place.result("cogan", 0), known)
+    write_result(place, "cogan", 0, known)
     sections = [[row.label for row in rows] for _, rows in read_report(place).sections()]
     assert sections == [["CoGAN", "CycleGAN", "pix2pix"]]
 
@@ -289,7 +316,7 @@ def test_a_method_that_is_scored_on_fewer_images_is_named(place):
     few = result(0, 0.41)
     for part in ("climate→aerial", "aerial→climate"):
         few["scores"]["100"][part]["images"] = 32
-    write_json(place.result("cogan", 0), few)
+    write_result(place, "cogan", 0, few)
     page = markdown_page([read_report(place)], place.out)
     assert "sample:earth-climate, 32 pixels: 203 test images a direction, but of CoGAN 32" in page
 

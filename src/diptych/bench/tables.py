@@ -46,6 +46,8 @@ _LABELS = (
 _PAIRED = (Score(("l1",), "L1", False), Score(("within_16",), "within 16"))
 _ACCURACY = (Score(("accuracy",), "accuracy"),)
 KID = Score(("kid",), "KID", False, 4)
+_MAIN = (_FCN[0], _LABELS[0], _PAIRED[0], _ACCURACY[0], KID)
+"""Those of which one is the first column, and so the one that is followed on the way."""
 _OF_INPUTS = ("l1", "within_16", "pixel_accuracy", "class_accuracy", "mean_iou", _MATCHED)
 _REFERENCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "real images": {"fcn": ("fcn_of_real",), "kid": ("kid_of_real",)},
@@ -98,12 +100,11 @@ class Table:
 
 @dataclass
 class Group:
-    """Rows that stand in one table, the tables, and the columns of the pictures."""
+    """Rows that stand in one table, and the tables."""
 
     title: str
     rows: list[Measured]
     tables: list[Table] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
 
 
 def groups_of(
@@ -119,11 +120,26 @@ def groups_of(
         own = [row for row in rows if name in row.groups]
         group = Group(name.capitalize(), own)
         for part in dict.fromkeys(part for row in own for part in row.parts):
-            group.parts.append(part)
             there, known = ([r for r in some if part in r.parts] for some in (own, everyone or own))
             group.tables += _tables(data, name, part, there, known)
         groups.append(group)
     return groups
+
+
+def of_the_way(scores: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of scores before the end of the budget what tables show: the main ones of each part."""
+    parts = {part: found for part, found in scores.items() if isinstance(found, Mapping)}
+    kept: dict[str, dict[str, Any]] = {}
+    for part, found in parts.items():
+        for score in _MAIN:
+            value = value_at(found, score.path)
+            if value is not None:
+                *above, key = score.path
+                place = kept.setdefault(part, {})
+                for name in above:
+                    place = place.setdefault(name, {})
+                place[key] = value
+    return kept
 
 
 def cost_table(report: Report) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -100,8 +99,8 @@ class TrainingProgress:
 
     def message(self, text: str) -> None:
         """Print a line of its own, above the display where there is one."""
-        if self._notebook is not None:  # where rich would make each line an output of its own
-            print(text, file=sys.stderr, flush=True)
+        if self._notebook is not None:
+            self._notebook.message(text)
             return
         # In a file it stays one line; on a terminal it breaks between words.
         whole = not self._console.is_terminal

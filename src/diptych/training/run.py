@@ -116,7 +116,6 @@ def resume(
     """
     started = time.monotonic()
     plan = read_plan(folder, method)  # there is a run
-    check_logger(plan.run.logger)
     ranks = join_ranks(find_device(device or plan.resolved.device))
     _check_processes(folder, plan, ranks)
     own = run_folder(folder, ranks)
@@ -139,6 +138,7 @@ def _resume(
     if state is not None and steps and state["step"] >= steps:
         folder.make_up_report()  # it may have been killed after its last checkpoint
         return Outcome(folder.path, state["step"], steps, was_finished=True)
+    check_logger(plan.run.logger)
     plan = replace(
         plan,
         run=replace(plan.run, workers=plan.run.workers if workers is None else workers),
@@ -237,6 +237,8 @@ def _run(work: _Work, resume_at: int | None) -> Outcome:
         raise
     trainer.close()
     folder.summarise(_notes(data, trainer), data.palettes)
+    if session.failure is not None:
+        raise session.failure
     return Outcome(folder.path, trainer.clock.step, session.steps)
 
 

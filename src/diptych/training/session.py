@@ -53,9 +53,11 @@ class Session:
         self._preview_every = steps_between(self.steps, plan.run.preview_every)
         self._checkpoint_due = _Due(plan.run.checkpoint_every, _CHECKPOINT_SECONDS)
         self._checkpoint_due.last_step = trainer.clock.step or None
+        self.failure: Exception | None = None
+        """What a logger or a callback raised: the training stopped for it, and was saved."""
 
     def run(self, resume_at: int | None) -> None:
-        """Train until the budget is spent or Ctrl-C asks for a stop, then save.
+        """Train until the budget is spent, Ctrl-C asks for a stop or `failure` is set; then save.
 
         Raises:
             DivergedError: a loss was not finite; the last good checkpoint stays.
@@ -80,12 +82,14 @@ class Session:
                 self._draw(log)
             began = time.monotonic() - log.seconds_before
             forecast = Forecast(self.plan, self.steps, done=trainer.clock.step)
-            (stops,) = self._ranks.any(interrupt.requested)
+            (stops,) = self._ranks.any(interrupt.requested or self._has_failed)
             while trainer.clock.step < self.steps and not stops:
                 self._step(log, progress, began)
                 for line in forecast.after_step():
                     progress.message(line)
-                stops, saves = self._ranks.any(interrupt.requested, self._is_checkpoint_due())
+                stops, saves = self._ranks.any(
+                    interrupt.requested or self._has_failed, self._is_checkpoint_due()
+                )
                 if saves:
                     self._save()
             self._save()
@@ -115,7 +119,7 @@ class Session:
         step = trainer.clock.step
         progress.update(step, losses)
         if step % self._log_every == 0 or step == self.steps:
-            with self._saved_where_it_fails():
+            with self._failures_noted():
                 log.write(
                     step,
                     losses,
@@ -137,7 +141,7 @@ class Session:
             grid = self._previews.draw(trainer.method, trainer.device)
         if grid is not None:
             write_preview(self.folder, trainer.clock.step, grid)
-            with self._saved_where_it_fails():
+            with self._failures_noted():
                 log.preview(trainer.clock.step, grid)
 
     def _loggers(self, resume_at: int | None) -> tuple[Logger | None, ...]:
@@ -153,13 +157,19 @@ class Session:
         return open_logger(plan.run.logger, run), self._callbacks
 
     @contextmanager
-    def _saved_where_it_fails(self) -> Iterator[None]:
-        """A logger or a callback that fails ends the training; the step before it is kept."""
+    def _failures_noted(self) -> Iterator[None]:
+        """What a logger or a callback raises stops all processes of the run, as Ctrl-C does.
+
+        Raised at once, it would leave the other processes waiting for this one.
+        """
         try:
             yield
-        except Exception:
-            self._save()
-            raise
+        except Exception as error:
+            self.failure = self.failure or error
+
+    @property
+    def _has_failed(self) -> bool:
+        return self.failure is not None
 
     def _save(self) -> None:
         # The state comes last: once it says that the run is done, everything else is there.

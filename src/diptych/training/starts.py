@@ -26,6 +26,7 @@ from diptych.evaluation import Scores, evaluate
 from diptych.training.folder import RunFolder
 from diptych.training.forecast import Forecast
 from diptych.training.interrupt import Interrupt
+from diptych.training.notebook import find_notebook
 from diptych.training.progress import TrainingProgress
 from diptych.training.ranks import Ranks
 from diptych.training.settings import Plan
@@ -75,7 +76,12 @@ def choose_start(
     each = steps_of_one(steps)
     images = 2 * plan.config.batch_size * ranks.world
     console = None if ranks.is_first else Console(file=io.StringIO())
-    progress = TrainingProgress(starts * each, images_per_step=images, console=console)
+    progress = TrainingProgress(
+        starts * each,
+        images_per_step=images,
+        console=console,
+        notebook=find_notebook() if ranks.is_first else None,
+    )
     figures: list[float] = []
     best, state, name = 0, None, ""
     with Interrupt() as interrupt, progress:

@@ -6,11 +6,13 @@ import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import diptych
 from diptych.errors import InputError
+from diptych.training.loggers import LoggedRun, open_logger
 
 pytestmark = [pytest.mark.slow]
 SMALL = {"width": 4, "size": 32, "blocks": 1, "device": "cpu", "workers": 0, "precision": "fp32"}
@@ -35,21 +37,26 @@ def records(file: Path) -> Iterator[bytes]:
             parts = b""
 
 
-def history(folder: Path) -> list[dict[str, object]]:
-    """What was logged in all sessions of a run, in order."""
+def told(folder: Path, kind: str) -> list[Any]:
+    """What was told in all sessions of a run in records of one kind, in order."""
     from wandb.proto import wandb_internal_pb2
 
-    rows = []
+    found = []
     for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
         for data in records(file):
             record = wandb_internal_pb2.Record()
             record.ParseFromString(data)
-            if record.WhichOneof("record_type") == "history":
-                items = record.history.item
-                rows.append(
-                    {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in items}
-                )
-    return rows
+            if record.WhichOneof("record_type") == kind:
+                found.append(getattr(record, kind))
+    return found
+
+
+def history(folder: Path) -> list[dict[str, object]]:
+    """What was logged in all sessions of a run, in order."""
+    return [
+        {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in row.item}
+        for row in told(folder, "history")
+    ]
 
 
 def test_a_stopped_and_resumed_run_is_one_run_with_every_step_once(
@@ -57,7 +64,6 @@ def test_a_stopped_and_resumed_run_is_one_run_with_every_step_once(
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     x, y = picture_folders()
 
     def stop(step: int, losses: dict[str, float]) -> None:
@@ -74,7 +80,7 @@ def test_a_stopped_and_resumed_run_is_one_run_with_every_step_once(
     assert (run.folder / "wandb.id").read_text().split() == [before, "5"]
     sessions = sorted(run.folder.glob("wandb/offline-run-*"))
     assert len(sessions) == 2
-    assert all(session.name.endswith(f"-{before}") for session in sessions)
+    assert all(f"-{before}" in session.name for session in sessions)
     rows = history(run.folder)
     logged = [row["_step"] for row in rows if "losses/cycle" in row]
     assert logged == [1, 2, 3, 4, 5]
@@ -84,3 +90,35 @@ def test_a_stopped_and_resumed_run_is_one_run_with_every_step_once(
     ]
     pictures = list(run.folder.glob("wandb/offline-run-*/files/media/images/previews_*.png"))
     assert len(pictures) == 2
+    config = {i.key: json.loads(i.value_json) for i in told(run.folder, "run")[0].config.update}
+    assert (config["cyclegan.width"], config["run.logger"]) == (4, "wandb")
+
+
+def test_nothing_is_collected_that_was_not_asked_for(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    logger = open_logger("wandb", LoggedRun(tmp_path, None, {"run.steps": 2}))
+    assert logger is not None
+    print("a secret")
+    logger.log(1, {"losses/cycle": 1.0})
+    logger.close()
+    files = {file.name for file in tmp_path.glob("wandb/offline-run-*/files/**/*")}
+    assert files == set()  # such as requirements.txt, wandb-metadata.json and output.log
+    kinds = ("output", "output_raw", "stats", "environment", "files")
+    assert [kind for kind in kinds if told(tmp_path, kind)] == []
+    assert len(told(tmp_path, "history")) == 1
+    assert capsys.readouterr().out == "a secret\n"
+
+
+def test_want_of_a_key_is_named_in_one_line(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("HOME", str(tmp_path))  # where it looks for keys
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    import wandb
+
+    wandb.teardown()  # it reads its environment once
+    with pytest.raises(InputError, match=r"wandb.* does not work .* run wandb login") as caught:
+        open_logger("wandb", LoggedRun(tmp_path, None, {}))
+    wandb.teardown()
+    assert "\n" not in str(caught.value)

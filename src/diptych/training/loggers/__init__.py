@@ -1,13 +1,12 @@
 """Where losses and previews go besides the run's folder: TensorBoard, W&B, MLflow, callbacks.
 
-A logger is anything with the three methods of `Logger`. A new one is a module here and a line
-in `_MODULES`.
+A logger is anything with the three methods of `Logger`. A new one is a module NAME_events here
+and its name in `LoggerName`.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,11 @@ from typing import Any, Literal, Protocol, cast
 from PIL import Image
 
 from diptych.errors import InputError, option
+from diptych.training.random_state import random_state_kept
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow", "none"]
-_MODULES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
-"""The library that each logger needs."""
+_EXTRAS = ("wandb", "mlflow")
+"""Loggers whose library is not installed with Diptych."""
 LOGGER_FOLDERS = ("tensorboard", "wandb")
 LOGGER_FILES = ("wandb.id", "mlflow.id")
 """What loggers leave in a run's folder; mlflow.id and wandb.id say which run of theirs it is."""
@@ -53,7 +53,7 @@ class Logger(Protocol):
 
 
 class Callbacks:
-    """A user's own functions as a logger."""
+    """A user's own functions as a logger. They may draw random numbers: the run does not see it."""
 
     def __init__(
         self,
@@ -69,32 +69,43 @@ class Callbacks:
                 for name, value in values.items()
                 if name.startswith("losses/")
             }
-            self._on_log(step, losses)
+            with random_state_kept():
+                self._on_log(step, losses)
 
     def preview(self, step: int, grid: Image.Image) -> None:
         if self._on_preview is not None:
-            self._on_preview(grid)
+            with random_state_kept():
+                self._on_preview(grid.copy())  # theirs to draw on
 
     def close(self) -> None:
         """Nothing is open."""
 
 
 def check_logger(name: LoggerName) -> None:
-    """Find out before training whether a logger can be had.
+    """Import the library of a logger, to find out before training whether it can be had.
 
     Raises:
-        InputError: its library is not installed.
+        InputError: it is not installed.
     """
-    if name in _MODULES and importlib.util.find_spec(_MODULES[name]) is None:
+    if name not in _EXTRAS:
+        return
+    try:
+        _module(name)
+    except ImportError as error:
         raise InputError(
-            f"{option('logger', name)} needs a library that is not installed:"
+            f"{option('logger', name)} needs a library that cannot be imported ({error}):"
             f" pip install 'diptych[{name}]'"
-        )
+        ) from error
 
 
 def open_logger(name: LoggerName, run: LoggedRun) -> Logger | None:
-    """The logger called `name` for a run; None for "none"."""
-    if name not in _MODULES:
-        return None
-    module = importlib.import_module(f"diptych.training.loggers.{name}_events")
-    return cast(Logger, module.open_events(run))
+    """The logger called `name` for a run; None for "none".
+
+    Raises:
+        InputError: its server refuses, or is not there.
+    """
+    return None if name == "none" else cast(Logger, _module(name).open_events(run))
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"diptych.training.loggers.{name}_events")

@@ -1,7 +1,8 @@
 """MLflow: one of its runs for each of ours, which a resumed run goes on with.
 
 Where it writes and to which experiment are its own settings, MLFLOW_TRACKING_URI and
-MLFLOW_EXPERIMENT_NAME; by default sqlite:///mlflow.db and diptych.
+MLFLOW_EXPERIMENT_NAME; by default sqlite:///mlflow.db and diptych. Its telemetry is off, unless
+MLFLOW_DISABLE_TELEMETRY says otherwise.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import os
 import time
 from collections.abc import Mapping
 
-import mlflow
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
 from PIL import Image
 
+from diptych.errors import InputError, option
 from diptych.files import atomic_write_text
 from diptych.training.loggers import LoggedRun
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+
+from mlflow import MlflowClient, get_tracking_uri
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
 
 ID_FILE = "mlflow.id"
 _LONGEST_VALUE = 500
@@ -24,19 +29,30 @@ _LONGEST_VALUE = 500
 
 
 def open_events(run: LoggedRun) -> MLflow:
-    """A run of MLflow, or the one that was begun with this run's folder."""
-    return MLflow(run)
+    """A run of MLflow, or the one that was begun with this run's folder.
+
+    Raises:
+        InputError: the store or server is not there, or refuses.
+    """
+    try:
+        return MLflow(run)
+    except MlflowException as error:
+        raise InputError(
+            f"{option('logger', 'mlflow')} does not work with {get_tracking_uri()}"
+            f" ({' '.join(str(error).split())}): see MLFLOW_TRACKING_URI"
+        ) from error
 
 
 class MLflow:
     """Steps that MLflow has seen already are left out: an exact resume repeats them to the bit."""
 
     def __init__(self, run: LoggedRun) -> None:
-        self._client = MlflowClient(mlflow.get_tracking_uri())
+        self._client = MlflowClient(get_tracking_uri())
         id_file = run.folder / ID_FILE
         if run.resume_at is not None and id_file.exists():
             self._id = id_file.read_text(encoding="utf-8").strip()
             self._seen = self._last_step()
+            self._client.update_run(self._id, status="RUNNING")
         else:
             experiment = _experiment(self._client)
             made = self._client.create_run(experiment, run_name=run.folder.resolve().name)
