@@ -191,10 +191,10 @@ class Translates(Kept, Sized, Protocol):
 
 
 @runtime_checkable
-class Samples(Protocol):
+class Draws(Protocol):
     """Knows many translations of an image, of which `translate` gives the middle one."""
 
-    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         """As `translate`, but the translation that `rng` draws."""
         ...
 

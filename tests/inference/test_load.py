@@ -22,10 +22,10 @@ ROOT = Path(__file__).parents[2]
 
 def test_options_are_spelt_out_and_reach_the_translator():
     parameters = inspect.signature(diptych.load).parameters
-    assert {"path", "styles", "device", "precision", "memory_gib", "samples"} <= set(parameters)
+    assert {"path", "styles", "device", "precision", "memory_gib", "draws"} <= set(parameters)
     assert not any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     translator = diptych.load(
-        OLD / "unit", device=torch.device("cpu"), precision="bf16", memory_gib=0.5, samples=True
+        OLD / "unit", device=torch.device("cpu"), precision="bf16", memory_gib=0.5, draws=True
     )
     assert repr(translator) == "Translator(unit, x ↔ y, 16 px, cpu, bf16)"
     assert translator.memory_gib == 0.5
@@ -55,7 +55,7 @@ from torch import Tensor, nn
 import diptych
 
 run = diptych.Run(Path("runs/x"))
-translator = diptych.load(run, device="cpu", precision="bf16", memory_gib=1.0, samples=False)
+translator = diptych.load(run, device="cpu", precision="bf16", memory_gib=1.0, draws=False)
 assert_type(translator, diptych.Translator)
 assert_type(run.translator(), diptych.Translator)
 

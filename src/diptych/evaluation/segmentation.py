@@ -36,7 +36,7 @@ from diptych.data import Data, Palette, Split
 from diptych.errors import InputError, option
 from diptych.evaluation.labels import Confusion, true_class
 from diptych.evaluation.segmentation_training import (
-    Labelled,
+    LabelledPixels,
     on_its_device,
     steps_for,
     trained_fcn,
@@ -129,7 +129,7 @@ def segmenter_for(
     wanted = [(a, b) for a in data.palettes for b in data.domains if b not in data.palettes]
     networks = {
         (labels, photos): trained_fcn(
-            Labelled(
+            LabelledPixels(
                 pairs[where[photos]],
                 pairs[where[labels]],
                 data.palettes[labels],

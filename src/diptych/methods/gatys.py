@@ -158,7 +158,7 @@ class Gatys(nn.Module):
         assert to in ((0,), (1,)), to
         return self._render_each(image, self.collected.style(to[0]), rng)
 
-    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         """As `translate`, from noise that `rng` draws."""
         return self._render_each(image, self.collected.style(to[0]), rng, start="noise")
 
