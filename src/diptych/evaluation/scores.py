@@ -371,4 +371,4 @@ def features_notes(features: FeatureNetwork | None) -> tuple[str, ...]:
     """What to say where there are no features to compare."""
     if features is not None:
         return ()
-    return ("no KID: its features need the samples extra, pip install 'diptych[samples]'",)
+    return ("no KID: its features need the features extra, pip install 'diptych[features]'",)

