@@ -325,7 +325,7 @@ def installed() -> FeatureNetwork | None:
     """EfficientNet-Lite0, if it is there."""
     try:
         return load_features()
-    except InputError:  # the samples extra is not installed: the scores say so
+    except InputError:  # the features extra is not installed: the scores say so
         return None
 
 
@@ -371,4 +371,4 @@ def features_notes(features: FeatureNetwork | None) -> tuple[str, ...]:
     """What to say where there are no features to compare."""
     if features is not None:
         return ()
-    return ("no KID: its features need the samples extra, pip install 'diptych[samples]'",)
+    return ("no KID: its features need the features extra, pip install 'diptych[features]'",)

