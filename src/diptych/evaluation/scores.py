@@ -325,7 +325,7 @@ def installed() -> FeatureNetwork | None:
     """EfficientNet-Lite0, if it is there."""
     try:
         return load_features()
-    except InputError:  # the samples extra is not installed: the scores say so
+    except InputError:  # the features extra is not installed: the scores say so
         return None
 
 

@@ -120,7 +120,7 @@ def segmenter_for(
 
     Raises:
         InputError: no domain has a palette, all have, or there are no pairs to train on;
-            the `samples` extra is not installed; `folder` cannot be written.
+            the `features` extra is not installed; `folder` cannot be written.
     """
     check_segmentation(data, data.train)
     pairs = data.train.pairs

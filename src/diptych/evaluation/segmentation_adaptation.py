@@ -63,7 +63,7 @@ def adaptation_scores(
 
     Raises:
         InputError: there are not two domains, or no labels of the source's training images or
-            of the target's (those to train on for the oracle alone); the `samples` extra is not
+            of the target's (those to train on for the oracle alone); the `features` extra is not
             installed; `folder` cannot be written.
     """
     check_adaptation(data, split, rows)

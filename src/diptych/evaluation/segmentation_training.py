@@ -123,7 +123,7 @@ def train_fcn(
     other random number is drawn.
 
     Raises:
-        InputError: the `samples` extra, which brings the first weights, is not installed, or
+        InputError: the `features` extra, which brings the first weights, is not installed, or
             no image can be used.
     """
     steps = steps or STEPS

@@ -122,7 +122,6 @@ class Gatys(nn.Module):
     exportable: ClassVar[bool] = False
     fixed_size: ClassVar[int | None] = None
     size_multiple: ClassVar[int] = 16
-    epochs: ClassVar[float] = 1.0
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()

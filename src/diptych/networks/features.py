@@ -1,6 +1,6 @@
 """Pretrained features, frozen: what scores and content losses look through.
 
-EfficientNet-Lite0, whose weights a pip package of the `samples` extra brings, a VGG-16
+EfficientNet-Lite0, whose weights a pip package of the `features` extra brings, a VGG-16
 trained on for edges, which another package brings, and for whoever has their weights
 FID's Inception and the VGGs of content losses.
 Scores of two networks cannot be compared, so every score is printed with its
