@@ -29,7 +29,7 @@ from diptych.data import Data, Images, Palette, open_data
 from diptych.data.images import to_tensor
 from diptych.errors import InputError
 from diptych.evaluation.labels import nearest_class
-from diptych.evaluation.paired import l1, within_16
+from diptych.evaluation.paired import mean_absolute_error, within_16
 
 MAPS_SIZE = 64
 
@@ -61,7 +61,7 @@ def of_colour(train: NDArray[np.uint8], test: Tensor) -> dict[str, Any]:
     output = torch.tensor(colour / 127.5 - 1, dtype=test.dtype)[:, None, None].expand_as(test)
     return {
         "colour": colour.tolist(),
-        "l1": float(l1(output, test).mean()),
+        "l1": float(mean_absolute_error(output, test).mean()),
         "within_16": float(within_16(output, test).mean()),
     }
 

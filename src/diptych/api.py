@@ -77,11 +77,11 @@ class Run(os.PathLike[str]):
         device: str | torch.device = "auto",
         precision: Precision = "fp32",
         memory_gib: float = 2.0,
-        samples: bool = False,
+        draws: bool = False,
     ) -> Translator:
         """What it has learnt, ready to use: see `diptych.load`."""
         return load(
-            self.folder, device=device, precision=precision, memory_gib=memory_gib, samples=samples
+            self.folder, device=device, precision=precision, memory_gib=memory_gib, draws=draws
         )
 
     def evaluate(self, split: str = "test") -> Scores:

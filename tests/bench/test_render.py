@@ -12,7 +12,7 @@ from rich.console import Console
 from diptych.bench.place import Place
 from diptych.bench.render import latex, terminal
 from diptych.bench.results import read_report
-from diptych.bench.tables import Cell, Line, Table, all_tables
+from diptych.bench.tables import Cell, Line, ScoreTable, all_tables
 from tests.bench.made_results import fill
 
 HEADINGS = ("n", "FCN per-pixel acc. ↑", "FCN per-class acc. ↑", "FCN class IoU ↑",
@@ -23,7 +23,7 @@ LABELS = ("Discriminator of whole images", "inputs, untranslated", "GAN + forwar
 def printed(width: int) -> list[str]:
     cells = (Cell("3"), *[Cell("0.291 ± 0.453")] * 4, Cell("0.3442 ± 0.0954"))
     lines = (*(Line(label, cells) for label in LABELS[:2]), Line(LABELS[2], cells, "cited"))
-    table = Table("a", "A title", HEADINGS, lines, ("A note.",))
+    table = ScoreTable("a", "A title", HEADINGS, lines, ("A note.",))
     console = Console(width=width, file=io.StringIO())
     console.print(terminal(table, width))
     return console.file.getvalue().splitlines()
@@ -57,7 +57,7 @@ def place(tmp_path: Path) -> Place:
     return fill(Place(tmp_path / "bench", tmp_path / "runs"))
 
 
-def table(place: Place, words: str) -> Table:
+def table(place: Place, words: str) -> ScoreTable:
     (found,) = [t for t in all_tables(read_report(place)) if words in t.title]
     return found
 

@@ -9,7 +9,7 @@ import pytest
 from diptych.bench.place import Place, write_result
 from diptych.bench.render import markdown
 from diptych.bench.results import read_report
-from diptych.bench.tables import Table, all_tables, problems
+from diptych.bench.tables import ScoreTable, all_tables, problems
 from tests.bench.made_results import TRAINED, fill, result
 from tests.bench.test_render import table
 
@@ -19,7 +19,7 @@ def place(tmp_path: Path) -> Place:
     return fill(Place(tmp_path / "bench", tmp_path / "runs"))
 
 
-def line(shown: Table, label: str) -> list[str]:
+def line(shown: ScoreTable, label: str) -> list[str]:
     (found,) = [one for one in shown.lines if one.label == label and one.kind == "measured"]
     return [cell.text for cell in found.cells]
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
-import runpy
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +14,7 @@ import torch
 from PIL import Image
 
 import diptych
-from diptych.checkpoint import (
-    TRANSLATOR_FILE,
-    TranslatorInfo,
-    inference_weights,
-    save_translator,
-)
 from diptych.errors import InputError, command_line
-from diptych.methods.cyclegan import Config, CycleGAN
 
 OLD = Path(__file__).parents[1] / "old_runs" / "0.1.0"
 ROOT = Path(__file__).parents[2]
@@ -32,10 +22,10 @@ ROOT = Path(__file__).parents[2]
 
 def test_options_are_spelt_out_and_reach_the_translator():
     parameters = inspect.signature(diptych.load).parameters
-    assert {"path", "styles", "device", "precision", "memory_gib", "samples"} <= set(parameters)
+    assert {"path", "styles", "device", "precision", "memory_gib", "draws"} <= set(parameters)
     assert not any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     translator = diptych.load(
-        OLD / "unit", device=torch.device("cpu"), precision="bf16", memory_gib=0.5, samples=True
+        OLD / "unit", device=torch.device("cpu"), precision="bf16", memory_gib=0.5, draws=True
     )
     assert repr(translator) == "Translator(unit, x ↔ y, 16 px, cpu, bf16)"
     assert translator.memory_gib == 0.5
@@ -53,35 +43,6 @@ def test_styles_are_refused_by_methods_that_have_none_in_the_words_of_the_caller
         diptych.load(OLD / "cyclegan", styles=["starry.jpg"])
 
 
-def test_the_lines_of_the_docs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    page = (ROOT / "docs" / "translating.md").read_text("utf-8")
-    section = page.partition("\n## From Python\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"```python\n(.*?)```", section, flags=re.S)
-    assert len(blocks) >= 3
-    (tmp_path / "runs" / "x").mkdir(parents=True)
-    (tmp_path / "album").mkdir()
-    config = Config(width=4, size=32, blocks=1)
-    info = TranslatorInfo(
-        method="cyclegan",
-        config=asdict(config),
-        domains=("horse", "zebra"),
-        size=32,
-        step=1,
-        fingerprint="",
-        source="",
-        version="",
-    )
-    weights = inference_weights(CycleGAN(config))
-    save_translator(tmp_path / "runs" / "x" / TRANSLATOR_FILE, weights, info)
-    for name in ("photo.jpg", "a.jpg", "b.jpg", "album/c.jpg"):
-        Image.new("RGB", (50, 40), (200, 100, 0)).save(tmp_path / name)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "script.py").write_text("\n".join(blocks), encoding="utf-8")
-    names = runpy.run_path("script.py")
-    assert isinstance(names["zebra"], Image.Image)
-    assert (tmp_path / "zebras" / "c.png").exists()
-
-
 SNIPPET = """
 from pathlib import Path
 from typing import Any, assert_type
@@ -94,7 +55,7 @@ from torch import Tensor, nn
 import diptych
 
 run = diptych.Run(Path("runs/x"))
-translator = diptych.load(run, device="cpu", precision="bf16", memory_gib=1.0, samples=False)
+translator = diptych.load(run, device="cpu", precision="bf16", memory_gib=1.0, draws=False)
 assert_type(translator, diptych.Translator)
 assert_type(run.translator(), diptych.Translator)
 

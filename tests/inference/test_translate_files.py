@@ -34,7 +34,7 @@ class Negative(nn.Module):
 
 
 class Darker(Negative):
-    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         return image - float(torch.randint(1, 100, (), generator=rng)) / 127.5
 
 
@@ -262,27 +262,27 @@ def test_progress_is_drawn_on_terminals_only(tmp_path):
     assert "to b" in terminal.getvalue()
 
 
-def test_samples_are_numbered_and_each_is_that_of_its_seed(tmp_path):
+def test_draws_are_numbered_and_each_is_that_of_its_seed(tmp_path):
     photo, out = write(tmp_path / "a.b.png", 200), tmp_path / "out"
-    translator = negative(method=Darker, samples=True)
-    done = translate_files(translator, [photo], out, to="b", samples=3, seed=5)
+    translator = negative(method=Darker, draws=True)
+    done = translate_files(translator, [photo], out, to="b", draws=3, seed=5)
     assert names(out) == ["a.b-1.png", "a.b-2.png", "a.b-3.png"]
     assert [path.name for path in done.written] == names(out)
     values = [value(path) for path in done.written]
     assert len(set(values)) == 3
-    translate_files(translator, [photo], tmp_path / "one", to="b", samples=1, seed=6)
+    translate_files(translator, [photo], tmp_path / "one", to="b", draws=1, seed=6)
     assert value(tmp_path / "one" / "a.b-1.png") == values[1]
 
 
-def test_a_broken_file_among_samples_is_named_once(tmp_path):
+def test_a_broken_file_among_draws_is_named_once(tmp_path):
     write(tmp_path / "in" / "good.png")
     (tmp_path / "in" / "bad.png").write_bytes(b"no image")
-    translator = negative(method=Darker, samples=True)
-    done = translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", samples=2)
+    translator = negative(method=Darker, draws=True)
+    done = translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", draws=2)
     assert len(done.written) == 2
     assert [path.name for path, _ in done.broken] == ["bad.png"]
-    with pytest.raises(InputError, match=r"^samples is 0"):
-        translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", samples=0)
+    with pytest.raises(InputError, match=r"^draws is 0"):
+        translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", draws=0)
 
 
 def test_one_path_is_as_good_as_a_list_and_the_target_goes_without_saying(tmp_path):

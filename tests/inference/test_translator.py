@@ -188,7 +188,7 @@ def test_unknown_devices_and_translations_of_methods_that_have_none_are_refused(
     with pytest.raises(InputError, match=message):
         makes.translate_batch(torch.zeros(1, 3, 8, 8), "zebra")
     with pytest.raises(InputError, match=message):
-        Translator(nn.Identity(), info("gan"), device="cpu", samples=True)
+        Translator(nn.Identity(), info("gan"), device="cpu", draws=True)
 
 
 def test_a_drawing_method_repeats_itself_by_seed_and_not_by_batch():
@@ -223,39 +223,39 @@ def test_a_saved_translator_translates_as_the_method_did(tmp_path):
 
 
 class Brightens(Fixed):
-    """Leaves an image as it is; a sample of it is brighter by what the generator draws."""
+    """Leaves an image as it is; a draw of it is brighter by what the generator draws."""
 
     fixed_size = None
 
     def translate(self, image: Tensor, to: tuple[int, ...], rng=None) -> Tensor:
         return image
 
-    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         return (image + torch.rand((), generator=rng)).clamp(-1, 1)
 
 
-def test_samples_are_drawn_by_the_seed_and_only_where_they_are_asked_for():
+def test_draws_are_drawn_by_the_seed_and_only_where_they_are_asked_for():
     image = photo(20, 16)
     plain = Translator(Brightens(), info(), device="cpu")
-    assert plain.has_samples
+    assert plain.has_draws
     assert difference(plain(image, to="zebra", seed=1), image) == 0.0
-    sampling = Translator(Brightens(), info(), device="cpu", samples=True)
-    first = sampling(image, to="zebra", seed=1)
+    drawing = Translator(Brightens(), info(), device="cpu", draws=True)
+    first = drawing(image, to="zebra", seed=1)
     assert difference(first, image) > 1.0
-    assert difference(first, sampling(image, to="zebra", seed=1)) == 0.0
-    assert difference(first, sampling(image, to="zebra", seed=2)) > 1.0
+    assert difference(first, drawing(image, to="zebra", seed=1)) == 0.0
+    assert difference(first, drawing(image, to="zebra", seed=2)) > 1.0
 
 
-def test_a_method_that_draws_anyway_has_samples_and_one_that_does_not_has_none():
-    assert Translator(Noisy(), info(), device="cpu", samples=True).has_samples
-    with pytest.raises(InputError, match="translates an image in one way: it has no samples"):
-        Translator(Fixed(), info(), device="cpu", samples=True)
+def test_a_method_that_draws_anyway_has_draws_and_one_that_does_not_has_none():
+    assert Translator(Noisy(), info(), device="cpu", draws=True).has_draws
+    with pytest.raises(InputError, match="translates an image in one way: it has no draws"):
+        Translator(Fixed(), info(), device="cpu", draws=True)
 
 
-def test_samples_of_tiles_are_refused_since_they_would_not_match():
-    sampling = Translator(Brightens(), info(), device="cpu", samples=True, memory_gib=1e-6)
-    with pytest.raises(InputError, match="samples of tiles would not match: raise memory_gib to"):
-        sampling(photo(400, 300), to="zebra")
+def test_draws_of_tiles_are_refused_since_they_would_not_match():
+    drawing = Translator(Brightens(), info(), device="cpu", draws=True, memory_gib=1e-6)
+    with pytest.raises(InputError, match="draws of tiles would not match: raise memory_gib to"):
+        drawing(photo(400, 300), to="zebra")
 
 
 def unit() -> Translator:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from diptych.report.page import describe_machine, duration
+from diptych.report.facts import describe_machine, duration
 
 
 def test_durations_use_the_two_largest_units() -> None:

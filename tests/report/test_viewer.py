@@ -10,7 +10,7 @@ from PIL import Image
 
 from diptych.data.images import to_image
 from diptych.report.grids import read_grid
-from diptych.report.viewer import compress, panels, spread
+from diptych.report.viewer import compress, panels, thinned
 from tests.report.test_page import noise, save_preview
 
 
@@ -37,5 +37,5 @@ def test_pictures_are_lossless_if_they_fit_and_within_the_budget_if_not() -> Non
 
 
 def test_spread_keeps_the_ends() -> None:
-    assert spread(list(range(13)), 5) == [0, 3, 6, 9, 12]
-    assert spread([1, 2], 5) == [1, 2]
+    assert thinned(list(range(13)), 5) == [0, 3, 6, 9, 12]
+    assert thinned([1, 2], 5) == [1, 2]

@@ -17,10 +17,10 @@ from markdown_it import MarkdownIt
 from diptych.bench.place import Place, section_of
 from diptych.bench.provenance import stretches_of
 from diptych.bench.render import html, latex, markdown
-from diptych.bench.results import Measured, Report, read_report
+from diptych.bench.results import BenchReport, Measured, read_report
 from diptych.bench.tables import (
     IMPROVING,
-    Group,
+    RowGroup,
     all_tables,
     as_json,
     cost_table,
@@ -75,7 +75,7 @@ def write_pages(place: Place) -> Path:
     return place.out / HTML_FILE
 
 
-def markdown_page(reports: Sequence[Report], folder: Path) -> str:
+def markdown_page(reports: Sequence[BenchReport], folder: Path) -> str:
     """One or several benches as one page that is to lie in `folder`; pictures are links."""
     blocks = [_SEVERAL] if len(reports) > 1 else []
     for report in reports:
@@ -97,7 +97,7 @@ def markdown_page(reports: Sequence[Report], folder: Path) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def html_page(report: Report) -> str:
+def html_page(report: BenchReport) -> str:
     """One page that needs nothing but itself: tables, pictures, notes."""
     blocks = [f"<h1>{escape(report.title)}</h1>"]
     if report.notes.strip():
@@ -122,7 +122,7 @@ def html_page(report: Report) -> str:
     return whole_page(report.title, blocks, style=style)
 
 
-def failures(report: Report) -> list[str]:
+def failures(report: BenchReport) -> list[str]:
     """What `evaluation.failures` finds in the scores, a line each run and finding; then, of which
     runs it finds no negatives."""
     found = [
@@ -135,7 +135,7 @@ def failures(report: Report) -> list[str]:
     return [*found, *_without_brightness(report)]
 
 
-def _without_brightness(report: Report) -> Iterator[str]:
+def _without_brightness(report: BenchReport) -> Iterator[str]:
     rows = []
     for row in report.rows:
         seeds = [
@@ -149,7 +149,7 @@ def _without_brightness(report: Report) -> Iterator[str]:
         yield f"Without the score brightness, so that negatives are not found: {', '.join(rows)}."
 
 
-def circumstances(report: Report) -> list[str]:
+def circumstances(report: BenchReport) -> list[str]:
     """What the figures depend on, a line each: commits, machines, seeds, settings."""
     runs = [run for row in report.rows for run in row.scored]
     if not runs:
@@ -188,7 +188,7 @@ def circumstances(report: Report) -> list[str]:
     return facts
 
 
-def _of_another_precision(report: Report) -> Iterator[str]:
+def _of_another_precision(report: BenchReport) -> Iterator[str]:
     """Which runs are not of the precision that their row was timed in, on the same device."""
     others = [
         f"{row.label}, seed {run['seed']} ({run['precision']}, not {row.speed['precision']})"
@@ -234,7 +234,7 @@ def _span(values: Sequence[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _fewer_images(report: Report) -> list[str]:
+def _fewer_images(report: BenchReport) -> list[str]:
     """Methods that optimise when they translate are scored on fewer images: it is said."""
     lines = []
     for data, rows in report.sections():
@@ -273,7 +273,7 @@ def columns_of(
 
 
 def markdown_pictures(
-    place: Place, data: Mapping[str, Any], group: Group, folder: Path
+    place: Place, data: Mapping[str, Any], group: RowGroup, folder: Path
 ) -> Iterator[str]:
     """The pictures of a group as tables, linked from a page in `folder`."""
     for parts, columns in columns_of(place, data, group.rows):
@@ -294,7 +294,7 @@ def _link(path: Path, folder: Path) -> str:
     return quote(Path(relative).as_posix())
 
 
-def _html_pictures(place: Place, data: Mapping[str, Any], group: Group) -> Iterator[str]:
+def _html_pictures(place: Place, data: Mapping[str, Any], group: RowGroup) -> Iterator[str]:
     for parts, columns in columns_of(place, data, group.rows):
         figures = "".join(
             f"<figure><figcaption>{escape(head)}</figcaption>"

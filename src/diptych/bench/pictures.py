@@ -14,6 +14,7 @@ from torch import Tensor
 
 from diptych.bench.place import Place, section_of
 from diptych.data import Data, evaluation_images, evaluation_pairs
+from diptych.data.collections import evenly_spaced
 from diptych.data.images import to_image
 from diptych.files import atomic_write
 from diptych.inference.translator import Translator
@@ -60,16 +61,15 @@ def _real(data: Data, size: int) -> tuple[Tensor, ...] | None:
     most = ROWS if len(data.domains) <= 2 else _ROWS_OF_MANY
     images = split.pairs if split.pairs is not None else split.domains
     count = min(most, *(len(one) for one in images))
-
-    def spread(length: int) -> list[int]:
-        return [(2 * i + 1) * length // (2 * count) for i in range(count)]
-
     if split.pairs is not None:
         return evaluation_pairs(
-            split.pairs, spread(len(split.pairs[0])), size=size, is_tiled=data.is_tiled
+            split.pairs,
+            evenly_spaced(len(split.pairs[0]), count),
+            size=size,
+            is_tiled=data.is_tiled,
         )
     return tuple(
-        evaluation_images(one, spread(len(one)), size=size, is_tiled=data.is_tiled)
+        evaluation_images(one, evenly_spaced(len(one), count), size=size, is_tiled=data.is_tiled)
         for one in images
     )
 

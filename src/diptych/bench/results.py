@@ -70,7 +70,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchReport:
     """All that a page is made from."""
 
     title: str
@@ -91,7 +91,7 @@ class Report:
             yield data, rows
 
 
-def read_report(place: Place) -> Report:
+def read_report(place: Place) -> BenchReport:
     """What the files in `place.out` hold.
 
     Raises:
@@ -102,7 +102,7 @@ def read_report(place: Place) -> Report:
         raise InputError(f"{place.out} holds no bench: give a folder with a {place.plan.name}")
     speeds, results = read_json(place.speed) or {}, read_results(place)
     rows = tuple(_row(entry, speeds.get(entry["row"]), results) for entry in plan["rows"])
-    return Report(plan["title"], rows, plan["left_out"], _notes(place.notes), place)
+    return BenchReport(plan["title"], rows, plan["left_out"], _notes(place.notes), place)
 
 
 def _notes(path: Path) -> str:

@@ -11,7 +11,7 @@ from diptych.cli.parse import given_method, parse
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class WriteReport:
     """Rebuild a run's report.html."""
 
     run: tyro.conf.Positional[Path]
@@ -23,6 +23,6 @@ class Report:
 def report_command(arguments: list[str]) -> int:
     from diptych.training.summary import summarise
 
-    options = parse(Report, arguments, "diptych report", "")
+    options = parse(WriteReport, arguments, "diptych report", "")
     print(summarise(options.run, method=given_method(options.method)))
     return 0

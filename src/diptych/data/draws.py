@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from diptych.data.collections import Images, Labels
 from diptych.data.images import to_uint8
-from diptych.data.splits import spread
+from diptych.data.splits import probe_indices
 from diptych.data.transforms import (
     Augmentation,
     draw_augmentation,
@@ -40,7 +40,7 @@ _PERMUTATION, _AUGMENTATION = 0, 1  # keep the random words for different ends a
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BatchSettings:
     """What makes an image of a batch, the same for all of them."""
 
     batch_size: int
@@ -62,7 +62,7 @@ class Column:
     members: tuple[Images, ...]
     names: tuple[str, ...]
     """The members' domains; "" where the image's name says it already."""
-    recipe: Recipe
+    settings: BatchSettings
     labels: Labels | NDArray[np.uint8] | None = None
     """Classes or (N, K) attributes of the first member's images, where a batch may hold them."""
     unusable: dict[int, str] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Column:
 
     def probe(self) -> None:
         """Raises InputError if none of a few images, spread over all, can be used."""
-        tried = spread(len(self), PROBED)
+        tried = probe_indices(len(self), PROBED)
         if not any(self._load(index, 0) is not None for index in tried):
             raise InputError(
                 f"none of {len(tried)} images tried in {' and '.join(self.names) or 'the data'} "
@@ -103,15 +103,15 @@ class Column:
     def _load(self, index: int, number: int) -> list[Tensor] | None:
         if index in self.unusable:
             return None
-        recipe = self.recipe
+        settings = self.settings
         try:
             images = training_images(
-                [read_for_training(member, index, recipe.load_size) for member in self.members],
+                [read_for_training(member, index, settings.load_size) for member in self.members],
                 [self.label(index, member) for member in range(len(self.members))],
                 self._augmentation(number),
-                size=recipe.size,
-                load_size=recipe.load_size,
-                is_tiled=recipe.is_tiled,
+                size=settings.size,
+                load_size=settings.load_size,
+                is_tiled=settings.is_tiled,
             )
         except InputError as error:
             self.unusable[index] = str(error)
@@ -119,17 +119,17 @@ class Column:
         return [to_uint8(image) for image in images]
 
     def _augmentation(self, number: int) -> Augmentation:
-        recipe = self.recipe
-        if recipe.is_tiled and not recipe.mirrors:
+        settings = self.settings
+        if settings.is_tiled and not settings.mirrors:
             return Augmentation(0.0, 0.0, is_mirrored=False)  # nothing to draw
-        drawn = draw_augmentation(recipe.seed, _AUGMENTATION, self.position, number)
-        return drawn if recipe.mirrors else replace(drawn, is_mirrored=False)
+        drawn = draw_augmentation(settings.seed, _AUGMENTATION, self.position, number)
+        return drawn if settings.mirrors else replace(drawn, is_mirrored=False)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if epoch not in self._orders:
             while len(self._orders) > 1:  # a batch may straddle two epochs, no more are needed
                 del self._orders[min(self._orders)]
-            words = random_words(len(self), self.recipe.seed, _PERMUTATION, self.position, epoch)
+            words = random_words(len(self), self.settings.seed, _PERMUTATION, self.position, epoch)
             self._orders[epoch] = np.argsort(words, kind="stable")
         return self._orders[epoch]
 
@@ -188,18 +188,18 @@ class Made:
 class BatchMaker(Dataset[Made]):
     """Item i is batch i."""
 
-    def __init__(self, columns: tuple[Column, ...], recipe: Recipe) -> None:
+    def __init__(self, columns: tuple[Column, ...], settings: BatchSettings) -> None:
         self.columns = columns
-        self.recipe = recipe
+        self.settings = settings
 
     def __getitem__(self, number: int) -> Made:
-        recipe = self.recipe
+        settings = self.settings
         known = [len(column.unusable) for column in self.columns]
-        first = (number * recipe.world + recipe.rank) * recipe.batch_size
+        first = (number * settings.world + settings.rank) * settings.batch_size
         drawn, indices, problem = [], [], None
         try:
             for column in self.columns:
-                rows = [column.draw(first + row) for row in range(recipe.batch_size)]
+                rows = [column.draw(first + row) for row in range(settings.batch_size)]
                 indices.append([index for index, _ in rows])
                 drawn += [
                     torch.stack([images[member] for _, images in rows]).numpy()

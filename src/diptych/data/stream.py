@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from diptych.data.collections import Data, FileImages, HalfImages, Images, Labels
-from diptych.data.draws import BatchMaker, Column, Joined, Made, Recipe
+from diptych.data.draws import BatchMaker, BatchSettings, Column, Joined, Made
 from diptych.data.images import from_uint8
 from diptych.data.transforms import default_load_size
 from diptych.data.workers import decoded_ahead
@@ -44,7 +44,7 @@ class Stream(Iterator[B], Generic[B]):
         """Batches drawn, those before the start included: where to resume."""
         self.skipped: dict[str, str] = {}
         """Images that could not be used so far, with the reasons."""
-        draws = maker.recipe.batch_size * maker.recipe.world
+        draws = maker.settings.batch_size * maker.settings.world
         self.epoch_batches = -(-max(len(column) for column in maker.columns) // draws)
         """Batches in one pass through the larger domain."""
         self.batch_images = draws * sum(len(column.members) for column in maker.columns)
@@ -117,15 +117,15 @@ def stream(
     if not 0 <= rank < world:
         raise InputError(f"rank is {rank} of {world}: expected 0 to {world - 1}")
     mirrors = data.may_mirror and batch_type is not Adapting  # a class may not survive it
-    recipe = Recipe(batch_size, size, load_size, data.is_tiled, mirrors, seed, rank, world)
-    columns = _columns(data, batch_type, recipe)
+    settings = BatchSettings(batch_size, size, load_size, data.is_tiled, mirrors, seed, rank, world)
+    columns = _columns(data, batch_type, settings)
     for column in columns:
         column.probe()
         column.unusable.clear()  # so that whoever draws an unusable image names it
     has_attributes = batch_type is Labelled and data.train.attributes is not None
     build = _Build(Attributed if has_attributes else batch_type)
     return Stream(
-        BatchMaker(columns, recipe), build, start=start, workers=workers, method=start_method
+        BatchMaker(columns, settings), build, start=start, workers=workers, method=start_method
     )
 
 
@@ -158,15 +158,15 @@ def _check_numbers(
         )
 
 
-def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column, ...]:
+def _columns(data: Data, batch_type: type[Any], settings: BatchSettings) -> tuple[Column, ...]:
     domains, names = data.train.domains or data.train.pairs or (), data.domains
     attributes = data.train.attributes
     if batch_type is Labelled and attributes is not None:
-        return (Column(0, (attributes.images,), ("",), recipe, attributes.values),)
+        return (Column(0, (attributes.images,), ("",), settings, attributes.values),)
     if batch_type is Labelled:
-        return (Column(0, (Joined(domains, names),), ("",), recipe),)
+        return (Column(0, (Joined(domains, names),), ("",), settings),)
     if batch_type is PerDomain:
-        return _apart(domains, names, recipe)
+        return _apart(domains, names, settings)
     if batch_type not in (Unpaired, Paired, Adapting):
         kinds = "Unpaired, Paired, Labelled, PerDomain, Adapting"
         raise TypeError(f"no stream of {batch_type.__name__}: expected {kinds}")
@@ -178,7 +178,7 @@ def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column,
     if batch_type in (Unpaired, Adapting):
         # Of the target no label goes any further than here.
         labels = [_source_labels(data) if batch_type is Adapting else None, None]
-        return _apart(domains, names, recipe, labels)
+        return _apart(domains, names, settings, labels)
     if data.train.pairs is None:
         raise InputError(
             "this method needs pairs, the same scenes in both domains, and "
@@ -186,19 +186,19 @@ def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column,
             f"{len(domains[1])} of {names[1]} apart: give both files of a pair the same name, or "
             "train/ side-by-side images"
         )
-    return (Column(0, data.train.pairs, names, recipe),)
+    return (Column(0, data.train.pairs, names, settings),)
 
 
 def _apart(
     domains: Sequence[Images],
     names: Sequence[str],
-    recipe: Recipe,
+    settings: BatchSettings,
     labels: Sequence[Labels | None] | None = None,
 ) -> tuple[Column, ...]:
     """A column a domain."""
     labels = labels or [None] * len(domains)
     return tuple(
-        Column(position, (images,), (name,), recipe, label)
+        Column(position, (images,), (name,), settings, label)
         for position, (images, name, label) in enumerate(zip(domains, names, labels, strict=True))
     )
 

@@ -67,6 +67,6 @@ def mean_kid(scores: Scores) -> float:
         why = missing[0] if missing else "nothing was scored"
         raise InputError(
             f"a checkpoint is chosen by KID, and there is none: {why}; its features come by"
-            " pip install 'diptych[samples]'"
+            " pip install 'diptych[features]'"
         )
     return statistics.fmean(kid["mean"] for kid in kids)

@@ -15,7 +15,7 @@ TOLERANCE = 16
 """A pixel within this many of 255 levels of the truth counts as right."""
 
 
-def l1(image: Tensor, truth: Tensor) -> Tensor:
+def mean_absolute_error(image: Tensor, truth: Tensor) -> Tensor:
     """(B,) mean absolute difference, of images in [0, 1]."""
     return (image - truth).abs().flatten(1).mean(1) / 2
 
@@ -61,7 +61,7 @@ def within_16(image: Tensor, truth: Tensor) -> Tensor:
     return (difference <= TOLERANCE + 1e-3).flatten(1).float().mean(1)  # floats are not exact
 
 
-_MEASURES = {"l1": l1, "psnr": psnr, "ssim": ssim, "within_16": within_16}
+_MEASURES = {"l1": mean_absolute_error, "psnr": psnr, "ssim": ssim, "within_16": within_16}
 
 
 @dataclass

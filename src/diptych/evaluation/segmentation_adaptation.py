@@ -21,10 +21,15 @@ from torch import Tensor
 
 from diptych.data import Data, Images, Split, evaluation_pairs
 from diptych.data.label_maps import LabelSquares
-from diptych.data.splits import spread
+from diptych.data.splits import probe_indices
 from diptych.errors import InputError
 from diptych.evaluation.labels import Confusion, true_class
-from diptych.evaluation.segmentation_training import Labelled, on_its_device, train_fcn, trained_fcn
+from diptych.evaluation.segmentation_training import (
+    LabelledPixels,
+    on_its_device,
+    train_fcn,
+    trained_fcn,
+)
 
 Row = Literal["source only", "translated", "target (oracle)"]
 ROWS: tuple[Row, ...] = ("source only", "translated", "target (oracle)")
@@ -58,7 +63,7 @@ def adaptation_scores(
 
     Raises:
         InputError: there are not two domains, or no labels of the source's training images or
-            of the target's (those to train on for the oracle alone); the `samples` extra is not
+            of the target's (those to train on for the oracle alone); the `features` extra is not
             installed; `folder` cannot be written.
     """
     check_adaptation(data, split, rows)
@@ -114,7 +119,7 @@ def check_adaptation(data: Data, split: Split, rows: Sequence[Row] = ROWS) -> No
 
 
 def segmentation_scores(
-    network: Callable[[Tensor], Tensor], labelled: Labelled, *, size: int
+    network: Callable[[Tensor], Tensor], labelled: LabelledPixels, *, size: int
 ) -> dict[str, Any]:
     """`images`, their number, and the figures of `Confusion.scores`; unusable ones are left out.
 
@@ -149,7 +154,7 @@ def segmentation_scores(
 def _digest(labels: Images) -> str:
     """A digest of up to 256 label images: the data's fingerprint does not cover `pixel_labels`."""
     digest = hashlib.sha256()
-    for index in spread(len(labels), _PROBED):
+    for index in probe_indices(len(labels), _PROBED):
         try:
             digest.update(labels.read(index).tobytes())
         except InputError as error:  # training leaves it out
@@ -157,11 +162,11 @@ def _digest(labels: Images) -> str:
     return digest.hexdigest()[:32]
 
 
-def _labelled(data: Data, split: Split, index: int) -> Labelled:
+def _labelled(data: Data, split: Split, index: int) -> LabelledPixels:
     labels = split.label_maps[index]
     assert labels is not None
     assert data.label_palette is not None
-    return Labelled(
+    return LabelledPixels(
         split.domains[index],
         labels,
         data.label_palette,

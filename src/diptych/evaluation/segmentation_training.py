@@ -40,7 +40,7 @@ _TRUNK = "trunk."
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledPixels:
     """Images and label images: item i of one belongs to item i of the other."""
 
     images: Images
@@ -54,7 +54,7 @@ class Labelled:
 
 
 def trained_fcn(
-    labelled: Labelled,
+    labelled: LabelledPixels,
     *,
     key: str,
     what: str,
@@ -106,7 +106,7 @@ def steps_for(images: int) -> int:
 
 
 def train_fcn(
-    labelled: Labelled,
+    labelled: LabelledPixels,
     *,
     size: int,
     seed: int = 0,
@@ -123,7 +123,7 @@ def train_fcn(
     other random number is drawn.
 
     Raises:
-        InputError: the `samples` extra, which brings the first weights, is not installed, or
+        InputError: the `features` extra, which brings the first weights, is not installed, or
             no image can be used.
     """
     steps = steps or STEPS
@@ -164,7 +164,7 @@ def pixel_loss(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def _batches(
-    labelled: Labelled, size: int, draws: torch.Generator
+    labelled: LabelledPixels, size: int, draws: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """(B, 3, size, size) images and (B, size, size) classes, for ever.
 

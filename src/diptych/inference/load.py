@@ -22,7 +22,7 @@ def load(
     device: str | torch.device = "auto",
     precision: Precision = "fp32",
     memory_gib: float = 2.0,
-    samples: bool = False,
+    draws: bool = False,
 ) -> Translator:
     """The translator of a run, of its folder or of a .safetensors file. Runs no code from it.
 
@@ -39,7 +39,7 @@ def load(
         precision: fp32, or bf16, which is faster on hardware made for it and less exact.
         memory_gib: what a translation may take beyond the weights and the image; larger
             images are translated in tiles.
-        samples: whether `seed` gives one of the many translations that the method knows,
+        draws: whether `seed` gives one of the many translations that the method knows,
             rather than the middle one.
 
     Raises:
@@ -51,5 +51,5 @@ def load(
     if given:
         network, info = in_style_of(network, info, given)
     return Translator(
-        network, info, device=device, precision=precision, memory_gib=memory_gib, samples=samples
+        network, info, device=device, precision=precision, memory_gib=memory_gib, draws=draws
     )

@@ -24,7 +24,7 @@ class TranslationNetwork(nn.Module):
 
     The weights are a copy, frozen and in eval mode: moving or changing them leaves the
     translator as it is. Only the parts that translating needs are there. Everything is computed
-    in the weights' type, float32; the translator's `precision`, `memory_gib` and `samples` do
+    in the weights' type, float32; the translator's `precision`, `memory_gib` and `draws` do
     not apply. No random numbers are passed in: a method that draws noise (pix2pix and
     DualGAN with a U-Net) draws that of seed 0 in each call, as the translator does by default.
     """

@@ -72,7 +72,7 @@ def translate_files(
     overwrite: bool = False,
     format: str = "png",
     seed: int = 0,
-    samples: int | None = None,
+    draws: int | None = None,
     seen: Callable[[str, Image.Image], None] | None = None,
     console: Console | None = None,
 ) -> TranslatedFiles:
@@ -85,7 +85,7 @@ def translate_files(
     folder, or the fixed part of a pattern, it keeps its sub-folder too. A file
     given twice is translated once. Transparency, colour profile and EXIF data
     are kept. Broken files are passed over. Progress is drawn on `console`
-    (standard error) where that is a terminal. With `samples`, each file becomes as
+    (standard error) where that is a terminal. With `draws`, each file becomes as
     many, of `seed` and the seeds after it: photo-1.png, photo-2.png. `seen` is shown
     each image once, by its file's name, over white where it is transparent.
 
@@ -102,11 +102,11 @@ def translate_files(
     places = translator.targets(to, source=source)
     if to is None:
         to = [translator.domains[place] for place in places]
-    if samples is not None and samples < 1:
-        raise InputError(f"{option('samples')} is {samples}: it must be at least 1")
+    if draws is not None and draws < 1:
+        raise InputError(f"{option('draws')} is {draws}: it must be at least 1")
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
-    ends = [suffix] if samples is None else [f"-{i + 1}{suffix}" for i in range(samples)]
+    ends = [suffix] if draws is None else [f"-{i + 1}{suffix}" for i in range(draws)]
     rounds = [plan_files(inputs, Path(out), suffix=end, overwrite=overwrite) for end in ends]
     console = console or Console(stderr=True)
     done = TranslatedFiles()

@@ -39,7 +39,7 @@ from diptych.inference.padding import InputSize
 from diptych.inference.tiling import MIN_MARGIN, Progress
 from diptych.inference.trained import Trained
 from diptych.inference.translation import Translation
-from diptych.types import KnowsMemory, Labelled, Samples, Translates
+from diptych.types import Draws, KnowsMemory, Labelled, Translates
 
 Precision = Literal["fp32", "bf16"]
 P = TypeVar("P", bound=Picture)
@@ -68,18 +68,18 @@ class Translator(Trained):
         device: str | torch.device = "auto",
         precision: Precision = "fp32",
         memory_gib: float = 2.0,
-        samples: bool = False,
+        draws: bool = False,
     ) -> None:
         """`method` is moved and put in eval mode; without the capability `Translates`,
         translating raises InputError, and what else the method can do works.
 
         `memory_gib` bounds what a forward pass takes beyond the weights and
         the image itself. Whether an image is cut into tiles depends on it, the
-        method and the image's size, on nothing else. With `samples`, a seed gives
+        method and the image's size, on nothing else. With `draws`, a seed gives
         one of the many translations that the method knows, not the middle one.
 
         Raises:
-            InputError: the method has no samples; an unknown device or precision, or
+            InputError: the method has no draws; an unknown device or precision, or
                 no memory.
         """
         if precision not in ("fp32", "bf16"):
@@ -94,9 +94,9 @@ class Translator(Trained):
         self._is_random = False  # until a translation is seen to draw
         self._bytes_per_pixel: float | None = None
         self._radius: int | None = None
-        self._samples = samples
-        if samples and not self.has_samples:
-            raise InputError(f"{info.method} translates an image in one way: it has no samples")
+        self._draws = draws
+        if draws and not self.has_draws:
+            raise InputError(f"{info.method} translates an image in one way: it has no draws")
 
     def __repr__(self) -> str:
         domains = shown(self.domains, " ↔ " if self.translates else ", ")
@@ -118,10 +118,10 @@ class Translator(Trained):
         return self._translates is not None
 
     @property
-    def has_samples(self) -> bool:
+    def has_draws(self) -> bool:
         """Whether there is more than one translation of an image."""
         self._measure()
-        return self._is_random or isinstance(self._method, Samples)
+        return self._is_random or isinstance(self._method, Draws)
 
     @property
     def is_slow(self) -> bool:
@@ -313,8 +313,8 @@ class Translator(Trained):
             with torch.autocast(
                 self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
             ):
-                if self._samples and isinstance(self._method, Samples):
-                    output = self._method.sample(images, target, rng)
+                if self._draws and isinstance(self._method, Draws):
+                    output = self._method.draw(images, target, rng)
                 else:
                     output = self._method.translate(images, target, rng)
             self._is_random |= not torch.equal(before, rng.get_state())
@@ -360,8 +360,8 @@ class Translator(Trained):
         memory = option("memory_gib", flag="memory")
         too_large = f"{width}x{height} does not fit in {self.memory_gib:g} GiB"
         way_out = f"raise {memory} to {self.gib_for(height, width):.1f}"
-        if self._samples:
-            raise InputError(f"{too_large}, and samples of tiles would not match: {way_out}")
+        if self._draws:
+            raise InputError(f"{too_large}, and draws of tiles would not match: {way_out}")
         if self.is_slow:
             raise InputError(
                 f"{too_large}, and {self.info.method} takes an image whole: {way_out}, or"

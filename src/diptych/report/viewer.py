@@ -42,7 +42,7 @@ def viewer(previews: Sequence[tuple[int, Path]], last_step: int) -> tuple[str, l
     """
     frames: list[str] = []
     problems: list[str] = []
-    chosen = spread(sorted(previews, key=lambda preview: preview[0]), MAX_FRAMES)
+    chosen = thinned(sorted(previews, key=lambda preview: preview[0]), MAX_FRAMES)
     for step, path in reversed(chosen):
         budget = EARLIER_BYTES // max(1, len(chosen) - 1) if frames else LATEST_BYTES
         try:
@@ -66,7 +66,7 @@ def viewer(previews: Sequence[tuple[int, Path]], last_step: int) -> tuple[str, l
     )
 
 
-def spread(items: Sequence[_T], most: int) -> list[_T]:
+def thinned(items: Sequence[_T], most: int) -> list[_T]:
     """At most `most` of the items, evenly spread, the first and the last among them."""
     if len(items) <= most:
         return list(items)

@@ -22,7 +22,6 @@ from diptych.training.settings import Plan, Resolved, Settings
 from diptych.training.speed import seconds_per_step
 from diptych.training.starts import budget_of_all, judge
 from diptych.training.trainer import Trainer
-from diptych.types import Budgets
 
 _log = logging.getLogger("diptych")
 
@@ -66,14 +65,10 @@ def with_steps_of_epochs(plan: Plan, trainer: Trainer) -> Plan:
     """The plan with the steps of its epochs, where the budget is in epochs or not given."""
     if plan.run.minutes is not None or plan.run.steps is not None:
         return plan
-    epochs = plan.run.epochs or default_epochs(trainer.method)
+    # A method that trains nothing gathers all there is to know in one pass.
+    epochs = plan.run.epochs or (DEFAULT_EPOCHS if trainer.optimisers else 1.0)
     steps = math.ceil(epochs * trainer.epoch_batches)
     return replace(plan, resolved=replace(plan.resolved, steps=steps))
-
-
-def default_epochs(method: object) -> float:
-    """How long a method is trained where no budget is given."""
-    return method.epochs if isinstance(method, Budgets) else DEFAULT_EPOCHS
 
 
 def is_complete(plan: Plan) -> bool:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from diptych.data import Data, Split, evaluation_images, evaluation_pairs
 from diptych.data.attributes import Values, changed, exclusions
+from diptych.data.collections import evenly_spaced
 from diptych.errors import InputError
 from diptych.report.grids import picture_grid, write_grid
 from diptych.types import Encodes, Generates, Translates
@@ -185,10 +186,10 @@ def _usable(data: Data, size: int, rows: int) -> tuple[Split, list[Tensor]]:
 def _images(split: Split, size: int, rows: int, is_tiled: bool) -> list[Tensor]:
     """A (N, 3, size, size) a domain; pairs, where there are any, row by row."""
     if split.pairs is not None:
-        indices = _spread(len(split.pairs[0]), rows)
+        indices = evenly_spaced(len(split.pairs[0]), rows)
         return list(evaluation_pairs(split.pairs, indices, size=size, is_tiled=is_tiled))
     return [
-        evaluation_images(images, _spread(len(images), rows), size=size, is_tiled=is_tiled)
+        evaluation_images(images, evenly_spaced(len(images), rows), size=size, is_tiled=is_tiled)
         for images in split.domains
     ]
 
@@ -199,16 +200,10 @@ def _with_attributes(data: Data, size: int, rows: int) -> list[tuple[Tensor, Val
         if split is None or split.attributes is None:
             continue
         known, found = split.attributes, []
-        for index in _spread(len(known.images), rows):
+        for index in evenly_spaced(len(known.images), rows):
             with suppress(InputError):
                 image = evaluation_images(known.images, [index], size=size, is_tiled=False)
                 found.append((image, known.values[index]))
         if found:
             return found
     raise InputError(f"none of the images tried in {data.source} can be used")
-
-
-def _spread(length: int, rows: int) -> list[int]:
-    """The middles of equal parts: neighbours in a collection are often alike."""
-    count = min(rows, length)
-    return [(2 * i + 1) * length // (2 * count) for i in range(count)]
