@@ -1,4 +1,4 @@
-"""How far tiles are from the whole image, by memory: the table of docs/translating.md.
+"""How far tiles are from the whole image, by memory: the table of docs/explanation/tiles.md.
 
     python -m benchmarks.tiles [photo] [--width 16]
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
-import runpy
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +14,7 @@ import torch
 from PIL import Image
 
 import diptych
-from diptych.checkpoint import (
-    TRANSLATOR_FILE,
-    TranslatorInfo,
-    inference_weights,
-    save_translator,
-)
 from diptych.errors import InputError, command_line
-from diptych.methods.cyclegan import Config, CycleGAN
 
 OLD = Path(__file__).parents[1] / "old_runs" / "0.1.0"
 ROOT = Path(__file__).parents[2]
@@ -51,35 +41,6 @@ def test_styles_are_refused_by_methods_that_have_none_in_the_words_of_the_caller
         diptych.load(OLD / "cyclegan", styles="starry.jpg")
     with command_line(), pytest.raises(InputError, match="diptych train gatys makes what does"):
         diptych.load(OLD / "cyclegan", styles=["starry.jpg"])
-
-
-def test_the_lines_of_the_docs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    page = (ROOT / "docs" / "translating.md").read_text("utf-8")
-    section = page.partition("\n## From Python\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"```python\n(.*?)```", section, flags=re.S)
-    assert len(blocks) >= 3
-    (tmp_path / "runs" / "x").mkdir(parents=True)
-    (tmp_path / "album").mkdir()
-    config = Config(width=4, size=32, blocks=1)
-    info = TranslatorInfo(
-        method="cyclegan",
-        config=asdict(config),
-        domains=("horse", "zebra"),
-        size=32,
-        step=1,
-        fingerprint="",
-        source="",
-        version="",
-    )
-    weights = inference_weights(CycleGAN(config))
-    save_translator(tmp_path / "runs" / "x" / TRANSLATOR_FILE, weights, info)
-    for name in ("photo.jpg", "a.jpg", "b.jpg", "album/c.jpg"):
-        Image.new("RGB", (50, 40), (200, 100, 0)).save(tmp_path / name)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "script.py").write_text("\n".join(blocks), encoding="utf-8")
-    names = runpy.run_path("script.py")
-    assert isinstance(names["zebra"], Image.Image)
-    assert (tmp_path / "zebras" / "c.png").exists()
 
 
 SNIPPET = """

@@ -94,6 +94,5 @@ def _commit(*beside: Path) -> tuple[str | None, bool]:
 
     if git("ls-files", "--error-unmatch", "__init__.py") is None:
         return None, False
-    return git("rev-parse", "HEAD"), git(
-        "status", "--porcelain", ".", *(f"{folder}/*.py" for folder in beside)
-    ) == ""
+    files = [f"{folder}/*.py" for folder in beside]
+    return git("rev-parse", "HEAD"), git("status", "--porcelain", ".", *files) == ""

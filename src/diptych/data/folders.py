@@ -1,6 +1,6 @@
 """Folders on disk as data: which layout it is, what the domains are called, what is held out.
 
-docs/data.md shows the layouts. Nothing is decoded here, and of no more than ten
+docs/reference/data.md shows the layouts. Nothing is decoded here, and of no more than ten
 thousand files a folder is the length asked for, so that a million files open in
 seconds.
 """

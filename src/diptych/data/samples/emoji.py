@@ -2,7 +2,7 @@
 
 The art is Google's Noto Emoji (Apache-2.0) and Twitter's Twemoji (CC BY 4.0), 64x64
 pixels, from the npm packages emoji-datasource-google and emoji-datasource-twitter.
-docs/samples.md credits them.
+docs/reference/samples.md credits them.
 
 The protocol. Of the packages' own list, emoji.json: those of every category but
 Symbols, Flags and Component (which are letters, keycaps, signs, flags and patches of

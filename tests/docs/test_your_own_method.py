@@ -12,7 +12,7 @@ import pytest
 
 import diptych
 
-PAGE = Path(__file__).parents[1] / "docs" / "your-own-method.md"
+PAGE = Path(__file__).parents[2] / "docs" / "your-own-method.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from diptych.bench.render import terminal
-from diptych.bench.tables import Cell, Line, ScoreTable
+from diptych.bench.place import Place
+from diptych.bench.render import latex, terminal
+from diptych.bench.results import read_report
+from diptych.bench.tables import Cell, Line, ScoreTable, all_tables
+from tests.bench.made_results import fill
 
 HEADINGS = ("n", "FCN per-pixel acc. ↑", "FCN per-class acc. ↑", "FCN class IoU ↑",
             "FCN per-pixel, renamed ↑", "KID ↓")  # fmt: skip
@@ -45,3 +50,25 @@ def test_where_there_is_room_each_row_is_one_line():
 def test_where_words_do_not_fit_they_are_folded_and_no_letter_is_lost(width: int):
     narrow, wide = (sorted("".join(printed(n)).replace("─", "")) for n in (width, 200))
     assert [c for c in narrow if c != " "] == [c for c in wide if c != " "]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return fill(Place(tmp_path / "bench", tmp_path / "runs"))
+
+
+def table(place: Place, words: str) -> ScoreTable:
+    (found,) = [t for t in all_tables(read_report(place)) if words in t.title]
+    return found
+
+
+def test_latex_has_booktabs_rules_and_escapes_what_it_must(place):
+    text = latex([table(place, "Table 3")])
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+    assert text.count(r"\midrule") == 3  # below the heads, before the references and the cited
+    assert r"\begin{tabular}{lrrrrr}" in text
+    assert r"CycleGAN & 3 & 0.600 $\pm$ 0.248 & 0.300 $\pm$ 0.124" in text
+    assert r"aerial$\rightarrow$climate" in text
+    assert r"\emph{CycleGAN (cited)} & -- & 0.58" in text
+    assert r"95\% t-interval" in text
+    assert not re.search(r"[→↑↓±–↗]", text)

@@ -1,31 +1,22 @@
-"""Tables and pages from small files: what stands where, to the byte."""
+"""What stands in which cell of a bench's tables."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from diptych.bench.job import is_first_drawn
-from diptych.bench.page import columns_of, html_page, markdown_page, write_pages
-from diptych.bench.place import Place, read_results, write_json, write_result
-from diptych.bench.render import latex, markdown
+from diptych.bench.place import Place, write_result
+from diptych.bench.render import markdown
 from diptych.bench.results import read_report
-from diptych.bench.tables import ScoreTable, all_tables, groups_of, problems
-from diptych.errors import InputError
-from tests.bench.made_results import DATA, SPEED, TRAINED, fill, result
+from diptych.bench.tables import ScoreTable, all_tables, problems
+from tests.bench.made_results import TRAINED, fill, result
+from tests.bench.test_render import table
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return fill(Place(tmp_path / "bench", tmp_path / "runs"))
-
-
-def table(place: Place, words: str) -> ScoreTable:
-    (found,) = [t for t in all_tables(read_report(place)) if words in t.title]
-    return found
 
 
 def line(shown: ScoreTable, label: str) -> list[str]:
@@ -176,151 +167,3 @@ def test_costs_are_of_a_step_and_of_all_rows(place):
     assert line(shown, "CycleGAN") == [
         "sample:earth-climate, 32 px", "8", "3", "0.4000 ± 0.2484", "50.0", "0.50", "2.50",
     ]  # fmt: skip
-
-
-def test_latex_has_booktabs_rules_and_escapes_what_it_must(place):
-    text = latex([table(place, "Table 3")])
-    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
-    assert text.count(r"\midrule") == 3  # below the heads, before the references and the cited
-    assert r"\begin{tabular}{lrrrrr}" in text
-    assert r"CycleGAN & 3 & 0.600 $\pm$ 0.248 & 0.300 $\pm$ 0.124" in text
-    assert r"aerial$\rightarrow$climate" in text
-    assert r"\emph{CycleGAN (cited)} & -- & 0.58" in text
-    assert r"95\% t-interval" in text
-    assert not re.search(r"[→↑↓±–↗]", text)
-
-
-def draw(place: Place) -> None:
-    for path, level in (
-        (place.real("f-32"), 10),
-        (place.picture("cogan"), 30),
-        (place.picture("cyclegan"), 40),
-    ):
-        path.parent.mkdir(exist_ok=True)
-        Image.new("RGBA", (132, 132), (level, 0, 0, 255)).save(path, lossless=True)
-
-
-def test_a_grid_has_the_real_images_first_and_the_rows_in_order(place):
-    draw(place)
-    (data, rows), *_ = read_report(place).sections()
-    systems, ablations = groups_of(data, rows)
-    ((parts, columns),) = columns_of(place, data, systems.rows)
-    assert parts == ("climate→aerial", "aerial→climate")
-    assert [head for head, _ in columns] == ["real climate, aerial", "CoGAN", "CycleGAN"]
-    levels = [Image.open(path).getpixel((0, 0))[0] for _, path in columns]
-    assert levels == [10, 30, 40]
-    ((_, few),) = columns_of(place, data, ablations.rows)
-    assert [head for head, _ in few][1:] == ["CycleGAN"]
-
-
-def test_rows_of_other_parts_have_a_grid_of_their_own(place):
-    draw(place)
-    write_result(place, "cogan", 0, result(0, 0.4) | {"pictures": ["climate", "aerial"]})
-    (data, rows), *_ = read_report(place).sections()
-    grids = dict(columns_of(place, data, groups_of(data, rows)[0].rows))
-    assert [head for head, _ in grids["climate", "aerial"]][1:] == ["CoGAN"]
-    assert [head for head, _ in grids["climate→aerial", "aerial→climate"]][1:] == ["CycleGAN"]
-
-
-def test_the_pictures_are_of_the_first_seed_that_went_well(place):
-    known = read_results(place)
-    for seed in (0, 1, 2):
-        known[f"cyclegan-{seed}"]["pictures"] = []
-    write_json(place.results, known)
-    assert is_first_drawn(place, "cyclegan", 1)
-    write_result(place, "cyclegan", 1, result(1, 0.5))
-    assert is_first_drawn(place, "cyclegan", 1)  # scored anew
-    assert not is_first_drawn(place, "cyclegan", 2)
-    draw(place)
-    (data, rows), *_ = read_report(place).sections()
-    ((_, columns),) = columns_of(place, data, groups_of(data, rows)[1].rows)
-    assert [head for head, _ in columns] == ["real climate, aerial", "CycleGAN"]
-
-
-def test_a_bench_that_kept_a_file_a_run_is_read(place):
-    known = read_results(place)
-    place.results.unlink()
-    for name, run in known.items():
-        write_json(place.out / "results" / f"{name}.json", run)
-    assert read_results(place) == known
-    write_result(place, "cogan", 0, result(0, 0.9))
-    assert read_results(place).keys() == known.keys()
-
-
-def test_a_file_of_something_else_is_no_result(place):
-    write_json(place.results, {"cogan-0": {"seed": 0}})
-    with pytest.raises(InputError, match=r"results\.json is no result of a bench: remove it"):
-        read_report(place)
-
-
-def test_the_pages_are_the_same_to_the_byte_wherever_and_whenever_they_are_made(
-    place, tmp_path, monkeypatch
-):
-    draw(place)
-    place.notes.write_text("## What it says\n\nCycleGAN *leads* <script>alert(1)</script>.\n")
-    names = ("report.html", "report.md", "report.tex", "report.json")
-    write_pages(place)
-    first = {name: (place.out / name).read_bytes() for name in names}
-    moved = Place(tmp_path / "elsewhere" / "deep", tmp_path / "none")
-    moved.out.parent.mkdir()
-    place.out.rename(moved.out)
-    monkeypatch.chdir(tmp_path)
-    write_pages(moved)
-    assert {name: (moved.out / name).read_bytes() for name in names} == first
-    page = first["report.html"].decode()
-    assert str(tmp_path) not in page
-    assert "<em>leads</em>" in page
-    assert "<script>" not in page
-    assert "A &lt;trial&gt;" in page
-    assert page.count("data:image/webp;base64,") == 3 + 2  # systems, and ablations without CoGAN
-    assert not re.search(r'(src|href)="(?!data:)', page)
-
-
-def test_the_markdown_page_links_its_pictures_from_where_it_lies(place, tmp_path):
-    draw(place)
-    report = read_report(place)
-    page = markdown_page([report], tmp_path / "docs")
-    assert "![](../bench/pictures/cyclegan.webp)" in page
-    assert page.startswith("# A <trial>\n")
-    assert "commit cccccccccc" in page
-    assert "- Seeds 0, 1, 2\n" in page
-    both = markdown_page([report, report], tmp_path / "docs")
-    assert both.startswith("# Tables of results\n")
-    assert both.count("\n## A <trial>\n") == 2
-    assert html_page(report) == html_page(read_report(place))
-
-
-def test_data_of_one_name_and_other_contents_stand_apart(place):
-    known = result(0, 0.5)
-    known["data"] = DATA | {"fingerprint": "g"}
-    write_result(place, "cogan", 0, known)
-    sections = [[row.label for row in rows] for _, rows in read_report(place).sections()]
-    assert sections == [["CoGAN"], ["CycleGAN", "pix2pix"]]
-    known["data"] = DATA | {"source": "what it was called"}
-    write_result(place, "cogan", 0, known)
-    sections = [[row.label for row in rows] for _, rows in read_report(place).sections()]
-    assert sections == [["CoGAN", "CycleGAN", "pix2pix"]]
-
-
-def test_a_speed_of_other_options_is_not_this_row_s(place):
-    speeds = dict.fromkeys(("cogan", "pix2pix"), SPEED)
-    timed = SPEED["trained"] | {"run": {"steps": 7}}  # any number of steps was timed alike
-    speeds |= {"cogan": SPEED | {"trained": timed}}
-    other = SPEED["trained"] | {"config": {"width": 4}}
-    write_json(place.speed, speeds | {"cyclegan": SPEED | {"trained": other}})
-    known = {row.label: row.speed is not None for row in read_report(place).rows}
-    assert known == {"CoGAN": True, "CycleGAN": False, "pix2pix": True}
-
-
-def test_a_method_that_is_scored_on_fewer_images_is_named(place):
-    few = result(0, 0.41)
-    for part in ("climate→aerial", "aerial→climate"):
-        few["scores"]["100"][part]["images"] = 32
-    write_result(place, "cogan", 0, few)
-    page = markdown_page([read_report(place)], place.out)
-    assert "sample:earth-climate, 32 pixels: 203 test images a direction, but of CoGAN 32" in page
-
-
-def test_a_folder_without_a_bench_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"holds no bench: give a folder with a plan\.json"):
-        write_pages(Place(tmp_path, tmp_path))
