@@ -32,7 +32,6 @@ from benchmarks.harness import (
     add_training_options,
     carry_out,
     cell,
-    evenly,
     every,
     parser_of,
     replace_block,
@@ -41,6 +40,7 @@ from benchmarks.harness import (
     train_to_end,
 )
 from diptych.data import Data, evaluation_images, open_data
+from diptych.data.collections import evenly_spaced
 from diptych.evaluation.adaptation import accuracies
 from diptych.inference.classifier import load_classifier
 from diptych.inference.load import load
@@ -204,7 +204,7 @@ def judged(folder: Path, data: Data) -> dict[str, float]:
     source, target = data.domains
     labels, images = data.train.labels[0], data.train.domains
     assert labels is not None
-    indices = [evenly(len(one), 1000) for one in images]
+    indices = [evenly_spaced(len(one), 1000) for one in images]
     x, y = (
         evaluation_images(one, chosen, size=SIZE, is_tiled=data.is_tiled)
         for one, chosen in zip(images, indices, strict=True)

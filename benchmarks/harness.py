@@ -237,12 +237,6 @@ def peak_gib(*, of_children: bool = False) -> float:
     return resource.getrusage(who).ru_maxrss * unit / 2**30
 
 
-def evenly(length: int, most: int) -> list[int]:
-    """At most `most` indices into `length` things, at even distances."""
-    count = min(most, length)
-    return [(2 * i + 1) * length // (2 * count) for i in range(count)]
-
-
 # --- tables -------------------------------------------------------------------
 
 

@@ -29,7 +29,6 @@ from benchmarks.harness import (
     add_training_options,
     carry_out,
     cell,
-    evenly,
     every,
     parser_of,
     replace_block,
@@ -39,6 +38,7 @@ from benchmarks.harness import (
     train_to_end,
 )
 from diptych.data import Data, evaluation_pairs, open_data
+from diptych.data.collections import evenly_spaced
 from diptych.data.images import to_image, to_tensor
 from diptych.errors import InputError
 from diptych.evaluation import evaluate
@@ -141,7 +141,7 @@ def _of_one_code(translator: Translator, data: Data) -> dict[str, float]:
 def _real(data: Data) -> tuple[Tensor, ...]:
     assert data.test is not None
     assert data.test.pairs is not None
-    indices = evenly(len(data.test.pairs[0]), PAIRS)
+    indices = evenly_spaced(len(data.test.pairs[0]), PAIRS)
     return evaluation_pairs(data.test.pairs, indices, size=SIZE, is_tiled=data.is_tiled)
 
 

@@ -116,7 +116,7 @@ def test_no_good_state_is_an_input_error(tmp_path):
     save_state(tmp_path, _state(2))
     for name in ("state.pt", "state.previous.pt"):
         (tmp_path / name).write_bytes(b"PK")
-    assert "no good checkpoint beside it" in _refused(load_state, tmp_path)
+    assert "no undamaged checkpoint beside it" in _refused(load_state, tmp_path)
 
 
 def test_another_format_is_refused_and_not_passed_over(tmp_path):
@@ -181,7 +181,7 @@ def test_what_is_no_translator_is_named_in_one_line(tmp_path):
     assert "no such run or file" in _refused(read_translator, file)
     assert "holds no translator.safetensors" in _refused(read_translator, tmp_path)
     file.write_bytes(b"no safetensors")
-    assert "damaged or no translator" in _refused(read_translator, file)
+    assert "damaged or not a translator" in _refused(read_translator, file)
     save_translator(file, inference_weights(_method()), INFO)
     file.write_bytes(file.read_bytes()[:-10])
     assert "damaged" in _refused(read_translator, file)

@@ -1,9 +1,8 @@
-"""What a run is saved as.
+"""The files that a run is saved in.
 
-A state file holds everything that an exact resume needs; a translator file
-holds what translating needs, and its header says how. Neither is ever
-unpickled freely: states are loaded with `weights_only=True`, translators are
-safetensors.
+A state file holds everything that an exact resume needs. A translator file holds the weights
+needed to translate, and a header that says how to use them. Loading either runs no code from
+the file: states are loaded with `weights_only=True`, and translators are safetensors.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ from diptych.methods import build, give_for, make_config
 from diptych.types import Kept
 
 FORMAT = 1
-"""Version of a translator's file; a reader refuses what it does not know."""
+"""Format version of translator files. Files of other versions are refused."""
 STATE_FORMAT = 2
-"""Version of a run's state, likewise."""
+"""Format version of state files. Files of other versions are refused."""
 TRANSLATOR_FILE = "translator.safetensors"
 STATE_FILE = "state.pt"
 NEW_STATE_FILE = "state.new.pt"
 PREVIOUS_STATE_FILE = "state.previous.pt"
 STATE_FILES = (NEW_STATE_FILE, STATE_FILE, PREVIOUS_STATE_FILE)
-"""Newest first; state.new.pt is there only if the process died before it was renamed."""
+"""Newest first. state.new.pt exists only if the process died before renaming it."""
 
-# What one flipped bit makes zipfile and torch raise: it may claim another compression,
-# an encryption, or a name that is no text.
+# The errors that zipfile and torch raise for a damaged file. One flipped bit can look like
+# another compression method, encryption or a name that is not text.
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, pickle.UnpicklingError,
     OSError, EOFError, ValueError, KeyError, RuntimeError,
@@ -56,11 +55,13 @@ _log = logging.getLogger("diptych")
 
 
 def save_state(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write `state` to the run's folder; the last good one stays beside it until then.
+    """Write `state` to the run's folder.
+
+    The previous state is kept beside it as state.previous.pt.
 
     Raises:
-        InputError: the disk is full or the folder cannot be written; what was
-            saved before is untouched.
+        InputError: the disk is full or the folder cannot be written. The
+            states saved before are unchanged.
     """
     path = folder / STATE_FILE
     try:
@@ -70,13 +71,13 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
     except (OSError, RuntimeError) as error:  # torch wraps the writer's error
         cause = error if isinstance(error, OSError) else (error.__context__ or error)
         raise InputError(
-            f"cannot write {path}: {cause}; what was saved before is untouched: make room,"
-            f" then: {resume_call(folder)}"
+            f"cannot write {path}: {cause}; earlier checkpoints are unchanged: free some disk"
+            f" space, then run {resume_call(folder)}"
         ) from error
 
 
 def _take_over(folder: Path) -> None:
-    """Give the new state its place, and the one before another."""
+    """Rename the current state to the previous one, and the new state to the current one."""
     path = folder / STATE_FILE
     if path.exists():
         path.replace(folder / PREVIOUS_STATE_FILE)
@@ -84,10 +85,12 @@ def _take_over(folder: Path) -> None:
 
 
 def load_state(folder: Path) -> dict[str, Any]:
-    """The newest undamaged state of the run in `folder`, its tensors on the CPU.
+    """Load the newest undamaged state of the run in `folder`, with its tensors on the CPU.
+
+    A damaged state is skipped with a warning, and the state before it is loaded.
 
     Raises:
-        InputError: there is none, or another version of Diptych wrote it.
+        InputError: there is no undamaged state, or its format version is another one.
     """
     paths = [folder / name for name in STATE_FILES if (folder / name).exists()]
     if not paths:
@@ -101,24 +104,24 @@ def load_state(folder: Path) -> dict[str, Any]:
             damaged.append(f"{path} is damaged ({cause})")
             continue
         for damage in damaged:
-            _log.warning("%s: took the checkpoint before it", damage)
+            _log.warning("%s: using the checkpoint before it", damage)
         if state.get("format") != STATE_FORMAT:
             raise InputError(
                 f"{path} has format {state.get('format')}, this version of Diptych reads"
                 f" {STATE_FORMAT}: install the version named in {folder / 'config.toml'}"
             )
         if path.name == NEW_STATE_FILE:
-            with suppress(OSError):  # a folder that is only read stays as it is
+            with suppress(OSError):  # a read-only folder stays as it is
                 _take_over(folder)
         return state
     raise InputError(
-        f"{damaged[0]} and there is no good checkpoint beside it:"
+        f"{damaged[0]}, and there is no undamaged checkpoint beside it:"
         f" start the run again with {option('overwrite', True)}"
     )
 
 
 def _read_state(path: Path) -> dict[str, Any]:
-    """A state file whose own checksums hold; raises one of `_DAMAGE`."""
+    """Read a state file after verifying its checksums. Raises one of `_DAMAGE`."""
     with zipfile.ZipFile(path) as archive:
         bad = archive.testzip()
     if bad is not None:
@@ -134,29 +137,33 @@ def _read_state(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslatorInfo:
-    """What the header of a translator file says."""
+    """The header of a translator file."""
 
     method: str
     config: dict[str, Any]
     domains: tuple[str, ...]
     size: int
-    """Pixels a side that the networks saw in training."""
+    """Side of the training images, in pixels."""
     step: int
-    """Steps it was trained for."""
+    """Number of training steps."""
     fingerprint: str
     """Fingerprint of the training data."""
     source: str
-    """Where the training data lay, as the user typed it."""
+    """The training data, as the user named them."""
     version: str
-    """Version of Diptych that saved it."""
+    """Version of Diptych that saved the file."""
     classes: tuple[str, ...] = ()
     """Class names, in the order of a classifier's scores."""
     has_attributes: bool = False
-    """An image may be of several domains at once."""
+    """Whether domains are attributes, so that an image may belong to several at once."""
 
 
 def save_translator(path: Path, weights: Mapping[str, Tensor], info: TranslatorInfo) -> None:
-    """One safetensors file: the weights that using a method needs, and how."""
+    """Write `weights` and `info` to one safetensors file.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     header = {"diptych": json.dumps({"format": FORMAT, **asdict(info)}, sort_keys=True)}
     tensors = {name: t.detach().cpu().contiguous() for name, t in weights.items()}
     data = safetensors_bytes(tensors, metadata=header)
@@ -168,7 +175,10 @@ def save_translator(path: Path, weights: Mapping[str, Tensor], info: TranslatorI
 
 
 def inference_weights(method: nn.Module) -> dict[str, Tensor]:
-    """The part of the method's state that using it needs, by name."""
+    """Return the method's weights that inference needs, by name.
+
+    The result is empty for a method that does not implement `Kept`.
+    """
     if not isinstance(method, Kept):
         return {}
     prefixes = tuple(f"{name}." for name in method.inference_modules)
@@ -180,10 +190,10 @@ def inference_weights(method: nn.Module) -> dict[str, Tensor]:
 
 
 def translator_path(path: str | os.PathLike[str]) -> Path:
-    """The translator file of a run's folder, or the file itself.
+    """Return the translator file in a run's folder, or `path` itself if it is a file.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such file.
     """
     path = Path(path)
     file = path / TRANSLATOR_FILE if path.is_dir() else path
@@ -194,10 +204,11 @@ def translator_path(path: str | os.PathLike[str]) -> Path:
 
 
 def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], TranslatorInfo]:
-    """Weights and header of a translator file or a run's folder.
+    """Read the weights and the header of a translator file or a run's folder.
 
     Raises:
-        InputError: missing, damaged, not Diptych's, or of another version.
+        InputError: the file is missing, damaged, not written by Diptych, or of
+            another format version.
     """
     file = translator_path(path)
     try:
@@ -205,7 +216,7 @@ def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Tr
             header = json.loads((tensors.metadata() or {}).get("diptych", "null"))
             weights = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{file} is damaged or no translator: {error}") from error
+        raise InputError(f"{file} is damaged or not a translator: {error}") from error
     if not isinstance(header, dict):
         raise InputError(f"{file} is a safetensors file, but not one of Diptych's translators")
     if header.pop("format", None) != FORMAT:
@@ -213,7 +224,7 @@ def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Tr
             f"{file} was written by Diptych {header.get('version')}: this version cannot read it"
         )
     try:
-        header.pop("preprocessing", None)  # written up to 0.1.0, and read by nothing
+        header.pop("preprocessing", None)  # written up to 0.1.0 and never read
         lists = {"domains": header["domains"], "classes": header.get("classes", ())}
         info = TranslatorInfo(**header | {name: tuple(value) for name, value in lists.items()})
     except (TypeError, KeyError) as error:
@@ -242,7 +253,9 @@ def load_translator(
 
 
 def load_weights(method: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Put a translator's weights into a method of the same shape.
+    """Copy a translator's weights into a method of the same shape.
+
+    `source` is what messages call the weights.
 
     Raises:
         InputError: names or shapes differ.

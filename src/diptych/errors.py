@@ -1,4 +1,4 @@
-"""The one exception whose message is meant for users, how messages name options, and checks."""
+"""`InputError`, the exception whose message is meant for users; option names; input checks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ D = TypeVar("D")
 
 
 class InputError(ValueError):
-    """Something given by the user cannot be used.
+    """The user gave something that cannot be used.
 
-    The message is one line: it names the value, what was expected and the way
-    out. The command line prints it without a traceback and exits with code 2;
-    every other exception is a bug and keeps its traceback.
+    The message is one line. It names the value, what was expected and how to fix it. The
+    command line prints it without a traceback and exits with code 2. Every other exception is
+    a bug and keeps its traceback.
     """
 
 
@@ -28,7 +28,7 @@ _is_command_line = False
 
 @contextmanager
 def command_line() -> Iterator[None]:
-    """Inside the block, messages are for someone who typed a command: `option` adds dashes."""
+    """Inside the block, messages show options as typed in a shell: `option` adds dashes."""
     global _is_command_line
     before, _is_command_line = _is_command_line, True
     try:
@@ -38,10 +38,10 @@ def command_line() -> Iterator[None]:
 
 
 def option(name: str, value: object = None, *, flag: str | None = None) -> str:
-    """An option as its user writes it: `keep_every` from Python, `--keep-every` in a shell.
+    """Return an option as its user writes it: `keep_every` in Python, `--keep-every` in a shell.
 
-    With `value`, `ema=0.9` and `--ema 0.9`; True is a flag alone in a shell. `flag` is the
-    command line's name where it differs.
+    With `value`, return `ema=0.9` or `--ema 0.9`. In a shell, the value True gives the flag
+    alone. `flag` is the command line's name where it differs from `name`.
     """
     if not _is_command_line:
         return name if value is None else f"{name}={value!r}"
@@ -50,12 +50,12 @@ def option(name: str, value: object = None, *, flag: str | None = None) -> str:
 
 
 def call(shell: str, python: str) -> str:
-    """A way on: the command in a shell, the call from Python."""
+    """Return what to run next: `shell` on the command line, `python` from Python."""
     return shell if _is_command_line else python
 
 
 def resume_call(folder: object) -> str:
-    """How to go on with the run in `folder`."""
+    """Return the command or call that resumes the run in `folder`."""
     return call(f"diptych train --resume {folder}", f"diptych.resume({str(folder)!r})")
 
 
@@ -63,12 +63,13 @@ def resume_call(folder: object) -> str:
 
 
 def check_bounds(config: Any, least: Mapping[str, float], shares: Sequence[str] = ()) -> None:
-    """Hold the fields of an options dataclass to their ranges.
+    """Check the ranges of an options dataclass's fields.
 
-    Those in `least` are at least that much, those in `shares` from 0 to 1; NaN is neither.
+    Each field in `least` must be at least its bound. Each field in `shares` must be from 0 to
+    1. NaN fails both checks.
 
     Raises:
-        InputError: one is not.
+        InputError: a field is out of range.
     """
     values = vars(config)
     for name, bound in least.items():
@@ -80,10 +81,13 @@ def check_bounds(config: Any, least: Mapping[str, float], shares: Sequence[str] 
 
 
 def check_size(size: int, *, needs_power_of_two: bool) -> None:
-    """Hold a number of pixels to what networks halve to: all the way down, or twice.
+    """Check that networks can halve `size` pixels as often as they need to.
+
+    `needs_power_of_two` is for networks that halve down to one pixel. Other networks halve
+    twice and need a multiple of 4.
 
     Raises:
-        InputError: it is no power of two where one is needed, or no multiple of 4.
+        InputError: `size` is not a power of two where one is needed, or not a multiple of 4.
     """
     multiple = 1 << size.bit_length() - 1 if needs_power_of_two else 4
     if size % multiple:
@@ -92,10 +96,12 @@ def check_size(size: int, *, needs_power_of_two: bool) -> None:
 
 
 def dataclass_from(kind: type[D], values: Mapping[str, Any], *, owner: str) -> D:
-    """`kind(**values)`, with names and types checked first.
+    """Return `kind(**values)`, with names and types checked first.
+
+    `owner` is what messages call the thing that has these options.
 
     Raises:
-        InputError: `kind` has no such field, the value is not of its type, or
+        InputError: `kind` has no such field, a value has the wrong type, or
             a field without a default is missing.
     """
     hints = get_type_hints(kind)
@@ -113,7 +119,7 @@ def dataclass_from(kind: type[D], values: Mapping[str, Any], *, owner: str) -> D
 
 
 def _is_a(value: Any, hint: Any) -> bool:
-    """Whether a value that came from TOML, JSON or Python is of the field's type."""
+    """Whether a value from TOML, JSON or Python has the field's type."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Literal:
         return value in inner
@@ -135,7 +141,7 @@ def _describe(hint: Any) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a complaint about a name: the nearest of those known, or all of them."""
+    """Return the end of a message about an unknown name: the closest known name, or all names."""
     known = list(known)
     close = nearest(name, known)
     if close is not None:

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Atomic writes, locks and the cache folder. A file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from filelock import FileLock, Timeout
 from diptych.errors import InputError
 
 _NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-"""Windows alone has O_BINARY: without it, line ends would be rewritten."""
+"""O_BINARY exists only on Windows, where line ends would be rewritten without it."""
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A binary file that takes `path`'s place, synced, when the block ends well.
+    """Open a binary file that replaces `path`, synced to disk, when the block succeeds.
 
-    If the block raises, or the process dies in it, what stood at `path` still
-    stands there. Raises OSError as `open` does (a full disk, no permission).
+    If the block raises, or the process dies inside it, the old file at `path` stays as it was.
+
+    Raises:
+        OSError: as for `open`, such as a full disk or a missing permission.
     """
     path = Path(path)
     descriptor, temporary = _create(path)
@@ -46,10 +48,10 @@ def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def check_can_write(*paths: Path | None) -> None:
-    """To be asked before what takes a while.
+    """Check, before a long computation, that `paths` can be written. None is skipped.
 
     Raises:
-        InputError: one of `paths` is a folder, or lies in none.
+        InputError: one of `paths` is a folder, or its parent folder does not exist.
     """
     for path in filter(None, paths):
         if path.is_dir() or not path.parent.is_dir():
@@ -58,10 +60,11 @@ def check_can_write(*paths: Path | None) -> None:
 
 
 def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
-    """Remove what killed processes left of `atomic_write` to the files `names` in `folder`.
+    """Remove temporary files that killed processes left in `folder` from `atomic_write`.
 
-    `names` may hold wildcards (`*.png`). For a folder that no other process
-    writes to. A leftover may be as large as its file.
+    `names` are the names of the files that were being written, with wildcards if needed
+    (`*.png`). Call this only for a folder that no other process writes to. A leftover can be
+    as large as its file.
     """
     for name in names:
         for leftover in folder.glob(f".{name}.????????"):  # the eight characters of _create
@@ -70,19 +73,20 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
 
 @contextmanager
 def only_one_process(folder: Path, name: str, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock `name` in `folder`, which exists; it ends with the process, however that ends.
+    """Hold the lock file `name` in the existing folder `folder` during the block.
 
-    Another process has `wait` seconds to let go of it.
+    The lock ends when the process ends, even if it is killed. If another process holds it,
+    wait up to `wait` seconds.
 
     Raises:
-        InputError: another process holds it, or the file cannot be made.
+        InputError: another process still holds the lock, or the file cannot be made.
     """
     lock = FileLock(folder / name)
     try:
         lock.acquire(timeout=wait)
     except Timeout:
         raise InputError(
-            f"another process is working in {folder}: wait until it is done, or stop it"
+            f"another process is working in {folder}: wait for it to finish, or stop it"
         ) from None
     except OSError as error:
         raise InputError(f"cannot use {folder}: {error.strerror}") from error
@@ -93,16 +97,19 @@ def only_one_process(folder: Path, name: str, wait: float = 0.0) -> Iterator[Non
 
 
 def cache_folder() -> Path:
-    """What can be made again is kept here: the user's cache folder, or DIPTYCH_CACHE."""
+    """Return the folder for files that can be made again.
+
+    This is the environment variable DIPTYCH_CACHE if it is set, else the user's cache folder.
+    """
     override = os.environ.get("DIPTYCH_CACHE")
     return Path(override) if override else platformdirs.user_cache_path("diptych")
 
 
 def _create(path: Path) -> tuple[int, Path]:
-    """A new file beside `path`, open for writing, with the permissions that the umask leaves.
+    """Open a new file beside `path` for writing, with the permissions that the umask leaves.
 
-    `tempfile` makes files that only their owner reads. To read the umask, which would tell
-    what to change that to, Python has to set it, for all threads at once.
+    `tempfile` is not used because only the owner can read its files. Setting other permissions
+    afterwards needs the umask, which Python can only read by setting it for all threads.
     """
     while True:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -113,7 +120,7 @@ def _create(path: Path) -> tuple[int, Path]:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder, and journals the rename itself
+    if os.name == "nt":  # Windows cannot open a folder, and it journals the rename itself
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -1,7 +1,7 @@
-"""Scores of a run: what its translator is worth on its data, and the files that keep it.
+"""Score a run on its data, and save the scores.
 
-`evaluation/` scores plain functions from images to images. Here a translator's file becomes
-such functions, once for `diptych evaluate` and for the bench.
+`evaluation/` scores plain functions from images to images. This module turns a translator file
+into such functions, for `diptych evaluate` and for the bench.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from diptych.training.summary import SCORES_FILE, starts_note, summarise
 from diptych.types import Classifies
 
 MOST_OF_SLOW = 32
-"""Images that are scored of methods that optimise when they translate."""
+"""The number of images scored in each direction for methods that optimise when they translate."""
 
 ScoreFile = Callable[..., Scores]
-"""`score_file` with some options filled in: a translator's file, data and a split to scores."""
+"""`score_file` with some options filled in: takes a translator file, data and a split."""
 
 
 def evaluate(
@@ -61,23 +61,25 @@ def evaluate(
     adaptation: bool = False,
     device: str = "auto",
 ) -> Scores:
-    """Score a run on held-out images; write scores.json and the report anew.
-
-    The weights are those of the last step, unless `choose` asks for the best of the
-    checkpoints that were kept, by KID on the validation images. `vgg16`, torchvision's
-    weights of VGG-16, makes perceptual distances LPIPS and DISTS. Scores of
-    other `data` than the run's are returned, and not written. `palette` says what the colours
-    of label domains mean, as for training. With `fcn`, also the FCN score of labels → photos;
-    with `adaptation`, how well segmenters of the target do that were trained on source
-    images as they are, on translated ones, and on the target's own. Both train networks, in
-    minutes, and keep those that know no translation. `method` is the class of a method from
-    outside that this process has not used yet.
+    """Score a run on held-out images, and rewrite its scores.json and report.
 
         scores = diptych.evaluate("runs/x")
         scores.directions["horse→zebra"]["kid"]["mean"]
 
+    By default the weights of the last step are scored. With `choose`, the checkpoint with the
+    lowest KID on the validation images is scored. Scores on other `data` or on another `split`
+    than "test" are returned but not written.
+
+    `features` names the network for KID and FID, and `weights` is its file. `vgg16` is the
+    path of torchvision's VGG-16 weights; with it, the perceptual distances are LPIPS and DISTS.
+    `palette` gives the meaning of the colours of label domains, as for training.
+
+    `fcn` adds the FCN score of labels → photos. `adaptation` adds the scores of segmenters
+    trained on source images, on translated images and on the target's own images. Both train
+    networks, which takes minutes. Networks that do not depend on a translation are cached.
+
     Raises:
-        InputError: no run, or nothing to score it on.
+        InputError: `folder` holds no run, or the run cannot be scored on the data.
     """
     folder = Path(folder)
     plan = read_plan(folder, method)
@@ -110,12 +112,12 @@ def evaluate(
 
 
 def evaluate_seeds(folders: Sequence[str | os.PathLike[str]], **options: Any) -> dict[str, Any]:
-    """Score several runs of the same settings but other seeds, each as `evaluate` does.
+    """Score several runs that differ only in their seeds, each as `evaluate` does.
 
-    Returns their means with 95% t-intervals: see `evaluation.over_seeds`.
+    Return their means with 95% t-intervals: see `evaluation.over_seeds`.
 
     Raises:
-        InputError: fewer than two runs, or they differ in more than their seeds.
+        InputError: there are fewer than two runs, or they differ in more than their seeds.
     """
     paths = list(dict.fromkeys(Path(folder) for folder in folders))
     if len(paths) < 2:
@@ -138,14 +140,15 @@ def score_file(
     memory: Memory | None = None,
     device: str = "auto",
 ) -> Scores:
-    """Every score that the translator at `path`, a run's folder or a file, and the data allow.
+    """Return every score that a translator and the data allow.
 
-    `segmenter` gives the FCN score; with `fcn` in its place one is trained or found. With
-    `adaptation_seed`, segmentation networks are trained from it on translations. `memory`
-    is that of `evaluation.evaluate`.
+    `path` is a run's folder or a translator file. `segmenter` adds the FCN score. With `fcn`
+    instead, a segmenter is loaded from the cache or trained. With `adaptation_seed`, segmenters
+    are trained from that seed, and their scores are added. `memory` is that of
+    `evaluation.evaluate`.
 
     Raises:
-        InputError: no translator, or data that it cannot be scored on.
+        InputError: there is no translator, or it cannot be scored on the data.
     """
     method, info = load_translator(path)
     translator = Translator(method, info, device=device)
@@ -157,7 +160,7 @@ def score_file(
     classifies = isinstance(method, Classifies) and bool(data.classes)
     if classifies and data.classes != info.classes:
         raise InputError(
-            f"{data.source} has the classes {', '.join(data.classes)}, and {path} knows"
+            f"{data.source} has the classes {', '.join(data.classes)}, but {path} was trained on"
             f" {', '.join(info.classes) or 'none'}: give data with the same class folders"
         )
     held_out, place = choose_split(data, split), str(translator.device)
@@ -193,17 +196,17 @@ def score_file(
 def _score_best(
     folder: Path, data: Data, split: str, score: ScoreFile, expensive: Mapping[str, Any]
 ) -> Scores:
-    """The scores of the run's best checkpoint on validation images, with a note that names it."""
+    """Score the checkpoint that is best on validation images, and name it in a note."""
     if split == "validation":
         chooses, on = option("choose", True), option("split", "test")
-        raise InputError(f"{chooses} chooses on the validation images: score it on {on}")
+        raise InputError(f"{chooses} uses the validation images to choose: score on {on}")
     last = read_translator(folder / TRANSLATOR_FILE)[1].step
     kept = sorted((folder / SNAPSHOTS_FOLDER).glob("*.safetensors"))
-    paths = {f"step {last:,}": folder}  # the last first: of equals, it is taken
+    paths = {f"step {last:,}": folder}  # the last step comes first, so it wins ties
     paths |= {f"step {int(p.stem):,}": p for p in kept if p.stem.isdigit() and int(p.stem) != last}
     if len(paths) == 1:
         raise InputError(
-            f"{folder} kept no checkpoint to choose from: train with {option('keep_every')}"
+            f"{folder} has no other checkpoint to choose from: train with {option('keep_every')}"
         )
     choice = choosing.choose(
         {name: partial(score, path) for name, path in paths.items()}, data
@@ -215,11 +218,11 @@ def _score_best(
 
 
 def _remember(folder: Path, data: Data) -> None:
-    """Write what training images look like, for warnings about inputs that look otherwise."""
+    """Save features of the training images, for later warnings about inputs unlike them."""
     path, network = folder / familiarity.FAMILIARITY_FILE, installed()
     if network is None:
         return
-    with contextlib.suppress(InputError):  # damaged: it is written anew
+    with contextlib.suppress(InputError):  # a damaged file is rewritten
         known = familiarity.read_familiarity(path)
         if known is not None and known.fingerprint == data.fingerprint and known.parts:
             return

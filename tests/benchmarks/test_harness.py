@@ -13,7 +13,6 @@ from benchmarks.harness import (
     by_turns,
     carry_out,
     cell,
-    evenly,
     every,
     keep,
     median_ratio,
@@ -117,11 +116,6 @@ def test_a_cell_is_students_interval_and_the_count() -> None:
     # 1, 2, 4: s = sqrt(7/3), t = 4.303 at two degrees of freedom, n = 3.
     assert cell([1.0, 2.0, 4.0], 2) == "2.33 ± 3.79 (n=3)"
     assert (cell([5.0], 1), cell([5.0], 1, counts=False), cell([], 1)) == ("5.0 (n=1)", "5.0", "—")
-
-
-def test_indices_are_at_even_distances() -> None:
-    assert evenly(10, 2) == [2, 7]
-    assert evenly(3, 5) == [0, 1, 2]
 
 
 def test_commits_are_named_once_and_short() -> None:

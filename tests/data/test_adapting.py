@@ -66,7 +66,7 @@ def test_digits_and_labelled_images_are_never_mirrored(batch_type: type) -> None
 def test_an_unlabelled_source_is_named_with_the_way_out() -> None:
     split = Split((_numbered(4, 0), _numbered(4, 1)), labels=(None, np.zeros(4, np.int64)))
     data = Data("test", ("a", "b"), split, classes=("x",), is_tiled=True)
-    with pytest.raises(InputError, match=r"the classes of a, and test does not.*one folder a cl"):
+    with pytest.raises(InputError, match=r"the classes of a, but test does not.*one folder per cl"):
         stream(data, Adapting, batch_size=2, size=8, seed=0)
 
 

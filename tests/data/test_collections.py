@@ -23,7 +23,7 @@ from tests.data.test_splits import _names
 def test_a_half_of_what_is_not_twice_as_wide_as_high_is_refused(tmp_path: Path) -> None:
     _fill(tmp_path, ["a.png"], (15, 8))
     half = HalfImages(FileImages(tmp_path, ["a.png"]), is_right=True)
-    with pytest.raises(InputError, match=r"a\.png is 15x8: a side-by-side pair is twice as wide"):
+    with pytest.raises(InputError, match=r"a\.png is 15x8: a side-by-side pair must be twice"):
         half.read(0)
 
 

@@ -169,7 +169,7 @@ def test_errors_of_what_was_typed(tmp_path: Path) -> None:
     x = _fill(tmp_path / "x", _numbered(3, "a"))
     y = _fill(tmp_path / "y", _numbered(3, "b"))
     assert "no data: give a folder" in _error()
-    assert "--x and --y are needed together" in _error(x=x)
+    assert "only one of --x and --y was given" in _error(x=x)
     assert "not both" in _error(tmp_path, x=x)
     assert "no such folder: nowhere" in _error("nowhere")
     assert "000.png is a file: expected a folder" in _error(x / "a000.png")
@@ -182,10 +182,8 @@ def test_errors_of_what_was_typed(tmp_path: Path) -> None:
 
 def test_errors_of_what_is_in_the_folders(tmp_path: Path) -> None:
     x = _fill(tmp_path / "one" / "x", _numbered(3, "a"))
-    assert "holds 0 images of its own and the folders x/: expected trainA/" in _error(
-        tmp_path / "one"
-    )
-    assert "holds 3 images of its own and no folders" in _error(x)
+    assert "holds 0 images and the folders x/: expected trainA/" in _error(tmp_path / "one")
+    assert "holds 3 images and no folders" in _error(x)
     (tmp_path / "empty").mkdir()
     assert f"no images in {tmp_path / 'empty'}" in _error(x=x, y=tmp_path / "empty")
     single = _fill(tmp_path / "single", ["a.png"])

@@ -277,7 +277,7 @@ def test_errors_name_the_file_and_what_is_wrong_with_it(tmp_path: Path) -> None:
     assert "expected JPEG, PNG, WebP, TIFF or BMP" in _one_line_error(tmp_path / "text.jpg")
     Image.new("RGB", (8, 8)).save(tmp_path / "a.gif")
     (tmp_path / "a.gif").rename(tmp_path / "gif.png")
-    assert "no image that can be read" in _one_line_error(tmp_path / "gif.png")
+    assert "not an image that can be read" in _one_line_error(tmp_path / "gif.png")
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".bmp"])

@@ -70,7 +70,7 @@ def test_the_labels_folder_is_no_domain(tmp_path):
 
 def test_missing_labels_and_a_missing_palette_are_named(root):
     (root / "pixel_labels" / "trainA" / "b.png").unlink()
-    with pytest.raises(InputError, match=r"no labels of .*b\.jpg: expected them in .*b\.png"):
+    with pytest.raises(InputError, match=r"no labels for .*b\.jpg: expected them in .*b\.png"):
         open_data(root, size=8)
     (root / "pixel_labels" / "palette.csv").unlink()
     with pytest.raises(InputError, match="cannot read the palette"):
@@ -79,7 +79,7 @@ def test_missing_labels_and_a_missing_palette_are_named(root):
 
 def test_labels_of_no_domain_say_where_they_are_expected(root):
     (root / "pixel_labels" / "trainA").rename(root / "pixel_labels" / "elsewhere")
-    with pytest.raises(InputError, match=r"no labels of training images: .*pixel_labels.trainA"):
+    with pytest.raises(InputError, match=r"no labels for training images: .*pixel_labels.trainA"):
         open_data(root, size=8)
 
 

@@ -115,7 +115,7 @@ def test_svhn_asks_for_scipy_where_it_is_missing(tmp_path: Path, monkeypatch: py
     for part in ("train", "test"):
         (tmp_path / f"{part}_32x32.mat").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(InputError, match=r"^reading .*train_32x32\.mat takes scipy: pip install"):
+    with pytest.raises(InputError, match=r"^reading .*train_32x32\.mat needs scipy: pip install"):
         read_packed(tmp_path)
 
 
@@ -228,7 +228,7 @@ def test_usps_h5_holds_values_from_0_to_1_and_asks_for_h5py_where_it_is_missing(
 ):
     (tmp_path / "usps.h5").write_bytes(b"\x89HDF")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(InputError, match=r"takes h5py: pip install h5py, or give usps\.bz2"):
+    with pytest.raises(InputError, match=r"needs h5py: pip install h5py, or give usps\.bz2"):
         read_packed(tmp_path)
     image, label = digits(6, 16)
     sets = {part: {"data": image.reshape(6, 256) / 255, "target": label} for part in PARTS}

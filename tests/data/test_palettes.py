@@ -42,11 +42,11 @@ def test_a_table_gives_names_colours_and_what_is_ignored(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,1,2,3\nb,4,5\n", "line 2: 'b,4,5' is no class: expected lines of a class's name"),
-        ("a,1,2,3\nb,4,5,256\n", "line 2: 'b,4,5,256' is no class"),
-        ("a,1,2,3\n,4,5,6\n", "line 2: ',4,5,6' is no class"),
-        ("a,1,2,3\nb,1,2,3\n", "line 2: its name or colour is taken"),
-        ("a,1,2,3\na,4,5,6\n", "line 2: its name or colour is taken"),
+        ("a,1,2,3\nb,4,5\n", "line 2: 'b,4,5' is not a class: expected lines with a class's name"),
+        ("a,1,2,3\nb,4,5,256\n", "line 2: 'b,4,5,256' is not a class"),
+        ("a,1,2,3\n,4,5,6\n", "line 2: ',4,5,6' is not a class"),
+        ("a,1,2,3\nb,1,2,3\n", "line 2: an earlier line has its name or colour"),
+        ("a,1,2,3\na,4,5,6\n", "line 2: an earlier line has its name or colour"),
         ("a,1,2,3\nignored,4,5,6\n", "has 1 classes: two or more are needed"),
         ("", "has 0 classes"),
     ],

@@ -29,7 +29,7 @@ def test_equal_stems_make_pairs_and_are_held_out_together(tmp_path: Path) -> Non
         assert [Path(name).stem for name in left] == [Path(name).stem for name in right]
     assert data.notes == (
         "no test images: 3 and 3 training images are held out for testing",
-        "file names match across the domains: images of one name are pairs (train, test)",
+        "file names match across the domains: images with the same name are pairs (train, test)",
     )
 
 

@@ -307,11 +307,11 @@ def test_streams_leave_the_global_random_state_alone(photos: Path) -> None:
 
 def test_errors_name_what_the_method_needs_and_what_was_found() -> None:
     two, three = _data(_numbered(4), _numbered(4)), _data(*(_numbered(4) for _ in range(3)))
-    with pytest.raises(InputError, match=r"takes 2 domains, and memory has 3 \(x, y, z\)"):
+    with pytest.raises(InputError, match=r"takes 2 domains, but memory has 3 \(x, y, z\)"):
         _open(three)
-    with pytest.raises(InputError, match="memory has none to train on, only 4 images of x"):
+    with pytest.raises(InputError, match="memory has no training pairs, only 4 images of x"):
         _open(two, Paired)
-    with pytest.raises(InputError, match="learns the classes of x, and memory does not tell them"):
+    with pytest.raises(InputError, match="needs the classes of x, but memory does not give them"):
         _open(two, Adapting)
     with pytest.raises(TypeError, match="no stream of Data"):
         _open(two, Data)  # type: ignore[type-var]

@@ -1,4 +1,4 @@
-"""From folders, or samples, to an endless stream of training batches."""
+"""Data sets: from folders or samples to an endless stream of training batches."""
 
 from diptych.data.attributes import for_batches
 from diptych.data.collections import Data, Images, Palette, Split

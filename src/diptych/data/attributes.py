@@ -1,8 +1,8 @@
-"""Images of several domains at once, by a table of their attributes, as CelebA has them.
+"""Images that belong to several domains at once, by a table of attributes such as CelebA's.
 
-A table is a CSV file: a header, and a line an image with the file's name and, for each
-attribute, 1 where the image has it and 0 or -1 where not. CelebA's own list, with the
-number of images first and spaces between, is read as well.
+A table is a CSV file with a header and one line per image: the file's name, then for each
+attribute 1 if the image has it and 0 or -1 if not. CelebA's own list format is read too. It
+starts with the number of images and separates values by spaces.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from diptych.errors import InputError, option
 from diptych.types import Labelled
 
 HARDLY_EVER = 0.05
-"""Attributes that occur together less often than this share of what chance would give are
-taken to exclude each other."""
+"""Two attributes exclude each other if they occur together less often than this share of the
+count expected by chance."""
 
 _VALUES = {"1": 1, "0": 0, "-1": 0}
 Values = NDArray[np.uint8]
@@ -33,7 +33,7 @@ Values = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class AttributeTable:
-    """What a file says of images."""
+    """The contents of a table of attributes."""
 
     path: Path
     names: tuple[str, ...]
@@ -41,29 +41,34 @@ class AttributeTable:
     rows: dict[str, int]
     """The row of each file name."""
     values: Values
-    """(N, K) in {0, 1}."""
+    """(N, K) in {0, 1}: whether the image in row i has attribute k."""
 
 
 def find_table(given: str, folder: Path) -> Path:
-    """The file `given`, or the one of that name in the data's folder. Raises InputError."""
+    """Return the path `given`, or the file of that name in the data's folder.
+
+    Raises:
+        InputError: neither file exists.
+    """
     path = Path(given).expanduser()
     inside = folder / given
     for one in (path, inside):
         if one.is_file():
             return one
-    raise InputError(f"no table of attributes {given}, neither here nor in {folder}")
+    raise InputError(f"no table of attributes {given}: no such file, and none in {folder}")
 
 
 def attribute_data(
     parts: dict[str, Listing], table: Path, names: Sequence[str] | None, source: str
 ) -> Data:
-    """The images of `parts` (train and perhaps validation, test) with a domain an attribute.
+    """Return the images of `parts` as data with one domain per attribute.
 
-    `names` are the attributes to take, all by default.
+    `parts` has "train", and may have "validation" and "test". `names` are the attributes to
+    use, all by default. `source` is what messages call the data.
 
     Raises:
-        InputError: the table cannot be used, or says nothing of an image; an attribute
-            that every image to train on has, or none.
+        InputError: the table cannot be used or has no row for an image, or an attribute
+            is true for all training images or for none.
     """
     found = read_table(table, names)
     notes: list[str] = []
@@ -102,10 +107,10 @@ def attribute_data(
 
 
 def for_batches(data: Data, batch_type: type[Any]) -> Data:
-    """`data` as a method of these batches sees it.
+    """Return `data` as a method with this type of batch sees it.
 
-    Of `Labelled` ones a table's attributes are the labels. For all others those who
-    have an attribute are a domain like any other.
+    For `Labelled` batches, the attributes of a table are the labels. For all other types, the
+    images that have an attribute are an ordinary domain.
     """
     if batch_type is Labelled:
         return data
@@ -118,10 +123,10 @@ def for_batches(data: Data, batch_type: type[Any]) -> Data:
 
 
 def exclusions(values: Values) -> NDArray[np.bool_]:
-    """(K, K): which attributes exclude each other, by how often images have both.
+    """Return (K, K) bool: which attributes exclude each other.
 
-    CelebA's colours of hair do, for one: there a label with two of them is asked of no
-    method.
+    Two attributes exclude each other if images rarely have both: see `HARDLY_EVER`. An example
+    is CelebA's hair colours. No method is asked for an image with two of them.
     """
     counts = values.sum(0, dtype=np.float64)
     together = values.astype(np.float32).T @ values.astype(np.float32)
@@ -131,11 +136,11 @@ def exclusions(values: Values) -> NDArray[np.bool_]:
 
 
 def changed(row: Values, attribute: int, excluded: NDArray[np.bool_]) -> Values:
-    """The label (K,) `row` with one attribute changed.
+    """Return the label (K,) `row` with one attribute changed.
 
-    It is set where it was not, and those that it excludes are unset. Where it was, it is
-    unset, unless it is one of several that exclude each other: then it stays, since
-    nothing says which other one to take.
+    An attribute that was not set is set, and the attributes it excludes are cleared. An
+    attribute that was set is cleared, unless it excludes others. Then it stays, because
+    nothing says which of the others should replace it.
     """
     label = row.copy()
     if not row[attribute]:
@@ -150,8 +155,9 @@ def read_table(path: Path, names: Sequence[str] | None = None) -> AttributeTable
     """The attributes `names` of a table, all by default, in that order.
 
     Raises:
-        InputError: it cannot be read, has no such column, an uneven row, two rows of one
-            file, or a value that is not 1, 0 or -1; the message names the line.
+        InputError: the file cannot be read, a column is missing, a row has the wrong number
+            of fields, a file has two rows, or a value is not 1, 0 or -1. Where a row is
+            wrong, the message names its line.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -165,12 +171,12 @@ def read_table(path: Path, names: Sequence[str] | None = None) -> AttributeTable
     for number, row in numbered:
         if len(row) != len(columns) + 1:
             raise InputError(
-                f"{path}, line {number} has {len(row)} fields: expected a file's name and"
+                f"{path}, line {number} has {len(row)} fields: expected a file name and"
                 f" {len(columns)} values"
             )
         name = row[0].strip().replace("\\", "/").removeprefix("./")
         if name in rows:
-            raise InputError(f"{path}, line {number}: {name} has a row already")
+            raise InputError(f"{path}, line {number}: {name} already has a row")
         rows[name] = len(values)
         try:
             values.append([_VALUES[row[place].strip()] for place in places])
@@ -178,7 +184,7 @@ def read_table(path: Path, names: Sequence[str] | None = None) -> AttributeTable
             place = next(p for p in places if row[p].strip() not in _VALUES)
             raise InputError(
                 f"{path}, line {number}: {columns[place - 1]} is {error.args[0]!r} for {name}:"
-                " expected 1, or 0 or -1"
+                " expected 1, 0 or -1"
             ) from None
     if not values:
         raise InputError(f"{path} has no rows: expected one for each image")
@@ -186,8 +192,8 @@ def read_table(path: Path, names: Sequence[str] | None = None) -> AttributeTable
 
 
 def _columns(path: Path, lines: list[str]) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The attributes' names, and the rows with the numbers of their lines."""
-    if lines and lines[0].strip().isdigit():  # CelebA's own: how many, the names, the rows
+    """Return the attribute names, and the rows with their line numbers."""
+    if lines and lines[0].strip().isdigit():  # CelebA's format: the count, the names, the rows
         columns = lines[1].split() if len(lines) > 1 else []
         rows = ((i, line.split()) for i, line in enumerate(lines[2:], 3) if line.strip())
     else:
@@ -196,8 +202,8 @@ def _columns(path: Path, lines: list[str]) -> tuple[list[str], Iterator[tuple[in
         rows = ((reader.line_num, row) for row in reader if row)
     if not columns:
         raise InputError(
-            f"{path} is no table of attributes: expected a header such as file,Smiling,Young and"
-            " a line an image, with commas between"
+            f"{path} is not a table of attributes: expected a header such as file,Smiling,Young"
+            " and one line per image, separated by commas"
         )
     double = next((name for name in columns if columns.count(name) > 1), None)
     if double is not None:
@@ -249,6 +255,6 @@ def _check_train(table: AttributeTable, values: Values) -> None:
         if count in (0, len(values)):
             how_many = "none" if count == 0 else "each"
             raise InputError(
-                f"{how_many} of the {len(values):,} images to train on has {name}, by"
+                f"{how_many} of the {len(values):,} training images has {name}, according to"
                 f" {table.path}: leave it out of {option('names')}"
             )

@@ -1,7 +1,7 @@
-"""What data is: named domains, each a lazy, ordered collection of images.
+"""The data classes: named domains, each a lazy, ordered collection of images.
 
-A collection costs no more than its names: a million files are one bytes object
-and one array of offsets, which a worker process is sent at once.
+A collection of files holds only their names: one bytes object and one array of offsets, even
+for a million files. Sending that to a worker process is quick.
 """
 
 from __future__ import annotations
@@ -25,41 +25,48 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def name(self, index: int) -> str:
-        """Relative, with "/" on every system; for messages and for output files."""
+        """Return the image's relative name, with "/" on every system.
+
+        It is used in messages and for output files.
+        """
         ...
 
     def read(self, index: int) -> Image.Image:
-        """The image, RGB. Raises InputError where it cannot be used."""
+        """Return the image in RGB. Raises InputError if it cannot be used."""
         ...
 
 
 @runtime_checkable
 class ReadsReduced(Protocol):
-    """A collection that can decode a large image at a fraction of its size, faster."""
+    """A collection that can decode a large image at a fraction of its size, which is faster."""
 
     def read_reduced(self, index: int, shorter_side: int) -> Image.Image:
-        """The image, RGB, with a shorter side of at least `shorter_side` where it has that."""
+        """Return the image in RGB, perhaps reduced.
+
+        The shorter side is never reduced below `shorter_side` pixels.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Palette:
-    """What the colours of a label domain mean."""
+    """The classes that the colours of a label domain stand for."""
 
     names: tuple[str, ...]
     colours: tuple[tuple[int, int, int], ...]
-    """RGB in [0, 255], one a name."""
+    """RGB in [0, 255], one for each name."""
     ignored: tuple[tuple[int, int, int], ...] = ()
-    """Colours of no class: pixels that truly have them are not scored, and nothing learns them."""
+    """Colours of no class. Pixels whose true colour is one of them are neither scored nor
+    trained on."""
 
 
 Labels = NDArray[np.int64]
-"""(N,): the place of each image's class among `Data.classes`."""
+"""(N,): the index of each image's class in `Data.classes`."""
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """Images of which each belongs to several domains, or to none."""
+    """Images that may each belong to several domains, or to none."""
 
     images: Images
     values: NDArray[np.uint8]
@@ -68,54 +75,55 @@ class Attributes:
 
 @dataclass(frozen=True)
 class Split:
-    """The part of the data for one purpose."""
+    """The images for training, validation or testing."""
 
     domains: tuple[Images, ...]
-    """One collection a domain; sizes differ, nothing corresponds."""
+    """One collection per domain. Their lengths may differ, and their items do not correspond."""
     pairs: tuple[Images, ...] | None = None
-    """Equally long collections, one a domain; item i of each shows the same scene."""
+    """Collections of equal length, one per domain. Item i of each shows the same scene."""
     labels: tuple[Labels | None, ...] = ()
-    """One a domain, the class of each of its images; None where they are not known."""
+    """The classes of each domain's images, or None where they are not known."""
     attributes: Attributes | None = None
-    """Where a table says what images have: all of them. A domain has those with its attribute."""
+    """All images of the split, if a table gives their attributes. Each domain then holds the
+    images that have its attribute."""
     label_maps: tuple[Images | None, ...] = ()
-    """One a domain: item i has the class of each pixel of image i, in colours of
-    `Data.label_palette`; None where they are not known. No method sees them."""
+    """One collection per domain, or None where the labels are not known. Item i gives the class
+    of each pixel of image i, in the colours of `Data.label_palette`. Methods do not see them."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """Everything that a run needs to know of its data."""
+    """A data set: its domains, its splits and what is known about them."""
 
     source: str
-    """What the user typed."""
+    """The data as the user named them."""
     domains: tuple[str, ...]
     train: Split
     validation: Split | None = None
     test: Split | None = None
     palettes: Mapping[str, Palette] = field(default_factory=dict)
-    """By domain name, for domains of labels."""
+    """The palettes of label domains, by the domain's name."""
     classes: tuple[str, ...] = ()
-    """Names of what the images are labelled with, if they are."""
+    """Names of the images' classes; empty if the images are not labelled."""
     label_palette: Palette | None = None
-    """What the colours of `Split.label_maps` mean."""
+    """The palette of `Split.label_maps`."""
     is_tiled: bool = False
-    """The images already have the size: no resizing, no cropping."""
+    """Whether the images already have the training size, so that none is resized or cropped."""
     may_mirror: bool = True
-    """Training may mirror images; no digit or letter survives that."""
+    """Whether training may mirror images. Mirroring would spoil digits and letters."""
     fingerprint: str = ""
-    """Hexadecimal; changes when the data do."""
+    """A hexadecimal digest that changes when the data change."""
     notes: tuple[str, ...] = ()
-    """What was decided without being asked, one line each, to be printed once."""
+    """Decisions made for the user, one line each, to be printed once."""
 
 
 class Names:
-    """Relative file names in one bytes object: some 40 bytes a name, and quick to send."""
+    """Relative file names in one bytes object: about 40 bytes a name, and quick to send."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """No name holds a NUL, which no system allows in a file's."""
+        """Store `names`. NUL separates them, since no system allows it in a file name."""
         joined = "".join(f"{name}\0" for name in names)
-        self._text = os.fsencode(joined)  # one call for all is many times as fast
+        self._text = os.fsencode(joined)  # one call for all names is much faster
         self._ends: NDArray[np.int64] = np.flatnonzero(np.frombuffer(self._text, np.uint8) == 0)
 
     def __len__(self) -> int:
@@ -173,8 +181,8 @@ class HalfImages:
         width, height = image.size
         if width != 2 * height:
             raise InputError(
-                f"{self.whole.path(index)} is {width}x{height}: a side-by-side pair is twice as "
-                "wide as high; remove it or make it so"
+                f"{self.whole.path(index)} is {width}x{height}: a side-by-side pair must be twice "
+                "as wide as high; resize it or remove it"
             )
         left = height if self.is_right else 0
         return image.crop((left, 0, left + height, height))
@@ -184,10 +192,10 @@ class ArrayImages:
     """Images held in memory."""
 
     def __init__(self, image_uint8: NDArray[np.uint8], names: Iterable[str] | None = None) -> None:
-        """`image_uint8` is (N, H, W, 3) RGB; `names` default to running numbers.
+        """`image_uint8` is (N, H, W, 3) RGB. By default `names` are numbers.
 
         Raises:
-            ValueError: another shape or type, or not one name an image.
+            ValueError: the array has another shape or type, or the number of names differs.
         """
         if image_uint8.ndim != 4 or image_uint8.shape[3] != 3 or image_uint8.dtype != np.uint8:
             raise ValueError(

@@ -1,7 +1,6 @@
 """Batch i as a function of (seed, i, rank): permutations, replacements, augmentation.
 
-Everything here can be sent to a worker process. `stream.py` turns it into an
-iterator.
+All objects here can be sent to a worker process. `stream.py` makes an iterator from them.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ from diptych.data.transforms import (
 from diptych.errors import InputError
 
 PROBED = 16
-"""So many images of each domain are tried at opening, until one can be used."""
+"""When the stream opens, up to this many images of each domain are tried until one works."""
 MOST_FAILURES = 50
-"""So many unusable images in a row end the run: something is wrong with the data."""
+"""The run ends after this many unusable images in a row, since the data must be wrong."""
 
-_PERMUTATION, _AUGMENTATION = 0, 1  # keep the random words for different ends apart
+_PERMUTATION, _AUGMENTATION = 0, 1  # give permutations and augmentations separate random words
 
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """What makes an image of a batch, the same for all of them."""
+    """The settings that all images of all batches share."""
 
     batch_size: int
     size: int
@@ -55,25 +54,31 @@ class BatchSettings:
 
 @dataclass
 class Column:
-    """Collections that are drawn from together: a single domain, or the sides of pairs."""
+    """Collections that are drawn from together: one domain, or the sides of pairs."""
 
     position: int
-    """Among the batch's columns: its random words differ from the others'."""
+    """The column's index in the batch. Each position has its own random words."""
     members: tuple[Images, ...]
     names: tuple[str, ...]
     """The members' domains; "" where the image's name says it already."""
     settings: BatchSettings
     labels: Labels | NDArray[np.uint8] | None = None
-    """Classes or (N, K) attributes of the first member's images, where a batch may hold them."""
+    """(N,) classes or (N, K) attributes of the first member's images; None if unused."""
     unusable: dict[int, str] = field(default_factory=dict)
-    """Reasons by index, as far as met."""
+    """The unusable images found so far: the reason, by index."""
     _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.members[0])
 
     def draw(self, number: int) -> tuple[int, list[Tensor]]:
-        """The `number`-th draw of all: its index and (3, size, size) uint8, one a member."""
+        """Return draw `number`: its index, and a (3, size, size) uint8 image per member.
+
+        An unusable image is replaced by the next in the epoch's permutation.
+
+        Raises:
+            InputError: `MOST_FAILURES` images in a row, or all, cannot be used.
+        """
         epoch, place = divmod(number, len(self))
         order = self._order(epoch)
         tries = min(MOST_FAILURES, len(self))
@@ -96,7 +101,7 @@ class Column:
             )
 
     def label(self, index: int, member: int = 0) -> str:
-        """The image's name with its domain's, as messages have it."""
+        """Return the image's name as messages show it: domain/name."""
         name = self.members[member].name(index)
         return f"{self.names[member]}/{name}" if self.names[member] else name
 
@@ -127,7 +132,7 @@ class Column:
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if epoch not in self._orders:
-            while len(self._orders) > 1:  # a batch may straddle two epochs, no more are needed
+            while len(self._orders) > 1:  # keep two: a batch may straddle two epochs
                 del self._orders[min(self._orders)]
             words = random_words(len(self), self.settings.seed, _PERMUTATION, self.position, epoch)
             self._orders[epoch] = np.argsort(words, kind="stable")
@@ -135,7 +140,7 @@ class Column:
 
 
 class Joined:
-    """Several domains as one collection, one after the other."""
+    """Several domains, one after the other, as one collection."""
 
     def __init__(self, domains: tuple[Images, ...], names: tuple[str, ...]) -> None:
         self._images = domains
@@ -147,7 +152,7 @@ class Joined:
         return self._ends[-1]
 
     def domain(self, index: int) -> int:
-        """Which of the domains image `index` belongs to."""
+        """Return the index of the domain that image `index` belongs to."""
         return bisect_right(self._ends, index)
 
     def name(self, index: int) -> str:
@@ -169,10 +174,10 @@ class Joined:
 
 @dataclass(frozen=True)
 class Made:
-    """A batch on its way from a worker: bytes, a quarter of what floats would take.
+    """A batch as a worker sends it: uint8, a quarter of the size of float32.
 
-    NumPy's arrays, not tensors: a worker that is told to end while its sending
-    thread is inside PyTorch's shared memory can abort, with a RuntimeError here.
+    It holds NumPy arrays, not tensors. A worker that is stopped while its sending thread is
+    inside PyTorch's shared memory can abort, which raises a RuntimeError in the parent.
     """
 
     columns: tuple[NDArray[np.uint8], ...] = ()
@@ -180,13 +185,13 @@ class Made:
     label: NDArray[np.integer[Any] | np.floating[Any]] | None = None
     """Labels of the first column: (B,) int64 classes, or (B, domains or attributes) float32."""
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Unusable images first met on the way, with the reasons."""
+    """Unusable images first found in this batch: the reason, by name."""
     error: str | None = None
-    """An InputError's message: raised in the worker it would arrive as a traceback."""
+    """The message of an InputError. Raised in the worker, it would arrive as a traceback."""
 
 
 class BatchMaker(Dataset[Made]):
-    """Item i is batch i."""
+    """A data set whose item i is batch i."""
 
     def __init__(self, columns: tuple[Column, ...], settings: BatchSettings) -> None:
         self.columns = columns

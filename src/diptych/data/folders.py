@@ -1,8 +1,7 @@
-"""Folders on disk as data: which layout it is, what the domains are called, what is held out.
+"""Open folders as data: find the layout, name the domains and list the images.
 
-docs/reference/data.md shows the layouts. Nothing is decoded here, and of no more than ten
-thousand files a folder is the length asked for, so that a million files open in
-seconds.
+docs/reference/data.md shows the layouts. No image is decoded. File sizes are read for at most
+10,000 files in each folder, so that a million files open in seconds.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _PART_FOLDERS = {
     "test": "test",
 }
 _LAYOUTS = (
-    "expected trainA/ and trainB/, or two or more folders with the images of one domain each, "
+    "expected trainA/ and trainB/, or one folder for each of two or more domains, "
     "or train/ with side-by-side pairs; or pass --x FOLDER --y FOLDER"
 )
 
@@ -45,19 +44,19 @@ def open_data(
     palettes: Sequence[str] = (),
     size: int,
 ) -> Data:
-    """The data set in a folder, in two folders `x` and `y`, or of a sample (`sample:NAME`).
+    """Open the data set in a folder, in two folders `x` and `y`, or of a sample (`sample:NAME`).
 
-    `names` are the domains' names, instead of those that the folders suggest. With
-    `attributes`, a table of what each image of the folder has, they are the table's
-    columns to take, all by default. `palettes` say what the colours of label domains mean, each
-    as NAME=FILE.csv or NAME=cityscapes; a palette.csv in a domain's folder does so too.
-    `size` is the side of the square images to train on, in pixels; samples and
-    files of many images are made for it, folders do not depend on it.
+    `names` replaces the domain names that the folders suggest. `attributes` is a table of each
+    image's attributes; then `names` selects its columns, all by default. `palettes` gives the
+    meaning of the colours of label domains, each as NAME=FILE.csv or NAME=cityscapes. A
+    palette.csv in a domain's folder does the same. `size` is the side of the square training
+    images in pixels. Samples and files of many images are made in that size. Folders of images
+    do not depend on it.
 
     Raises:
-        InputError: the folders are not there, hold no images or too few, or
-            are laid out in no known way; `names` do not fit; the table is damaged,
-            or says nothing of an image; a palette or label images are not as they must be.
+        InputError: a folder does not exist, has no images or too few, or has an unknown
+            layout; `names` do not fit; the table is damaged or has no row for an image;
+            a palette or the label images cannot be used.
     """
     return with_palettes(_open(data, x, y, names, attributes, size), palettes)
 
@@ -70,7 +69,7 @@ def _open(
     attributes: str | os.PathLike[str] | None,
     size: int,
 ) -> Data:
-    """As `open_data`, without palettes of folders and of the caller's."""
+    """Do what `open_data` does, except for palettes."""
     if size < 1:
         raise InputError(f"size is {size}: expected at least 1 pixel")
     if data is not None and (x is not None or y is not None):
@@ -96,9 +95,7 @@ def _open(
     else:
         missing = "no data: give a folder, sample:NAME, or --x FOLDER --y FOLDER"
         raise InputError(
-            missing
-            if x is None and y is None
-            else "--x and --y are needed together: one is missing"
+            missing if x is None and y is None else "only one of --x and --y was given: give both"
         )
     if names is not None:
         found = dataclasses.replace(found, domains=_checked_names(names, found.domains))
@@ -107,10 +104,13 @@ def _open(
 
 
 def list_images(folder: Path) -> list[str]:
-    """Relative names of the images below `folder`, sorted by code point on every system.
+    """Return the relative names of the images below `folder`, sorted by code point.
 
-    Hidden files and folders, and what archivers leave behind, are passed over;
-    links are followed. Raises InputError if a folder cannot be read.
+    The order is the same on every system. Hidden files and folders, and folders that archivers
+    leave behind, are skipped. Links are followed.
+
+    Raises:
+        InputError: a folder cannot be read.
     """
     names: list[str] = []
     _walk(os.fspath(folder), "", (), names)
@@ -121,7 +121,7 @@ def list_images(folder: Path) -> list[str]:
 def _walk(folder: str, prefix: str, above: tuple[str, ...], names: list[str]) -> None:
     real = os.path.realpath(folder)
     if real in above:
-        return  # a link back to a folder that it lies in
+        return  # a link to a folder that contains it
     for entry in _entries(folder):
         if entry.is_dir():
             _walk(entry.path, f"{prefix}{entry.name}/", (*above, real), names)
@@ -153,7 +153,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _packed_in_one(folder: Path, size: int) -> list[Data] | None:
-    """One folder a domain, if one of them or more holds files of many images."""
+    """Open one folder per domain, if at least one holds files of many images; else None."""
     subfolders = _subfolders(folder)
     packed = {path: packed_domain(path, path.name, size) for path in subfolders}
     if not any(packed.values()):
@@ -166,7 +166,7 @@ def _packed_in_one(folder: Path, size: int) -> list[Data] | None:
 
 
 def _packed_in_two(x: Path, y: Path, size: int) -> list[Data] | None:
-    """The same of two folders from anywhere."""
+    """Do what `_packed_in_one` does, for two folders from anywhere."""
     domains = _names_of_two(x, y)
     packed = [packed_domain(path, name, size) for path, name in zip((x, y), domains, strict=True)]
     if not any(packed):
@@ -223,7 +223,7 @@ def _find_in_one(folder: Path) -> Found:
 
 
 def _find_cyclegan(folder: Path, by_name: dict[str, Path]) -> Found:
-    """trainA trainB [testA testB] [valA valB], as the authors lay out their data sets."""
+    """Find trainA trainB [testA testB] [valA valB], the layout of the CycleGAN authors' sets."""
     sides: list[dict[str, Listing]] = []
     for letter in ("a", "b"):
         parts = {
@@ -239,7 +239,7 @@ def _find_cyclegan(folder: Path, by_name: dict[str, Path]) -> Found:
 
 
 def _find_by_part(folder: Path, by_name: dict[str, Path]) -> Found:
-    """train/ [test/] [val/], each with a folder a domain or with side-by-side pairs."""
+    """Find train/ [test/] [val/], each with one folder per domain or with side-by-side pairs."""
     folders = {part: by_name[name] for name, part in _PART_FOLDERS.items() if name in by_name}
     listed = [Listing(path, list_images(path)) for path in _subfolders(folders["train"])]
     domains = [listing for listing in listed if listing.names]
@@ -267,7 +267,7 @@ def _find_by_part(folder: Path, by_name: dict[str, Path]) -> Found:
 
 
 def _parts_of_domain(folder: Path) -> dict[str, Listing]:
-    """A domain's folder: its images, or train/ [test/] [val/] with them."""
+    """List a domain's folder: its images, or train/ [test/] [val/] with images."""
     by_name = {path.name.lower(): path for path in _subfolders(folder)}
     parts = {part: by_name[name] for name, part in _PART_FOLDERS.items() if name in by_name}
     if not parts:
@@ -278,7 +278,7 @@ def _parts_of_domain(folder: Path) -> dict[str, Listing]:
 
 
 def _joined(sides: list[dict[str, Listing]], folders: list[Path]) -> dict[str, list[Listing]]:
-    """Domain by domain to part by part; a part that no domain has is left out."""
+    """Regroup listings from domain → part to part → domains, without parts that no domain has."""
     parts: dict[str, list[Listing]] = {}
     for part in ("train", "validation", "test"):
         listings = [side.get(part) for side in sides]
@@ -301,11 +301,11 @@ def _check_side_by_side(listing: Listing) -> None:
         try:
             width, height = image_size(path)
         except InputError:
-            continue  # a broken file says nothing of the layout; it is named when drawn
+            continue  # a broken file does not show the layout; training will report it
         if width != 2 * height:
             raise InputError(
-                f"{listing.folder} holds single images ({path.name} is {width}x{height}) where "
-                f"side-by-side pairs, twice as wide as high, would be: {_LAYOUTS}"
+                f"{listing.folder} holds single images ({path.name} is {width}x{height}), not "
+                f"side-by-side pairs, which are twice as wide as high: {_LAYOUTS}"
             )
 
 
@@ -315,11 +315,11 @@ def _contents(folder: Path, subfolders: list[Path]) -> str:
     if len(subfolders) > 5:
         shown += f" and {len(subfolders) - 5} more"
     folders = f"the folders {shown}" if subfolders else "no folders"
-    return f"{own} images of its own and {folders}"
+    return f"{own} images and {folders}"
 
 
 def _names_from(folder: Path) -> tuple[str, str]:
-    """horse2zebra is horse and zebra; anything else is x and y."""
+    """Name the domains by the folder: horse and zebra for horse2zebra, else x and y."""
     first, _, second = folder.resolve().name.partition("2")
     return (first, second) if first and second and first != second else ("x", "y")
 
@@ -328,12 +328,12 @@ def _checked_names(names: Sequence[str], instead_of: tuple[str, ...]) -> tuple[s
     if len(names) != len(instead_of):
         raise InputError(
             f"{len(names)} names ({', '.join(names)}) for {len(instead_of)} domains "
-            f"({', '.join(instead_of)}): expected one each"
+            f"({', '.join(instead_of)}): expected one name per domain"
         )
     for name in names:
         if not name.strip() or "/" in name or "\\" in name or names.count(name) > 1:
             raise InputError(
-                f"cannot call a domain {name!r}: names must differ, and hold something but slashes"
+                f"cannot call a domain {name!r}: names must differ, not be empty and have no slash"
             )
     return tuple(names)
 
@@ -344,13 +344,13 @@ def _open_attributes(
     source = "" if data is None else os.fspath(data)
     if not source or source.startswith("sample:"):
         raise InputError(
-            f"{option('attributes', table)} is about the images of a folder: give it as"
+            f"{option('attributes', table)} needs a folder of images: give the folder as"
             f" {option('data')}"
         )
     folder = _folder(source)
     parts = {part: own for part, own in _parts_of_domain(folder).items() if own.names}
     if "train" not in parts:
-        raise InputError(f"no images in {folder}: expected some, or train/ with some")
+        raise InputError(f"no images in {folder}: expected images there or in train/")
     return attribute_data(parts, find_table(table, folder), names, source)
 
 

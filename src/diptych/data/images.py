@@ -1,8 +1,7 @@
-"""Files to PIL images to tensors and back: the one place where pixels are converted.
+"""Convert files to PIL images to tensors and back. Pixels are converted only here.
 
-Reading applies the EXIF orientation, so that an image is upright and says so no
-longer; 16-bit grey is scaled by its full range. Pillow does both in its own way
-only when asked, and clips 16-bit grey otherwise.
+Reading applies the EXIF orientation to the pixels and drops the tag. 16-bit grey is scaled by
+its full range. By default Pillow ignores the orientation and clips 16-bit grey.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from diptych.errors import InputError
 from diptych.files import atomic_write
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
-"""Pillow's names. Others stay off: some of its readers start other programs."""
+"""Pillow's names of the formats that are read. Some of its other readers start programs."""
 FORMAT_BY_SUFFIX = {
     ".bmp": "BMP",
     ".jpeg": "JPEG",
@@ -37,12 +36,12 @@ FORMAT_BY_SUFFIX = {
     ".webp": "WEBP",
 }
 IMAGE_SUFFIXES = tuple(FORMAT_BY_SUFFIX)
-"""In lower case; files are compared without regard to case."""
+"""In lower case. A file's suffix may be in any case."""
 MAX_PIXELS = 178_956_970
-"""Above this a file is taken for a decompression bomb: 512 MiB of RGB, Pillow's own bound."""
+"""Larger files are refused as decompression bombs. This is Pillow's own limit, 512 MiB of RGB."""
 
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
-_WITH_EXIF = ("JPEG", "PNG", "WEBP")  # a TIFF's tags describe its own layout, not the photo
+_WITH_EXIF = ("JPEG", "PNG", "WEBP")  # a TIFF's tags describe the file's layout, not the photo
 _DECODING_ERRORS = (
     OSError,
     SyntaxError,
@@ -61,21 +60,21 @@ _pillow_state = threading.Lock()
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image, upright, and what it takes to write its like."""
+    """An upright image, and what is needed to write another image like it."""
 
     image: Image.Image
-    """RGB; where alpha is 0 the colours are whatever the file held."""
+    """RGB. Where alpha is 0, the colours are those in the file."""
     alpha: Image.Image | None
-    """L, 255 is opaque; None without transparency."""
+    """Mode L, where 255 is opaque; None if the image has no transparency."""
     format: str | None
-    """One of FORMATS; None for an image that came from no file."""
+    """One of FORMATS; None for an image that was not read from a file."""
     icc_profile: bytes | None
-    """The ICC profile for RGB values; None where the file's was for another colour space."""
+    """The ICC profile; None if there was none, or it was not for RGB."""
     exif: bytes | None
-    """Without the orientation and the thumbnail."""
+    """The EXIF data without the orientation and the thumbnail; None if nothing is left."""
 
     def over_white(self) -> Image.Image:
-        """RGB, with what is transparent in white."""
+        """Return the image in RGB, on a white background where it is transparent."""
         if self.alpha is None:
             return self.image
         white = Image.new("RGB", self.image.size, (255, 255, 255))
@@ -85,15 +84,14 @@ class Decoded:
 def read_image(
     path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, at_least: int | None = None
 ) -> Image.Image:
-    """The file as RGB, upright, over white where it is transparent.
+    """Read a file as an upright RGB image, on white where it is transparent.
 
-    With `at_least`, a JPEG may be decoded at a half, a quarter or an eighth of
-    its size, which is faster, as long as its shorter side keeps twice that
-    many pixels.
+    With `at_least`, a JPEG may be decoded at a half, a quarter or an eighth of its size, which
+    is faster. Its shorter side keeps at least twice `at_least` pixels.
 
     Raises:
-        InputError: no such file, no image, broken, of a kind that cannot be
-            read, or larger than `max_pixels`.
+        InputError: the file does not exist, is not an image in one of FORMATS, is broken, or
+            has more than `max_pixels` pixels.
     """
     return decode_image(path, max_pixels=max_pixels, at_least=at_least).over_white()
 
@@ -101,16 +99,16 @@ def read_image(
 def decode_image(
     path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, at_least: int | None = None
 ) -> Decoded:
-    """The file's colours and transparency apart, with what it takes to write its like.
+    """Read a file's colours and transparency, and what is needed to write an image like it.
 
-    Of a file with several images, the first. `at_least` and the errors are
-    those of `read_image`.
+    If the file holds several images, the first is read. `at_least` and the errors are those of
+    `read_image`.
     """
     name = os.fspath(path)
     with _opened(name, max_pixels) as image:
         if at_least is not None:
             image.draft(None, (2 * at_least, 2 * at_least))
-        # Pillow parses a TIFF's tags once more in here, and may warn of what it finds.
+        # Pillow parses a TIFF's tags again here, and may warn about them.
         quiet = _quiet_pillow() if image.format == "TIFF" else nullcontext()
         try:
             with quiet:
@@ -123,21 +121,22 @@ def decode_image(
 
 
 def image_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """(width, height) as stored, from the file's header alone. Errors as `read_image`."""
+    """Return (width, height) as stored, from the file's header. Raises as `read_image` does."""
     with _opened(os.fspath(path), max_pixels) as image:
         return image.size
 
 
 def from_pil(image: Image.Image, *, name: str = "the image") -> Decoded:
-    """Any Pillow image in the form that a decoded file has; `image` is not changed.
+    """Convert any Pillow image to the form of a decoded file. `image` is not changed.
+
+    Messages call the image `name`.
 
     Raises:
-        InputError: values of unknown range (32-bit integers beyond 16 bits,
-            floats outside [0, 1]) or a colour space that Pillow cannot convert.
-            It calls the image `name`.
+        InputError: the range of the values is unknown (32-bit integers beyond 16 bits,
+            floats outside [0, 1]), or Pillow cannot convert the colour space.
     """
     icc_profile: bytes | None = image.info.get("icc_profile")
-    image_format = "JPEG" if image.format == "MPO" else image.format  # several JPEGs in one file
+    image_format = "JPEG" if image.format == "MPO" else image.format  # MPO: several JPEGs
     try:
         with _quiet_pillow():
             exif = _exif_to_keep(image) if image_format in _WITH_EXIF else None
@@ -165,11 +164,11 @@ def save_image(
 ) -> None:
     """Write RGB `image` in the format of the path's suffix, whole or not at all.
 
-    From `like` it takes transparency (if the sizes agree; over white in JPEG
-    and BMP, which have none), colour profile and EXIF data.
+    The file takes the colour profile and EXIF data of `like`, and its transparency if the
+    sizes agree. JPEG and BMP have no transparency, so there the image is put on white.
 
     Raises:
-        InputError: a suffix of no known format, or the file cannot be written.
+        InputError: the suffix belongs to no known format, or the file cannot be written.
     """
     path = Path(path)
     image_format = FORMAT_BY_SUFFIX.get(path.suffix.lower())
@@ -195,19 +194,19 @@ def save_image(
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """RGB `image` as (3, H, W) float32 in [-1, 1].
+    """Convert RGB `image` to (3, H, W) float32 in [-1, 1].
 
     Raises:
-        ValueError: another mode than RGB.
+        ValueError: the mode is not RGB.
     """
     return from_uint8(to_uint8(image))
 
 
 def to_uint8(image: Image.Image) -> Tensor:
-    """RGB `image` as (3, H, W) uint8: a quarter of the memory, for sending elsewhere.
+    """Convert RGB `image` to (3, H, W) uint8, a quarter of the size of float32.
 
     Raises:
-        ValueError: another mode than RGB.
+        ValueError: the mode is not RGB.
     """
     if image.mode != "RGB":
         raise ValueError(f"expected an RGB image, got mode {image.mode}")
@@ -215,17 +214,18 @@ def to_uint8(image: Image.Image) -> Tensor:
 
 
 def from_uint8(image_uint8: Tensor) -> Tensor:
-    """(..., 3, H, W) uint8 as float32 in [-1, 1]."""
+    """Convert (..., 3, H, W) uint8 to float32 in [-1, 1]."""
     return image_uint8.float().div_(127.5).sub_(1)
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """(3, H, W) in [-1, 1], clamped and rounded to the nearest of 256 levels, as RGB.
+    """Convert (3, H, W) in [-1, 1] to an RGB image.
 
-    `to_image(to_tensor(image))` is `image`.
+    Values are clamped and rounded to the nearest of 256 levels. `to_image(to_tensor(image))`
+    equals `image`.
 
     Raises:
-        ValueError: another shape.
+        ValueError: the shape is not (3, H, W).
     """
     if tensor.ndim != 3 or tensor.shape[0] != 3:
         raise ValueError(f"expected a (3, H, W) tensor, got {tuple(tensor.shape)}")
@@ -235,13 +235,13 @@ def to_image(tensor: Tensor) -> Image.Image:
 
 @contextmanager
 def _opened(name: str, max_pixels: int) -> Iterator[Image.Image]:
-    """The file with its header read and its size checked, not yet decoded."""
+    """Open a file, with its header read and its size checked but its pixels not yet decoded."""
     try:
         with _quiet_pillow():
             image = Image.open(name, formats=FORMATS)
     except UnidentifiedImageError as error:
         is_empty = Path(name).stat().st_size == 0
-        what = "is empty" if is_empty else "is no image that can be read"
+        what = "is empty" if is_empty else "is not an image that can be read"
         raise InputError(f"{name} {what}: expected JPEG, PNG, WebP, TIFF or BMP") from error
     except FileNotFoundError as error:
         raise InputError(f"no such file: {name}") from error
@@ -261,10 +261,10 @@ def _opened(name: str, max_pixels: int) -> Iterator[Image.Image]:
 
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
-    """No warnings and no bomb check (`_opened` has its own) while headers are parsed.
+    """Turn off warnings and Pillow's bomb check while headers are parsed.
 
-    Both are settings of the whole process, hence the lock; decoding happens
-    outside it, so that threads decode at the same time.
+    `_opened` has its own check. Both settings belong to the whole process, so a lock guards
+    them. Decoding happens outside the lock, so that threads can decode in parallel.
     """
     with _pillow_state, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -285,7 +285,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _exif_to_keep(image: Image.Image) -> bytes | None:
     try:
         exif = Image.Exif()
-        exif.load(image.getexif().tobytes())  # which leaves the thumbnail, the old image, out
+        exif.load(image.getexif().tobytes())  # tobytes() drops the thumbnail of the old image
         exif.pop(ExifTags.Base.Orientation, None)
         return exif.tobytes() if len(exif) else None
     except _DECODING_ERRORS:
@@ -293,7 +293,7 @@ def _exif_to_keep(image: Image.Image) -> bytes | None:
 
 
 def _to_eight_bit(image: Image.Image, name: str) -> Image.Image:
-    """Single channels of more than 8 bits as L; the rest as it is."""
+    """Convert single channels of more than 8 bits to L. Other images stay as they are."""
     if image.mode in _SIXTEEN_BIT or image.mode == "I":
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:

@@ -1,4 +1,4 @@
-"""Label images: of which no colours are mixed, and those that lie beside the images of a folder."""
+"""Label images: scaling them without mixing colours, and finding them in a data set's folder."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
 
 LABELS_FOLDER = "pixel_labels"
-"""In a data set's folder: palette.csv, and for each image a PNG file of its name, in folders of
-the names that the images' have."""
+"""A folder in a data set's folder. It holds palette.csv and, for each image, a PNG file of the
+same name in a folder of the same name."""
 
 _PROBED = 256
 
 
 class LabelSquares:
-    """Label images as `size` x `size` squares whose pixels each have the colour of one place.
+    """Label images as `size` x `size` squares, scaled without mixing colours.
 
-    An `Images`: the same squares as `evaluation_image` cuts of photographs.
+    This is an `Images`. Each square shows the same part that `evaluation_image` cuts from the
+    photograph.
     """
 
     def __init__(self, images: Images, *, size: int, is_tiled: bool) -> None:
@@ -46,10 +47,11 @@ class LabelSquares:
 
 
 def with_label_maps(data: Data, root: Path) -> Data:
-    """`data`, found in the folder `root`, with the label images in its `pixel_labels`, if any.
+    """Add the label images in the `pixel_labels` folder of `root`, if any, to `data`.
 
     Raises:
-        InputError: there is no palette, no domain has any, or some of a domain's are missing.
+        InputError: the palette is missing or cannot be read, no domain has labels of
+            training images, or some of a domain's label images are missing.
     """
     folder = root / LABELS_FOLDER
     if not folder.is_dir():
@@ -66,7 +68,7 @@ def with_label_maps(data: Data, root: Path) -> Data:
     assert train is not None
     if all(maps is None for maps in train.label_maps):
         wanted = _place(data.train.domains[0], root)
-        raise InputError(f"{folder} has no labels of training images: expected some in {wanted}")
+        raise InputError(f"{folder} has no labels for training images: expected them in {wanted}")
     return dataclasses.replace(
         data,
         train=train,
@@ -77,7 +79,7 @@ def with_label_maps(data: Data, root: Path) -> Data:
 
 
 def _place(images: Images, root: Path) -> Path | None:
-    """Where the labels of a collection would lie; None if it is no folder below `root`."""
+    """Return the folder for a collection's labels; None if it is not a folder below `root`."""
     if not isinstance(images, FileImages) or not Path(images.folder).is_relative_to(root):
         return None
     return root / LABELS_FOLDER / Path(images.folder).relative_to(root)
@@ -92,6 +94,6 @@ def _beside(images: Images, root: Path) -> FileImages | None:
     for index in probe_indices(len(found), _PROBED):
         if not Path(found.path(index)).is_file():
             raise InputError(
-                f"no labels of {images.path(index)}: expected them in {found.path(index)}"
+                f"no labels for {images.path(index)}: expected them in {found.path(index)}"
             )
     return found

@@ -1,4 +1,4 @@
-"""Labelled images many to a file, as MNIST, USPS and SVHN are handed on.
+"""Files that hold many labelled images, as MNIST, USPS and SVHN are distributed.
 
 A folder with these files is a domain, like a folder of images:
 
@@ -44,7 +44,7 @@ class Packed:
     image_uint8: NDArray[np.uint8]
     """(N, H, W) grey or (N, H, W, 3) RGB."""
     label: Labels
-    """(N,), the digit."""
+    """(N,), the digits 0 to 9."""
 
     def __post_init__(self) -> None:
         image, label = self.image_uint8, self.label
@@ -57,7 +57,7 @@ class Packed:
 
 
 class PackedImages:
-    """Images in memory as squares of `size` pixels, scaled when they are read."""
+    """Images in memory, scaled to squares of `size` pixels when they are read."""
 
     def __init__(self, image_uint8: NDArray[np.uint8], size: int) -> None:
         """`image_uint8` is (N, H, W) grey or (N, H, W, 3) RGB."""
@@ -74,17 +74,20 @@ class PackedImages:
 
 
 def scaled(image: Image.Image, size: int) -> Image.Image:
-    """`image`, L or RGB, as a square of `size` pixels in RGB; bicubic, antialiased."""
+    """Scale `image`, L or RGB, to an RGB square of `size` pixels; bicubic, antialiased."""
     if image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BICUBIC)
     return image.convert("RGB")
 
 
 def packed_domain(path: Path, name: str, size: int) -> Data | None:
-    """The domain called `name` that a folder's (or one file's) known files hold; None: it has none.
+    """Open the known files of a folder, or one such file, as a domain called `name`.
+
+    Return None if there are none.
 
     Raises:
-        InputError: they are damaged, or one of them is missing.
+        InputError: a file is damaged or missing, or reading it needs a package that is not
+            installed.
     """
     found = read_packed(path)
     if found is None:
@@ -97,7 +100,7 @@ def packed_domain(path: Path, name: str, size: int) -> Data | None:
 def domain_data(
     name: str, train: Packed, test: Packed, size: int, source: str, notes: tuple[str, ...] = ()
 ) -> Data:
-    """Digits as the data of one domain, in `size` x `size` pixels."""
+    """Return digits as data with one domain, in `size` x `size` pixels."""
     digest = hashlib.sha256(str(size).encode())
     for part in (train, test):
         digest.update(part.image_uint8.tobytes())
@@ -116,11 +119,13 @@ def domain_data(
 
 
 def read_packed(path: Path) -> dict[str, Packed] | None:
-    """What a folder's known files hold, by train (or extra, of SVHN) and test; None without any.
+    """Read a folder's known files, or one such file; return None if there are none.
+
+    The keys are "train" (or "extra" for SVHN's extra images) and "test".
 
     Raises:
-        InputError: a file is damaged, its other half is missing, or reading it
-            takes a package that is not installed.
+        InputError: a file is damaged, a file that belongs to it is missing, or reading it
+            needs a package that is not installed.
     """
     folder = path if path.is_dir() else path.parent
     for matches, read in _KINDS:
@@ -150,7 +155,7 @@ def _guarded(path: Path, read: Callable[..., Packed], *arguments: Any) -> Packed
         raise
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} cannot be read ({reason}): get it again") from error
+        raise InputError(f"{path} cannot be read ({reason}): download it again") from error
 
 
 # --- idx -----------------------------------------------------------------------
@@ -165,11 +170,11 @@ def _read_idx_set(files: Mapping[str, Path]) -> dict[str, Packed]:
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:
-    """An array of bytes: two zeros, the type, the number of dimensions, their lengths."""
+    """Read an idx array: two zero bytes, the type, the number of dimensions, their lengths."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     zeros, kind, dimensions = struct.unpack(">HBB", raw[:4])
     if zeros or kind not in _IDX_TYPES:
-        raise ValueError(f"{path.name} is no idx file of bytes")
+        raise ValueError(f"{path.name} is not an idx file of bytes")
     shape = struct.unpack(f">{dimensions}I", raw[4 : 4 + 4 * dimensions])
     return np.frombuffer(raw, _IDX_TYPES[kind], offset=4 + 4 * dimensions).reshape(shape)
 
@@ -182,7 +187,7 @@ def _read_libsvm_set(files: Mapping[str, Path]) -> dict[str, Packed]:
 
 
 def _read_libsvm(path: Path) -> Packed:
-    """Lines of a label and index:value pairs; what is left out is 0."""
+    """Read lines of a label and index:value pairs. A value that is left out is 0."""
     raw = bz2.decompress(path.read_bytes()) if path.suffix == ".bz2" else path.read_bytes()
     rows = [line.split() for line in raw.decode("ascii").splitlines() if line.strip()]
     pixels = np.zeros((len(rows), 256))
@@ -200,7 +205,7 @@ def _read_h5_set(files: Mapping[str, Path]) -> dict[str, Packed]:
         import h5py
     except ImportError as error:
         raise InputError(
-            f"reading {path} takes h5py: pip install h5py, or give usps.bz2 and usps.t.bz2"
+            f"reading {path} needs h5py: pip install h5py, or give usps.bz2 and usps.t.bz2"
         ) from error
 
     def read(part: str) -> Packed:
@@ -212,7 +217,7 @@ def _read_h5_set(files: Mapping[str, Path]) -> dict[str, Packed]:
 
 
 def _levels(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """(N, 256) from 0 to 1 as (N, 16, 16) from 0 to 255."""
+    """Convert (N, 256) in [0, 1] to (N, 16, 16) uint8 in [0, 255]."""
     if not (pixels.min() >= 0 and pixels.max() <= 1):  # also false for NaN
         raise ValueError(f"its values go from {pixels.min():g} to {pixels.max():g}, not 0 to 1")
     return np.round(pixels * 255).astype(np.uint8).reshape(-1, 16, 16)
@@ -226,11 +231,11 @@ def _read_svhn_set(files: Mapping[str, Path]) -> dict[str, Packed]:
 
 
 def _read_svhn(path: Path) -> Packed:
-    """X is (32, 32, 3, N) of bytes, y is (N, 1), where 10 stands for the digit 0."""
+    """Read X, (32, 32, 3, N) bytes, and y, (N, 1), where 10 stands for the digit 0."""
     try:
         from scipy.io import loadmat, matlab
     except ImportError as error:
-        raise InputError(f"reading {path} takes scipy: pip install 'diptych[samples]'") from error
+        raise InputError(f"reading {path} needs scipy: pip install 'diptych[samples]'") from error
     try:
         held = loadmat(path, variable_names=("X", "y"))
     except matlab.MatReadError as error:

@@ -1,9 +1,9 @@
-"""What the colours of label images mean: tables of the user's, and those that are built in.
+"""Palettes, which give the meaning of the colours of label images: read from files or built in.
 
-Cityscapes: the 19 classes that its benchmark scores, with their colours, from labels.py of
-cityscapesScripts (Cordts et al. 2016, arXiv:1604.01685). The colours of its other labels,
-such as unlabeled, ego vehicle, parking or caravan, are ignored, as there. By colour alone,
-polegroup cannot be told from pole nor license plate from car, which the benchmark ignores.
+The Cityscapes palette has the 19 classes that its benchmark scores, with the colours of
+labels.py in cityscapesScripts (Cordts et al. 2016, arXiv:1604.01685). Its other labels, such as
+unlabeled, ego vehicle, parking or caravan, are ignored, as in the benchmark. The benchmark also
+ignores polegroup and license plate. Here they count as pole and car, which have the same colours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from diptych.errors import InputError, option
 PALETTE_FILE = "palette.csv"
 IGNORED_NAME = "ignored"
 _PART_FOLDERS = ("train", "val", "valid", "validation", "test")
-_FORM = "expected lines of a class's name and its colour, such as road,128,64,128"
+_FORM = "expected lines with a class's name and colour, such as road,128,64,128"
 
 CITYSCAPES = Palette(
     names=(
@@ -49,17 +49,17 @@ CITYSCAPES = Palette(
     ),
 )  # fmt: skip
 PALETTES: Mapping[str, Palette] = MappingProxyType({"cityscapes": CITYSCAPES})
-"""Those that are built in, by name."""
+"""The built-in palettes, by name."""
 
 
 def read_palette(path: str | os.PathLike[str]) -> Palette:
-    """A table of classes: each line a name and red, green and blue in 0 to 255.
+    """Read a table of classes. Each line has a name, and red, green and blue in 0 to 255.
 
-    A first line without numbers is a heading. Lines named `ignored` are colours of no class.
+    A first line without numbers is a heading. Lines named `ignored` give colours of no class.
 
     Raises:
-        InputError: the file cannot be read, or a line is none of these; there are fewer than
-            two classes, or two that share a name or a colour.
+        InputError: the file cannot be read, a line has another form, there are fewer than
+            two classes, or two lines share a name or a colour.
     """
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
@@ -77,9 +77,9 @@ def read_palette(path: str | os.PathLike[str]) -> Palette:
     for number, row in rows:
         colour = _colour(row)
         if colour is None:
-            raise InputError(f"{path}, line {number}: {','.join(row)!r} is no class: {_FORM}")
+            raise InputError(f"{path}, line {number}: {','.join(row)!r} is not a class: {_FORM}")
         if colour in colours or colour in ignored or row[0] in names:
-            raise InputError(f"{path}, line {number}: its name or colour is taken by another line")
+            raise InputError(f"{path}, line {number}: an earlier line has its name or colour")
         if row[0].lower() == IGNORED_NAME:
             ignored.append(colour)
         else:
@@ -91,13 +91,14 @@ def read_palette(path: str | os.PathLike[str]) -> Palette:
 
 
 def with_palettes(data: Data, given: Sequence[str] = ()) -> Data:
-    """`data` with the palettes that lie in its domains' folders, and those `given` in their place.
+    """Return `data` with the palettes of its domains' folders and those in `given`.
 
-    Each of `given` is NAME=FILE or NAME=cityscapes, NAME being a domain's. A `palette.csv` in
-    a domain's folder of training images, or beside its train folder, is that domain's.
+    Each of `given` is NAME=FILE or NAME=cityscapes, where NAME is a domain. It replaces the
+    palette of that domain's folder. A domain's palette is the `palette.csv` in its folder of
+    training images, or beside its train folder.
 
     Raises:
-        InputError: a palette is none, or for no domain of the data.
+        InputError: a palette cannot be read, or NAME is not a domain of the data.
     """
     found = _found(data)
     if not found and not given:
@@ -108,14 +109,14 @@ def with_palettes(data: Data, given: Sequence[str] = ()) -> Data:
         if name not in data.domains or not table:
             raise InputError(
                 f"{option('palette')} {text}: expected DOMAIN=FILE.csv or"
-                f" DOMAIN={'|'.join(PALETTES)}, the domain being one of {', '.join(data.domains)}"
+                f" DOMAIN={'|'.join(PALETTES)}, where DOMAIN is one of {', '.join(data.domains)}"
             )
         palettes[name] = PALETTES[table] if table in PALETTES else read_palette(table)
     return dataclasses.replace(data, palettes=palettes)
 
 
 def _found(data: Data) -> dict[str, Palette]:
-    """The palette.csv of each domain that has a folder of its own."""
+    """Read the palette.csv of each domain that has its own folder."""
     found = {}
     for name, images in zip(data.domains, data.train.domains, strict=True):
         if isinstance(images, FileImages):
@@ -129,7 +130,7 @@ def _found(data: Data) -> dict[str, Palette]:
 
 
 def _colour(row: Sequence[str]) -> tuple[int, int, int] | None:
-    """The colour in a line of name,r,g,b; None if it is no such line."""
+    """Return the colour in a line name,r,g,b; None if the line has another form."""
     if len(row) != 4 or not row[0]:
         return None
     if not all(cell.isdecimal() and int(cell) <= 255 for cell in row[1:]):

@@ -1,4 +1,4 @@
-"""What is trained on, what is held out, and what belongs together, by file names alone."""
+"""Splits, pairs and fingerprints, from file names and sizes alone."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from diptych.errors import InputError
 
 HELD_OUT_SHARE = 0.05
 HELD_OUT_MOST = 200
-"""Where the data have no test images: 5% of each domain, at least 1, at most 200."""
+"""Without test images, 5% of each domain are held out for testing: at least 1, at most 200."""
 
 _PROBED_SIZES = 10_000
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images below one folder, by relative name, in code-point order."""
+    """The relative names of the images below one folder, in code-point order."""
 
     folder: Path
     names: list[str]
@@ -31,11 +31,11 @@ class Listing:
 
 @dataclass(frozen=True)
 class Found:
-    """What a layout amounts to before splits are made."""
+    """The images found in a layout, before splits are made."""
 
     domains: tuple[str, ...]
     parts: dict[str, list[Listing]]
-    """By train, validation, test: one listing a domain, or a single one of pairs."""
+    """By train, validation and test: one listing per domain, or a single listing of pairs."""
     is_side_by_side: bool = False
 
 
@@ -47,10 +47,10 @@ def probe_indices(count: int, most: int) -> list[int]:
 
 
 def make_data(found: Found, source: str) -> Data:
-    """Splits, pairs and the fingerprint of what a layout holds.
+    """Make data with splits, pairs, labels and a fingerprint from the images of a layout.
 
     Raises:
-        InputError: a domain has only one image to train on.
+        InputError: a domain has only one training image.
     """
     parts, notes = dict(found.parts), []
     counted = found.domains[:1] if found.is_side_by_side else found.domains
@@ -74,7 +74,7 @@ def make_data(found: Found, source: str) -> Data:
     with_pairs = [part for part, split in splits.items() if split.pairs]
     if with_pairs and not found.is_side_by_side:
         notes.append(
-            "file names match across the domains: images of one name are pairs"
+            "file names match across the domains: images with the same name are pairs"
             f" ({', '.join(with_pairs)})"
         )
     return Data(
@@ -90,9 +90,10 @@ def make_data(found: Found, source: str) -> Data:
 
 
 def join(sides: Sequence[Data], source: str) -> Data:
-    """Several data sets of one domain each as one data set. Nothing in them corresponds.
+    """Join data sets of one domain each into one data set, without pairs.
 
-    The classes are the first labelled domain's; one with others counts as unlabelled.
+    The classes are those of the first labelled domain. A domain with other classes counts as
+    unlabelled.
     """
     names = tuple(name for side in sides for name in side.domains)
     classes = next((side.classes for side in sides if side.classes), ())
@@ -129,7 +130,7 @@ def join(sides: Sequence[Data], source: str) -> Data:
 def _labels(
     parts: dict[str, list[Listing]], notes: list[str], found: Found
 ) -> tuple[tuple[str, ...], dict[str, tuple[Labels | None, ...]]]:
-    """The first labelled domain's classes, and by part every domain's labels among them."""
+    """Return the first labelled domain's classes, and every domain's labels in them by part."""
     if found.is_side_by_side:
         return (), {}
     own = [class_names(listing.names) for listing in parts["train"]]
@@ -165,9 +166,11 @@ def _split(listings: list[Listing], found: Found) -> Split:
 
 
 def _pairing(keys: list[list[str]]) -> list[list[int] | None] | None:
-    """For each domain the order in which its files match the first one's; None where it is
-    its own. None of all: they are no pairs, or two files of one domain have one key, so
-    that nobody could say which is meant."""
+    """Return, for each domain, the order in which its files match the first domain's.
+
+    An entry of None means that the files match in their own order. The result is None if the
+    domains are not pairs, or if two files of a domain share a key, which is ambiguous.
+    """
     first = keys[0]
     known = set(first)
     if len(known) != len(first) or any(len(own) != len(first) for own in keys):
@@ -185,9 +188,9 @@ def _pairing(keys: list[list[str]]) -> list[list[int] | None] | None:
 
 
 def _pair_keys(listings: list[Listing]) -> list[list[str]]:
-    """What must agree for files to be a pair: the name without its suffix.
+    """Return the keys that pairs of files share: the names without their suffixes.
 
-    The authors' paired sets call them 1_A.jpg and 1_B.jpg: those letters go too.
+    The authors' paired sets use the names 1_A.jpg and 1_B.jpg, so _A and _B are dropped too.
     """
     stems = [[name.rpartition(".")[0] for name in listing.names] for listing in listings]
     if len(stems) == 2 and all(
@@ -200,8 +203,11 @@ def _pair_keys(listings: list[Listing]) -> list[list[str]]:
 def held_out(
     listings: list[Listing], most: int = HELD_OUT_MOST
 ) -> tuple[list[Listing], list[Listing]]:
-    """(training, test): by a hash of the name, so that pairs stay together, and so that
-    files added later move few others. At most `most` of each listing are test images."""
+    """Divide listings into (training, test), with at most `most` test images of each.
+
+    A hash of the name decides. So pairs stay together, and files that are added later move few
+    others.
+    """
     kept: list[Listing] = []
     held: list[Listing] = []
     for listing, keys in zip(listings, _pair_keys(listings), strict=True):
@@ -216,11 +222,11 @@ def held_out(
 
 
 def fingerprint_of(found: Found) -> str:
-    """Over all names and the sizes of up to 10,000 files a folder.
+    """Return a digest of all names, and of the sizes of up to 10,000 files in each folder.
 
-    Asking for every size would take minutes for a million files on a network
-    drive; contents, hours. A change inside a file of which neither name nor
-    length changes goes unnoticed.
+    For a million files on a network drive, reading every size would take minutes, and reading
+    the contents would take hours. A change inside a file that keeps its name and length is not
+    noticed.
     """
     digest = sha256(b"side by side" if found.is_side_by_side else b"folders")
     for part, listings in sorted(found.parts.items()):

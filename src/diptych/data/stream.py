@@ -1,8 +1,8 @@
-"""An endless stream of training batches, of which batch i depends on (seed, i, rank) alone.
+"""An endless stream of training batches. Batch i depends only on (seed, i, rank).
 
-Each domain is walked in a permutation of its own, a new one each epoch. The
-number of worker processes, an interruption, or what was drawn before change
-nothing. Images that cannot be used are replaced by the next of the permutation.
+Each domain is read in its own permutation, a new one each epoch. The batches do not depend on
+the number of worker processes, on interruptions or on earlier draws. An image that cannot be
+used is replaced by the next in the permutation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ B = TypeVar("B", bound=Batch)
 
 
 class Stream(Iterator[B], Generic[B]):
-    """An infinite iterator of batches; a context manager, closed on leaving."""
+    """An infinite iterator of batches. As a context manager, it closes on exit."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class Stream(Iterator[B], Generic[B]):
         method: str | None,
     ) -> None:
         self.position = start
-        """Batches drawn, those before the start included: where to resume."""
+        """The number of the next batch: the place to resume at."""
         self.skipped: dict[str, str] = {}
         """Images that could not be used so far, with the reasons."""
         draws = maker.settings.batch_size * maker.settings.world
         self.epoch_batches = -(-max(len(column) for column in maker.columns) // draws)
-        """Batches in one pass through the larger domain."""
+        """Batches in one pass through the largest domain."""
         self.batch_images = draws * sum(len(column.members) for column in maker.columns)
-        """Images in a batch, those of all processes together."""
+        """Images in a batch, over all domains and processes."""
         self._build = build
         self._made: Iterator[Made] | None = (
             decoded_ahead(maker, start, workers, method)
@@ -73,7 +73,7 @@ class Stream(Iterator[B], Generic[B]):
         return self._build(made)
 
     def close(self) -> None:
-        """End the worker processes. A closed stream cannot be drawn from."""
+        """End the worker processes. A closed stream gives no more batches."""
         self._made = None  # the loader's iterator joins its workers when it is freed
 
     def __enter__(self) -> Stream[B]:
@@ -97,20 +97,19 @@ def stream(
     workers: int = 0,
     start_method: str | None = None,
 ) -> Stream[B]:
-    """Training batches `start`, `start` + 1, … without end, on the CPU.
+    """Return an endless stream of training batches `start`, `start` + 1, …, on the CPU.
 
-    Of `batch_size` images of `size` x `size` pixels a process; the `world`
-    processes take different parts of each global batch. `load_size`, by default
-    286/256 of the size, is what the shorter side is scaled to before the crop;
-    0 crops images as they are.
-    `workers` processes decode ahead, started by `start_method` (the platform's
-    own by default); 0 decodes in this one.
+    A batch has `batch_size` images of `size` x `size` pixels. Each of the `world` processes
+    takes a different part of the global batch. The shorter side is scaled to `load_size`
+    before the crop, by default 286/256 of `size`; 0 crops without scaling. `workers` processes
+    decode ahead; 0 decodes in this process. They are started by `start_method`, by default the
+    platform's.
 
     Raises:
-        InputError: a number out of range, data without what `batch_type` needs,
-            or no usable images among those tried; while drawing, 50 unusable
-            images in a row.
-        TypeError: no such type of batch.
+        InputError: a number is out of range, the data lack what `batch_type` needs, or none
+            of the images tried can be used. While drawing: 50 images in a row, or all of a
+            smaller domain, cannot be used.
+        TypeError: `batch_type` has no stream.
     """
     load_size = default_load_size(size) if load_size is None else load_size
     _check_numbers(batch_size, size, load_size, seed, start, workers)
@@ -121,7 +120,7 @@ def stream(
     columns = _columns(data, batch_type, settings)
     for column in columns:
         column.probe()
-        column.unusable.clear()  # so that whoever draws an unusable image names it
+        column.unusable.clear()  # so that the first draw of an unusable image reports it
     has_attributes = batch_type is Labelled and data.train.attributes is not None
     build = _Build(Attributed if has_attributes else batch_type)
     return Stream(
@@ -130,7 +129,7 @@ def stream(
 
 
 def default_workers(data: Data) -> int:
-    """Worker processes worth having: none for images in memory, else up to 4."""
+    """Return a good number of workers: 0 for images in memory, else up to 4, one per CPU."""
     on_disk = (FileImages, HalfImages)
     if not any(isinstance(images, on_disk) for images in data.train.domains):
         return 0
@@ -172,19 +171,19 @@ def _columns(data: Data, batch_type: type[Any], settings: BatchSettings) -> tupl
         raise TypeError(f"no stream of {batch_type.__name__}: expected {kinds}")
     if len(names) != 2:
         raise InputError(
-            f"this method takes 2 domains, and {data.source} has {len(names)} "
+            f"this method takes 2 domains, but {data.source} has {len(names)} "
             f"({', '.join(names)}): give two of them as --x and --y"
         )
     if batch_type in (Unpaired, Adapting):
-        # Of the target no label goes any further than here.
+        # The target's labels are dropped here, so no method can see them.
         labels = [_source_labels(data) if batch_type is Adapting else None, None]
         return _apart(domains, names, settings, labels)
     if data.train.pairs is None:
         raise InputError(
-            "this method needs pairs, the same scenes in both domains, and "
-            f"{data.source} has none to train on, only {len(domains[0])} images of {names[0]} and "
-            f"{len(domains[1])} of {names[1]} apart: give both files of a pair the same name, or "
-            "train/ side-by-side images"
+            "this method needs pairs, the same scenes in both domains, but "
+            f"{data.source} has no training pairs, only {len(domains[0])} images of {names[0]} and "
+            f"{len(domains[1])} of {names[1]}: give both files of a pair the same name, or "
+            "put side-by-side images in train/"
         )
     return (Column(0, data.train.pairs, names, settings),)
 
@@ -195,7 +194,7 @@ def _apart(
     settings: BatchSettings,
     labels: Sequence[Labels | None] | None = None,
 ) -> tuple[Column, ...]:
-    """A column a domain."""
+    """Return one column per domain."""
     labels = labels or [None] * len(domains)
     return tuple(
         Column(position, (images,), (name,), settings, label)
@@ -207,15 +206,15 @@ def _source_labels(data: Data) -> Labels:
     labels = data.train.labels[0] if data.train.labels else None
     if labels is None:
         raise InputError(
-            f"this method learns the classes of {data.domains[0]}, and {data.source} does not"
-            " tell them: put its images in one folder a class, and let it be --x"
+            f"this method needs the classes of {data.domains[0]}, but {data.source} does not"
+            " give them: put its images in one folder per class, and give that domain as --x"
         )
     return labels
 
 
 @dataclass(frozen=True)
 class _Build:
-    """From what a worker sends to a batch."""
+    """Builds a batch from what a worker sends."""
 
     batch_type: type[Any]
 
@@ -224,5 +223,5 @@ class _Build:
         if self.batch_type is PerDomain:
             images = [tuple(images)]
         if made.label is not None:
-            images.insert(1, torch.from_numpy(made.label))  # it belongs to the first images
+            images.insert(1, torch.from_numpy(made.label))  # the label of the first images
         return self.batch_type(*images)

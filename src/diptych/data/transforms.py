@@ -1,13 +1,11 @@
-"""What happens to an image between the file and the batch.
+"""Transforms of an image between the file and the batch.
 
-Training scales the shorter side to `load_size` (0: not at all), crops a random
-square of `size`
-and mirrors every other image; evaluation scales the shorter side to `size` and
-crops the middle. Tiled data, cut to size already, are at most mirrored.
+Training scales the shorter side to `load_size` (0: no scaling), crops a random square of `size`
+and mirrors an image with probability 1/2. Evaluation scales the shorter side to `size` and
+crops the middle. Tiles already have the right size and are at most mirrored.
 
-Deviation from Zhu et al. 2017, whose code squashes every image to a square:
-the aspect is kept. Square images, which all of the authors' sets have, are
-treated alike by both.
+Deviation: the aspect ratio is kept, while the code of Zhu et al. 2017 squashes every image to a
+square. Both treat square images alike, and all of the authors' sets have square images.
 """
 
 from __future__ import annotations
@@ -26,43 +24,51 @@ from diptych.data.images import to_tensor
 from diptych.errors import InputError, option
 
 LOAD_SHARE = 286 / 256
-"""Load size over size, from the authors' code."""
+"""Load size divided by size, from the authors' code."""
 
 _ASPECT_TOLERANCE = 0.02
 _MARGIN = 4
 _FILTER = Image.Resampling.BICUBIC
-"""Antialiased where it shrinks."""
+"""Pillow antialiases it when an image shrinks."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The random part of a training transform; the members of a pair share one."""
+    """The random part of a training transform. The members of a pair share it."""
 
     left: float
-    """Where the crop lies between its leftmost and rightmost place, in [0, 1)."""
+    """Position of the crop from leftmost to rightmost, in [0, 1)."""
     top: float
+    """Position of the crop from topmost to bottommost, in [0, 1)."""
     is_mirrored: bool
 
 
 def draw_augmentation(*key: int) -> Augmentation:
-    """The augmentation that belongs to `key`, non-negative integers: the same everywhere."""
+    """Return the augmentation for `key`, non-negative integers. It is the same on any machine."""
     left, top, mirror = (int(word) for word in random_words(3, *key))
     return Augmentation((left >> 11) * 2.0**-53, (top >> 11) * 2.0**-53, bool(mirror >> 63))
 
 
 def random_words(count: int, *key: int) -> NDArray[np.uint64]:
-    """`count` random 64-bit words. Unlike numpy's distributions, these never change."""
+    """Return `count` random 64-bit words for `key`.
+
+    Unlike NumPy's distributions, they stay the same in every version of NumPy.
+    """
     words: NDArray[np.uint64] = np.random.Philox(np.random.SeedSequence(key)).random_raw(count)
     return words
 
 
 def default_load_size(size: int) -> int:
-    """286 for 256, and in proportion."""
+    """Return 286/256 of `size`, rounded."""
     return round(size * LOAD_SHARE)
 
 
 def read_for_training(images: Images, index: int, load_size: int) -> Image.Image:
-    """The image as it is, or smaller but no smaller than training needs. Raises InputError."""
+    """Read an image, reduced where that is faster, but no smaller than training needs.
+
+    Raises:
+        InputError: the image cannot be used.
+    """
     if load_size and isinstance(images, ReadsReduced):
         return images.read_reduced(index, load_size)
     return images.read(index)
@@ -77,12 +83,13 @@ def training_images(
     load_size: int,
     is_tiled: bool,
 ) -> list[Image.Image]:
-    """One image, or the members of a pair, as `size` x `size` squares of the same place.
+    """Cut one image, or all members of a pair at the same place, to `size` x `size` squares.
+
+    Messages call the images by `names`.
 
     Raises:
-        InputError: one, which it calls by `names`, is smaller than the crop, or
-            is no tile where tiles were promised, or the members of a pair
-            differ in aspect.
+        InputError: an image is smaller than the crop, is not a tile although `is_tiled`, or
+            the members of a pair differ in aspect ratio.
     """
     for image, name in zip(images, names, strict=True):
         _check_size(image, name, size, is_tiled)
@@ -102,10 +109,13 @@ def training_images(
 def evaluation_image(
     image: Image.Image, name: str, *, size: int, is_tiled: bool, has_labels: bool = False
 ) -> Image.Image:
-    """The middle of the image as a `size` x `size` square. Raises InputError as for training.
+    """Return the middle of the image as a `size` x `size` square.
 
-    Where it `has_labels`, each pixel takes its colour from one place: mixed, colours of two
-    classes can be that of a third.
+    With `has_labels`, each pixel takes the colour of one source pixel. A mixture of two
+    classes' colours could be the colour of a third class.
+
+    Raises:
+        InputError: the image is smaller than `size`, or is not a tile although `is_tiled`.
     """
     _check_size(image, name, size, is_tiled)
     if is_tiled:
@@ -119,7 +129,7 @@ def evaluation_image(
 def evaluation_images(
     images: Images, indices: Sequence[int], *, size: int, is_tiled: bool
 ) -> Tensor:
-    """The images at `indices` as (N, 3, size, size) in [-1, 1], unusable ones left out.
+    """Return the images at `indices` as (N, 3, size, size) in [-1, 1], without unusable ones.
 
     Raises:
         InputError: none of them can be used.
@@ -130,10 +140,13 @@ def evaluation_images(
 def evaluation_pairs(
     pairs: Sequence[Images], indices: Sequence[int], *, size: int, is_tiled: bool
 ) -> tuple[Tensor, ...]:
-    """The pairs at `indices`: one (N, 3, size, size) in [-1, 1] a domain, rows still matching.
+    """Return the pairs at `indices`, one (N, 3, size, size) tensor in [-1, 1] per domain.
 
-    A pair of which either member is unusable is left out whole. Raises as
-    `evaluation_images`.
+    Row i of each tensor shows the same pair. A pair is left out if one of its members cannot be
+    used.
+
+    Raises:
+        InputError: no pair can be used.
     """
     rows: list[list[Tensor]] = []
     reasons: list[str] = []
@@ -152,7 +165,7 @@ def evaluation_pairs(
         except InputError as error:
             reasons.append(str(error))
     if not rows:
-        why = f", the first because: {reasons[0]}" if reasons else ""
+        why = f"; the first: {reasons[0]}" if reasons else ""
         raise InputError(f"none of {len(reasons)} images to evaluate on can be used{why}")
     return tuple(torch.stack(column) for column in zip(*rows, strict=True))
 
@@ -169,7 +182,7 @@ def _check_size(image: Image.Image, name: str, size: int, is_tiled: bool) -> Non
 
 
 def _largest_round_size(shorter: int) -> int:
-    """A size that fits, and that networks which halve it a few times can take."""
+    """Return a size that fits and that networks can halve a few times."""
     for multiple in (64, 32, 16, 4):
         if shorter >= multiple:
             return shorter // multiple * multiple
@@ -180,7 +193,7 @@ def _check_aspect(first: Image.Image, name: str, other: Image.Image, other_name:
     ratio = (first.width * other.height) / (first.height * other.width)
     if abs(ratio - 1) > _ASPECT_TOLERANCE:
         raise InputError(
-            f"{name} is {first.width}x{first.height} but {other_name}, its pair, "
+            f"{name} is {first.width}x{first.height} but its pair {other_name} is "
             f"{other.width}x{other.height}: expected the same shape"
         )
 
@@ -201,10 +214,10 @@ def _resized(
 def _resized_part(
     image: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int]
 ) -> Image.Image:
-    """`_resized(image, size).crop(box)`, computing little more than what is kept.
+    """Return `_resized(image, size).crop(box)`, computing little more than the crop.
 
-    The margin is what the filter reaches: 2 pixels of the result where it
-    shrinks. Enlarging is cheap anyway, and done whole.
+    The margin covers the filter's reach, which is 2 pixels of the result when shrinking.
+    Enlarging is cheap, so it is done for the whole image.
     """
     if image.width < size[0] or image.height < size[1]:
         return _resized(image, size).crop(box)

@@ -39,11 +39,13 @@ def test_every_pair_is_listed_and_goes_both_ways():
 
 
 def test_usps_is_the_users_own_and_goes_either_way(place: Path, monkeypatch):
-    with pytest.raises(InputError, match=r"needs USPS.*set DIPTYCH_USPS to a folder") as caught:
+    with pytest.raises(
+        InputError, match=r"needs your own copy of USPS.*set DIPTYCH_USPS to a folder"
+    ) as caught:
         open_sample("digits-usps", 32)
     assert "\n" not in str(caught.value)
     monkeypatch.setenv("DIPTYCH_USPS", str(place / "nowhere"))
-    with pytest.raises(InputError, match=r"DIPTYCH_USPS is .*nowhere, which is not there"):
+    with pytest.raises(InputError, match=r"DIPTYCH_USPS is .*nowhere, which does not exist"):
         open_sample("digits-usps", 32)
     monkeypatch.setenv("DIPTYCH_USPS", str(place / "mnist" / ".."))
     with pytest.raises(InputError, match=r"which has no known files: expected usps\.bz2"):

