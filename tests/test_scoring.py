@@ -85,7 +85,7 @@ def test_nothing_to_choose_from_and_choosing_for_the_validation_images_are_refus
     run = tmp_path / "run"
     _train(data, run)
     assert fails("evaluate", run, "--choose").endswith("train with --keep-every")
-    assert "score it on --split test" in fails("evaluate", run, "--choose", "--split", "validation")
+    assert "score on --split test" in fails("evaluate", run, "--choose", "--split", "validation")
     assert fails("evaluate") == "nothing to evaluate: name a run's folder"
     told = fails("evaluate", "runs/x", "--json", "no/scores.json")  # before anything is scored
     assert told.replace("\\", "/") == "cannot write no/scores.json: there is no folder no"

@@ -221,7 +221,7 @@ def test_missing_files_and_unknown_columns_are_named(faces: Path):
         _open(faces, names=("Odd", "Odd"))
     with pytest.raises(InputError, match="needs a folder of images"):
         open_data("sample:earth-map", attributes=faces.parent / "table.csv", size=SIZE)
-    with pytest.raises(InputError, match="give it as data"):
+    with pytest.raises(InputError, match="give the folder as data"):
         open_data(attributes=faces.parent / "table.csv", size=SIZE)
     (faces.parent / "empty.csv").write_text("image_id,Odd\n")
     with pytest.raises(InputError, match=r"empty\.csv has no rows"):

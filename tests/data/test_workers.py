@@ -51,7 +51,10 @@ def test_a_pasted_script_without_a_guard_trains_and_is_run_once(picture_folders,
     assert steps == [1, 2, 3]
 
 
-def test_only_processes_that_the_thread_itself_starts_do_without_the_main_script():
+def test_only_processes_that_the_thread_itself_starts_do_without_the_main_script(monkeypatch):
+    script = sys.modules["__main__"]  # as if the tests were started by python script.py
+    monkeypatch.setattr(script, "__spec__", None, raising=False)
+    monkeypatch.setattr(script, "__file__", "/script.py", raising=False)
     real, elsewhere = spawn.get_preparation_data, []
     with _without_main():
         inside = spawn.get_preparation_data("worker")

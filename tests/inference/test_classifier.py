@@ -45,7 +45,7 @@ def test_other_data_must_have_the_same_classes(run: Path, picture_folders, capsy
     x, _ = picture_folders(count=20, classes=5, where="other")
     assert main(["evaluate", str(run), "--data", str(Path(x).parent)]) == 2
     line = capsys.readouterr().err
-    assert "has the classes 0, 1, 2, 3, 4, and" in line
+    assert "has the classes 0, 1, 2, 3, 4, but" in line
     assert "was trained on 0, 1, 2, 3: give data with the same class folders" in line
     assert len(line.splitlines()) == 1
 

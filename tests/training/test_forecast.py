@@ -14,6 +14,7 @@ from diptych.errors import command_line
 from diptych.methods import make_config
 from diptych.methods.cyclegan import CycleGAN
 from diptych.training import forecast as forecast_module
+from diptych.training import planning
 from diptych.training.forecast import Forecast
 from diptych.training.presets import chosen
 from diptych.training.run import resume
@@ -134,7 +135,7 @@ def test_a_slow_method_is_told_of_after_four_of_its_own_steps(
         yield from real(self, batches, clock)
 
     monkeypatch.setattr(CycleGAN, "iteration", slow)
-    monkeypatch.setattr(CycleGAN, "epochs", 100_000.0, raising=False)  # of 5 steps each
+    monkeypatch.setattr(planning, "DEFAULT_EPOCHS", 100_000.0)  # of 5 steps each
     monkeypatch.setattr(forecast_module, "_LEAST_SECONDS", 0.5)
     with monkeypatch.context() as patch:
         at_step(patch, 4, lambda: signal.raise_signal(signal.SIGINT))
