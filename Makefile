@@ -17,13 +17,14 @@ python := .venv/bin/python
 stamp := .venv/.installed
 can_be_used := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint docs format clean
 
 help:
 	@echo "make demo      train CycleGAN on real pictures of the Earth for MINUTES=$(MINUTES), score it,"
 	@echo "               and write runs/demo/report.html"
 	@echo "make test      check style and types, then run every test"
 	@echo "make lint      check style and types"
+	@echo "make docs      build the documentation site into build/docs"
 	@echo "make format    put the code into the project's form"
 	@echo "make clean     remove what these made, but no run"
 
@@ -38,6 +39,11 @@ lint: $(stamp)
 	$(python) -m ruff check
 	$(python) -m ruff format --check
 	$(python) -m mypy
+
+# Material warns of MkDocs 2, which pyproject.toml keeps out.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --strict
+	@echo "see build/docs/index.html"
 
 format: $(stamp)
 	$(python) -m ruff check --fix-only --quiet
@@ -64,4 +70,9 @@ $(stamp): pyproject.toml constraints.txt
 	fi
 	$(python) -m pip install --disable-pip-version-check -c constraints.txt \
 	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[samples,dev]'
+	@touch $@
+
+.venv/.docs: $(stamp)
+	$(python) -m pip install --disable-pip-version-check -c constraints.txt \
+	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[docs]'
 	@touch $@

@@ -16,9 +16,8 @@ lists; no target label is used in training.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,29 +25,30 @@ from typing import Any
 
 import torch
 
-from benchmarks.running import (
+from benchmarks.harness import (
+    MEANS,
+    SEEDS,
+    Result,
+    add_training_options,
     carry_out,
-    circumstances,
+    cell,
+    every,
+    parser_of,
     replace_block,
     say,
-    spread,
+    table,
     train_to_end,
-    write_json,
 )
 from diptych.data import Data, evaluation_images, open_data
-from diptych.errors import InputError
+from diptych.data.collections import evenly_spaced
 from diptych.evaluation.adaptation import accuracies
-from diptych.evaluation.seeds import interval
 from diptych.inference.classifier import load_classifier
-from diptych.inference.translator import load
+from diptych.inference.load import load
 from diptych.methods import make_config
 from diptych.methods.unit_adaptation import SIZE
-from diptych.networks.device import Precision
-from diptych.training.loop import DivergedError
 from diptych.training.settings import Settings, read_plan
 
 METHOD = "unit_adaptation"
-SEEDS = (0, 1, 2)
 CONFIG: dict[str, Any] = {
     "width": 16,
     "batch_size": 32,
@@ -150,44 +150,28 @@ CITED = (
 )
 """Table 3 of Liu et al. 2017, with SVHN→MNIST last: not measured here."""
 
-_HERE = Path(__file__).parent
+
+def name_of(sample: str, row: str, seed: int) -> str:
+    return f"{sample}-{row}-{seed}"
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where results and runs go."""
-
-    results: Path
-    runs: Path
-
-    def scores(self, sample: str, row: str, seed: int) -> Path:
-        return self.results / f"{sample}-{row}-{seed}.json"
-
-    def folder(self, sample: str, row: str, seed: int) -> Path:
-        return self.runs / f"{sample}-{row}-{seed}"
-
-
-def run_job(
-    place: Place, sample: str, row: str, seed: int, *, steps: int, precision: Precision
-) -> None:
-    """Train, or go on, and score; nothing if that is done.
+def trained(options: argparse.Namespace, sample: str, row: str, seed: int) -> Result:
+    """Train, or go on, and score.
 
     Raises:
         InputError: the sample's files are missing, or the folder holds another training.
         KeyboardInterrupt: it was interrupted, and can go on.
         DivergedError: a loss was not finite.
     """
-    path, folder = place.scores(sample, row, seed), place.folder(sample, row, seed)
-    if path.exists():
-        return
-    known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
-    say(f"{path.stem}: {steps:,} steps")
+    steps = options.steps or LONGER.get(row, STEPS)
+    folder = options.runs / name_of(sample, row, seed)
+    say(f"{folder.name}: {steps:,} steps")
     config = make_config(METHOD, CONFIG | {"grey": GREY[sample]} | ROWS[row])
     settings = Settings(
         data=f"sample:{sample}",
         seed=seed,
         steps=steps,
-        precision=precision,
+        precision=options.precision,
         threads=torch.get_num_threads(),
         out=str(folder),
     )
@@ -196,23 +180,17 @@ def run_job(
     assert data.test is not None
     classify = load_classifier(folder, device="cpu").classify_batch
     label_free = {"label_free": judged(folder, data)} if config.adapts else {}
-    write_json(
-        path,
-        {
-            "sample": sample,
-            "row": row,
-            "seed": seed,
-            "steps": steps,
-            "config": vars(config),
-            "precision": read_plan(folder).resolved.precision,
-            "seconds": seconds,
-            "data_fingerprint": data.fingerprint,
-            "scores": accuracies(classify, data, data.test, size=config.size),
-        }
-        | label_free
-        | known,
-    )
-    say(f"{path.stem}: scored, {path}")
+    return {
+        "sample": sample,
+        "row": row,
+        "seed": seed,
+        "steps": steps,
+        "config": vars(config),
+        "precision": read_plan(folder).resolved.precision,
+        "seconds": seconds,
+        "data_fingerprint": data.fingerprint,
+        "scores": accuracies(classify, data, data.test, size=config.size),
+    } | label_free
 
 
 def judged(folder: Path, data: Data) -> dict[str, float]:
@@ -226,7 +204,7 @@ def judged(folder: Path, data: Data) -> dict[str, float]:
     source, target = data.domains
     labels, images = data.train.labels[0], data.train.domains
     assert labels is not None
-    indices = [spread(len(one), 1000) for one in images]
+    indices = [evenly_spaced(len(one), 1000) for one in images]
     x, y = (
         evaluation_images(one, chosen, size=SIZE, is_tiled=data.is_tiled)
         for one, chosen in zip(images, indices, strict=True)
@@ -236,104 +214,56 @@ def judged(folder: Path, data: Data) -> dict[str, float]:
     return {"kept": float(kept.float().mean()), "agreement": float(same.float().mean())}
 
 
-def write_table(place: Place, readme: Path) -> None:
-    """Put the table between its markers in `readme`.
-
-    Raises:
-        InputError: no results yet, or no markers.
-    """
-    found = list(_results(place))
-    if not found:
-        raise InputError(f"no results in {place.results}: run python -m benchmarks.adaptation")
-    replace_block(readme, "adaptation", "\n".join(_lines(place, found)))
-
-
-def _lines(place: Place, found: list[dict[str, Any]]) -> Iterator[str]:
-    names = [task.name for task in TASKS]
-    yield f"| accuracy on the target's test images | {' | '.join(names)} | SVHN→MNIST |"
-    yield "|---" * (len(TASKS) + 2) + "|"
+def lines(found: Mapping[str, Result]) -> Iterator[str]:
+    """The table: adaptations across, the rows and the paper's figures down."""
     rows = [(LABELS[row], row, False) for row in ROWS]
     rows.insert(2, ("target (oracle)", "source-only", True))
+    shown = []
     for label, row, is_oracle in rows:
         cells = [
-            _cell(place, task.reverse if is_oracle else task.sample, row, task.target)
+            _cell(found, task.reverse if is_oracle else task.sample, row, task.target)
             for task in TASKS
         ]
-        yield f"| {label} | {' | '.join(cells)} | — |"
-    for label, cited, svhn in CITED:
-        yield f"| {label} | {' | '.join(cited)} | {svhn} |"
+        shown.append([label, *cells, "—"])
+    shown += [[label, *cited, svhn] for label, cited, svhn in CITED]
+    heads = ["accuracy on the target's test images", *(task.name for task in TASKS), "SVHN→MNIST"]
+    yield from table(heads, shown)
     yield ""
-    commits = sorted({result["commit"][:10] for result in found})
-    machines = sorted({result["machine"] for result in found})
-    longest = max(result["seconds"] for result in found) / 60
+    longest = max(result["seconds"] for result in found.values()) / 60
     yield (
-        "Mean over n seeds ± half of the 95% t-interval; a single seed has none."
-        f" The longest run took {longest:.0f} minutes, on {found[0]['threads']} thread(s) of"
-        f" {', '.join(machines)}. Commits of the runs: {', '.join(commits)}."
+        f"{MEANS} The longest run took {longest:.0f} minutes, on"
+        f" {next(iter(found.values()))['threads']} thread(s) of {every(found.values(), 'machine')}."
+        f" Commits of the runs: {every(found.values(), 'commit')}."
     )
 
 
-def _cell(place: Place, sample: str, row: str, target: str) -> str:
-    files = [path for seed in SEEDS if (path := place.scores(sample, row, seed)).exists()]
+def _cell(found: Mapping[str, Result], sample: str, row: str, target: str) -> str:
     if (sample, row) not in JOBS:
         return "—"
-    if not files:
-        return "not run yet"
-    scores = [json.loads(path.read_text("utf-8"))["scores"] for path in files]
-    mean, half = interval([score[target]["accuracy"] for score in scores])
-    shown = f"{mean:.4f}" if half is None else f"{mean:.4f} ± {half:.4f}"
-    return f"{shown} (n={len(files)})"
-
-
-def _results(place: Place) -> Iterator[dict[str, Any]]:
-    for seed in SEEDS:
-        for sample, row in JOBS:
-            if (path := place.scores(sample, row, seed)).exists():
-                yield json.loads(path.read_text("utf-8"))
+    names = [name for seed in SEEDS if (name := name_of(sample, row, seed)) in found]
+    values = [found[name]["scores"][target]["accuracy"] for name in names]
+    return cell(values, 4) if values else "not run yet"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.adaptation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
+    parser = parser_of("adaptation", __doc__, has_table=True)
+    add_training_options(parser, "adaptation")
     parser.add_argument("--samples", nargs="+", choices=SAMPLES, default=SAMPLES)
     parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=tuple(ROWS))
-    parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
-    parser.add_argument("--steps", type=int, help="a trial of so many steps")
-    parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
-    parser.add_argument("--results", type=Path, default=_HERE / "results" / "adaptation")
-    parser.add_argument(
-        "--runs", type=Path, default=_HERE.parent / "runs" / "benchmark" / "adaptation"
-    )
-    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    return carry_out("adaptation", partial(_do, options))
-
-
-def _do(options: argparse.Namespace) -> int:
-    place, failures = Place(options.results, options.runs), 0
-    wanted = [
-        (sample, row, seed)
+    jobs = {
+        name_of(sample, row, seed): partial(trained, options, sample, row, seed)
         for seed in options.seeds  # one seed of everything first: a part is a result already
         for sample, row in JOBS
-        if sample in options.samples and row in options.rows and options.only != "table"
-    ]
-    for sample, row, seed in wanted:
-        steps = options.steps or LONGER.get(row, STEPS)
-        try:
-            run_job(place, sample, row, seed, steps=steps, precision=options.precision)
-        except (InputError, DivergedError) as error:
-            say(f"{sample}-{row}-{seed} failed: {error}")
-            failures += 1
-    if options.only != "run":
-        write_table(place, options.readme)
-    return 1 if failures else 0
+        if sample in options.samples and row in options.rows
+    }
+
+    def tell(found: Mapping[str, Result]) -> None:
+        replace_block(options.readme, "adaptation", lines(found))
+
+    return carry_out("adaptation", options, jobs, tell, keeps=True)
 
 
 if __name__ == "__main__":

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks import layout
-from benchmarks.running import carry_out, measure_and_tell, table_parser
+from benchmarks.harness import carry_out, parser_of, replace_block, table
 from diptych.data import Data, Images, Palette, open_data
 from diptych.data.images import to_tensor
 from diptych.errors import InputError
 from diptych.evaluation.labels import nearest_class
-from diptych.evaluation.paired import l1, within_16
+from diptych.evaluation.paired import mean_absolute_error, within_16
 
 MAPS_SIZE = 64
 
@@ -61,7 +61,7 @@ def of_colour(train: NDArray[np.uint8], test: Tensor) -> dict[str, Any]:
     output = torch.tensor(colour / 127.5 - 1, dtype=test.dtype)[:, None, None].expand_as(test)
     return {
         "colour": colour.tolist(),
-        "l1": float(l1(output, test).mean()),
+        "l1": float(mean_absolute_error(output, test).mean()),
         "within_16": float(within_16(output, test).mean()),
     }
 
@@ -104,16 +104,21 @@ def measure(strips: Path) -> dict[str, Any]:
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The two tables."""
-    yield "| labels of | test images | one class everywhere | one class at each place |"
-    yield "|---|---:|---:|---:|"
-    for name, row in found["labels"].items():
-        yield f"| {name} | {row['test']} | {row['everywhere']:.3f} | {row['at_each_place']:.3f} |"
+    yield from table(
+        ["labels of", "test images", "one class everywhere", "one class at each place"],
+        [
+            [name, str(row["test"]), f"{row['everywhere']:.3f}", f"{row['at_each_place']:.3f}"]
+            for name, row in found["labels"].items()
+        ],
+        numbers=True,
+    )
     yield ""
-    yield "| one colour for all pixels | test images | red, green, blue | L1 | within 16 |"
-    yield "|---|---:|---:|---:|---:|"
+    rows = []
     for name, row in found["colours"].items():
         colour = ", ".join(f"{value:g}" for value in row["colour"])
-        yield f"| {name} | {row['test']} | {colour} | {row['l1']:.3f} | {row['within_16']:.3f} |"
+        rows.append([name, str(row["test"]), colour, f"{row['l1']:.3f}", f"{row['within_16']:.3f}"])
+    heads = ["one colour for all pixels", "test images", "red, green, blue", "L1", "within 16"]
+    yield from table(heads, rows, numbers=True)
     yield ""
     yield (
         "Labels in six classes at 32 pixels; maps and photographs of `sample:earth-map` at"
@@ -123,11 +128,14 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = table_parser("blind", __doc__)
+    parser = parser_of("blind", __doc__, has_table=True)
     parser.add_argument("--strips", type=Path, default=layout.FOLDER)
     options = parser.parse_args(arguments)
-    measured = partial(measure, options.strips)
-    return carry_out("blind", partial(measure_and_tell, "blind", options, measured, lines))
+
+    def tell(found: Mapping[str, Any]) -> None:
+        replace_block(options.readme, "blind", lines(found["blind"]))
+
+    return carry_out("blind", options, {"blind": partial(measure, options.strips)}, tell)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.running import carry_out, measure_and_tell, say, table_parser
+from benchmarks.harness import carry_out, parser_of, replace_block, say, table
 from diptych.data import Images, open_data
 from diptych.data.images import to_image, to_tensor
 from diptych.evaluation.familiarity import (
@@ -160,11 +159,14 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The table: domains of training images down, what each was shown across."""
     rows = found["unlike"]
     shown = list(next(iter(rows.values())))
-    yield f"| training images of | {' | '.join(shown)} |"
-    yield "|---" + "|---:" * len(shown) + "|"
-    for domain, row in rows.items():
-        cells = [f"{cell['unlike']} of {cell['images']}" for cell in row.values()]
-        yield f"| {domain} | {' | '.join(cells)} |"
+    yield from table(
+        ["training images of", *shown],
+        [
+            [domain, *(f"{cell['unlike']} of {cell['images']}" for cell in row.values())]
+            for domain, row in rows.items()
+        ],
+        numbers=True,
+    )
     yield ""
     yield (
         f"Test images of each domain at {found['size']} pixels, and the row's own with Gaussian"
@@ -183,10 +185,12 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    options = table_parser("familiarity", __doc__).parse_args(arguments)
-    return carry_out(
-        "familiarity", partial(measure_and_tell, "familiarity", options, measure, lines)
-    )
+    options = parser_of("familiarity", __doc__, has_table=True).parse_args(arguments)
+
+    def tell(found: Mapping[str, Any]) -> None:
+        replace_block(options.readme, "familiarity", lines(found["familiarity"]))
+
+    return carry_out("familiarity", options, {"familiarity": measure}, tell)
 
 
 if __name__ == "__main__":

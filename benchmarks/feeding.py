@@ -5,57 +5,100 @@
 
 The first reads, resizes and crops JPEGs in two workers; the step is CycleGAN's on
 the same images, timed by itself. The second makes links to one JPEG, and says when
-the first batch comes and how memory grows after it. The last line is JSON. Unix only.
+the first batch comes and how memory grows after it. Unix only.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 
-from benchmarks.running import circumstances, peak_gib
-from benchmarks.step import make_trainer
+from benchmarks.harness import (
+    Result,
+    carry_out,
+    every,
+    parser_of,
+    peak_gib,
+    replace_block,
+    seconds_of,
+    table,
+)
+from benchmarks.step import FAR, Step, make_trainer
 from diptych.data import open_data, stream
 from diptych.networks.device import find_precision
 from diptych.types import Unpaired
 
-_FAR = 10**9
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.feeding",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("feeding", __doc__, has_table=True)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--seconds", type=float, default=20.0, help="of reading")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--files", type=int, help="in a folder of links, in place of photographs")
     parser.add_argument("--batches", type=int, default=3000, help="read from that folder")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        figures = _many_files(options, folder) if options.files else _speeds(options, folder)
-    print(
-        json.dumps(figures | {"size": options.size, "workers": options.workers} | circumstances())
-    )
-    return 0
+    key = f"{options.files:,} files" if options.files else f"{options.size} pixels"
+    measure = _many_files if options.files else _speeds
+
+    def tell(found: Mapping[str, Result]) -> None:
+        replace_block(options.readme, "feeding", lines(found))
+
+    with tempfile.TemporaryDirectory() as folder:
+        job = partial(measure, options, Path(folder))
+        return carry_out("feeding", options, {key: job}, tell)
 
 
-def _speeds(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def lines(found: Mapping[str, Result]) -> Iterator[str]:
+    """A table of speeds and one of large folders."""
+    speeds = [one for one in found.values() if "times" in one]
+    heads = ["1 megapixel JPEG", "images read a second", "eaten a second", "times"]
+    rows = [
+        [
+            f"to {one['size']} pixels",
+            f"{one['images_per_second']:.0f}",
+            f"{one['eaten_per_second']:.2f}",
+            f"{one['times']:.0f}",
+        ]
+        for one in sorted(speeds, key=lambda one: int(one["size"]))
+    ]
+    yield from table(heads, rows, numbers=True)
+    yield ""
+    heads = [
+        "files in a folder",
+        "first batch after, s",
+        "batches",
+        "GiB at the first",
+        "at the last",
+    ]
+    rows = [
+        [
+            f"{one['files']:,}",
+            f"{one['seconds_to_first_batch']:.1f}",
+            f"{one['batches']:,}",
+            f"{one['peak_gib_at_first_batch']:.2f}",
+            f"{one['peak_gib_at_last_batch']:.2f}",
+        ]
+        for one in found.values()
+        if "files" in one
+    ]
+    yield from table(heads, rows, numbers=True)
+    yield ""
+    yield f"{every(found.values(), 'machine')}; commits {every(found.values(), 'commit')}."
+
+
+def _speeds(options: argparse.Namespace, folder: Path) -> Result:
     for domain in ("trainA", "trainB"):
         (folder / domain).mkdir()
         for i in range(24):
@@ -71,27 +114,16 @@ def _speeds(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             next(batches)
             count += 2
         fed = count / (time.perf_counter() - began)
-    step = argparse.Namespace(
-        method="cyclegan",
-        width=64,
-        size=options.size,
-        batch_size=1,
-        compile="off",
-        recompute=False,
-        threads=torch.get_num_threads(),
-    )
-    trainer = make_trainer(step, data, find_precision("auto", torch.device("cpu")))
-    times = []
-    for _ in range(7):
-        began = time.perf_counter()
-        trainer.step(_FAR)
-        times.append(time.perf_counter() - began)
+    kind = Step(size=options.size, threads=torch.get_num_threads())
+    trainer = make_trainer(kind, data, find_precision("auto", torch.device("cpu")))
+    times = [seconds_of(lambda: trainer.step(FAR)) for _ in range(7)]
     trainer.close()
     eaten = 2 / statistics.median(times[1:])
-    return {"images_per_second": fed, "eaten_per_second": eaten, "times": fed / eaten}
+    figures = {"images_per_second": fed, "eaten_per_second": eaten, "times": fed / eaten}
+    return figures | {"size": options.size, "workers": options.workers}
 
 
-def _many_files(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def _many_files(options: argparse.Namespace, folder: Path) -> Result:
     photo = folder / "photo.jpg"
     Image.fromarray(load_sample_image("china.jpg")).save(photo)
     for domain in ("trainA", "trainB"):
@@ -121,6 +153,8 @@ def _many_files(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "peak_gib_at_first_batch": memory[0],
         "peak_gib_at_last_batch": memory[1],
         "batches": options.batches,
+        "size": options.size,
+        "workers": options.workers,
     }
 
 

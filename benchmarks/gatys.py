@@ -14,15 +14,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.running import spread
+from benchmarks.harness import exit_code
 from diptych.checkpoint import load_translator
 from diptych.data import Data, evaluation_images, evaluation_pairs, open_data
+from diptych.data.collections import evenly_spaced
 from diptych.data.images import read_image, to_image, to_tensor
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
@@ -41,19 +43,18 @@ _PAPER = 1.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    options = _parse(arguments)
-    try:
-        grid = draw(
-            options.run,
-            options.cyclegan,
-            to=options.to,
-            images=options.images,
-            styles=options.styles,
-            rows=options.rows,
-        )
-    except InputError as error:
-        print(f"benchmarks.gatys: {error}", file=sys.stderr)
-        return 2
+    return exit_code("gatys", partial(_do, _parse(arguments)))
+
+
+def _do(options: argparse.Namespace) -> int:
+    grid = draw(
+        options.run,
+        options.cyclegan,
+        to=options.to,
+        images=options.images,
+        styles=options.styles,
+        rows=options.rows,
+    )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_grid(options.out, grid)
     print(f"see {options.out}")
@@ -141,7 +142,7 @@ def _to(translator: Translator, domain: str) -> Callable[[Tensor], Tensor]:
 def _inputs(data: Data, domain: int, size: int, rows: int) -> list[Tensor]:
     split = data.test or data.train
     sides = split.pairs or split.domains
-    indices = spread(len(sides[domain]), rows)
+    indices = evenly_spaced(len(sides[domain]), rows)
     if split.pairs is not None:
         batch = evaluation_pairs(split.pairs, indices, size=size, is_tiled=data.is_tiled)[domain]
     else:
@@ -155,7 +156,7 @@ def _representative(run: Path, data: Data, domain: int, size: int) -> list[Tenso
     if not isinstance(method, Gatys):
         raise InputError(f"{run} is a run of {info.method}: give one of gatys as --run")
     collection = data.train.domains[domain]
-    indices = spread(len(collection), CANDIDATES)
+    indices = evenly_spaced(len(collection), CANDIDATES)
     images = evaluation_images(collection, indices, size=size, is_tiled=data.is_tiled)
     with torch.no_grad():
         far = method.style_distance(images, domain)

@@ -4,56 +4,89 @@
 
 The generator is CycleGAN's as the paper has it at 256 pixels (9 blocks, width 64)
 with random weights; the photograph is scikit-learn's china.jpg, enlarged, 4:3.
-The last line is JSON. Unix only: the memory is the kernel's figure for the child.
+Unix only: the memory is the kernel's figure for the child.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 
-from benchmarks.running import circumstances, peak_gib
+from benchmarks.harness import (
+    Result,
+    carry_out,
+    every,
+    parser_of,
+    peak_gib,
+    replace_block,
+    seconds_of,
+    table,
+)
 from diptych.checkpoint import TranslatorInfo, inference_weights, save_translator
 from diptych.methods.cyclegan import Config, CycleGAN
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.large",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("large", __doc__, has_table=True)
     parser.add_argument("--megapixels", type=float, default=12.0)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--memory", type=float, default=2.0, help="GiB, as of diptych translate")
-    options = parser.parse_args()
+    parser.add_argument("--width", type=int, default=64, help="fewer channels, for a trial")
+    options = parser.parse_args(arguments)
+    key = f"{options.megapixels:g} megapixels, {options.precision}"
+
+    def tell(found: Mapping[str, Result]) -> None:
+        replace_block(options.readme, "large", lines(found))
+
+    return carry_out("large", options, {key: partial(measure, options)}, tell)
+
+
+def lines(found: Mapping[str, Result]) -> Iterator[str]:
+    """The table: a row a photograph."""
+    heads = ["", "pixels", "`--memory`, GiB", "peak memory, GiB", "minutes"]
+    rows = [
+        [
+            name,
+            f"{one['width']}x{one['height']}",
+            f"{one['memory_gib']:g}",
+            f"{one['peak_gib']:.2f}",
+            f"{one['seconds'] / 60:.0f}",
+        ]
+        for name, one in found.items()
+    ]
+    yield from table(heads, rows, numbers=True)
+    yield ""
+    yield (
+        f"{every(found.values(), 'threads')} threads of {every(found.values(), 'machine')};"
+        f" commit {every(found.values(), 'commit')}."
+    )
+
+
+def measure(options: argparse.Namespace) -> Result:
+    """Translates in a process of its own, by the command line."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         width, height = _write_photo(folder / "photo.jpg", options.megapixels)
-        _write_translator(folder / "translator.safetensors")
+        _write_translator(folder / "translator.safetensors", options.width)
         command = [sys.executable, "-m", "diptych", "translate"]
         command += [str(folder / "translator.safetensors"), str(folder / "photo.jpg"), "--to", "y"]
         command += ["--out", str(folder / "out"), "--precision", options.precision]
         command += ["--memory", str(options.memory)]
-        began = time.monotonic()
-        done = subprocess.run(command, check=False)
-        seconds = time.monotonic() - began
-        if done.returncode:
-            return done.returncode
+        seconds = seconds_of(lambda: subprocess.run(command, check=True))
         with Image.open(folder / "out" / "photo.png") as made:
             if made.size != (width, height):
                 raise RuntimeError(f"{width}x{height} became {made.size}")
-    figures = {
+    return {
         "width": width,
         "height": height,
         "precision": options.precision,
@@ -61,8 +94,6 @@ def main() -> int:
         "peak_gib": peak_gib(of_children=True),
         "seconds": seconds,
     }
-    print(json.dumps(figures | circumstances()))
-    return 0
 
 
 def _write_photo(path: Path, megapixels: float) -> tuple[int, int]:
@@ -72,12 +103,12 @@ def _write_photo(path: Path, megapixels: float) -> tuple[int, int]:
     return size
 
 
-def _write_translator(path: Path) -> None:
+def _write_translator(path: Path, width: int) -> None:
     torch.manual_seed(0)
-    method = CycleGAN(Config())
+    method = CycleGAN(Config(width=width))
     info = TranslatorInfo(
         method="cyclegan",
-        config={},
+        config={"width": width},
         domains=("x", "y"),
         size=256,
         step=0,

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.running import carry_out, say
+from benchmarks.harness import exit_code, say
 from diptych.data import open_data
 from diptych.data.samples.earth import (
     BAND_DEGREES,
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, default=FOLDER)
-    return carry_out("layout", partial(_do, parser.parse_args(arguments).data))
+    return exit_code("layout", partial(_do, parser.parse_args(arguments).data))
 
 
 def _do(folder: Path) -> int:

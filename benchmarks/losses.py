@@ -19,7 +19,8 @@ from typing import Any
 import torch
 
 import diptych
-from tests.methods.contract_cases import GATHER, SMALL, TINY, VARIANTS
+from diptych.testing.cases import TINY
+from tests.methods.contract_cases import GATHER, SMALL, VARIANTS
 
 STEPS = 20
 SIZES = (32, 64)
@@ -40,7 +41,7 @@ def trained(method: str, options: dict[str, Any], folder: Path) -> dict[str, Any
             "device": "cpu",
             "threads": 1,
             "workers": 0,
-            "sample_every": STEPS,
+            "preview_every": STEPS,
             "out": str(folder),
             **({} if method in GATHER else TINY),
             **SMALL.get(method, {}),
@@ -77,9 +78,10 @@ def main() -> int:
     if options.against is None:
         return 0
     before = json.loads(options.against.read_text(encoding="utf-8"))
-    differ = sorted(name for name in before.keys() | found if before.get(name) != found.get(name))
-    same = len(before.keys() & found) - len([n for n in differ if n in before and n in found])
-    print(f"{same} of {len(before)} have the same losses and weights", *differ, sep="\n  differs: ")
+    differ = sorted(name for name in before if before[name] != found.get(name))
+    new = len(found.keys() - before)
+    same = f"{len(before) - len(differ)} of {len(before)} have the same losses and weights"
+    print(f"{same}; {new} are new", *differ, sep="\n  differs: ")
     return 1 if differ else 0
 
 

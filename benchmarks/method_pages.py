@@ -17,14 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.running import carry_out, replace_block
+from benchmarks.harness import HERE, exit_code, replace_block
 from diptych.bench.page import markdown_pictures
 from diptych.bench.place import Place
 from diptych.bench.render import markdown
 from diptych.bench.results import Measured, read_report
 from diptych.bench.tables import groups_of
 
-_HERE = Path(__file__).parent
 BLOCK = "bench"
 
 
@@ -65,15 +64,15 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--bench", type=Path, default=_HERE / "results" / "five-minutes")
-    parser.add_argument("--pages", type=Path, default=_HERE.parent / "docs" / "methods")
-    return carry_out("method_pages", partial(_do, parser.parse_args(arguments)))
+    parser.add_argument("--bench", type=Path, default=HERE / "results" / "five-minutes")
+    parser.add_argument("--pages", type=Path, default=HERE.parent / "docs" / "methods")
+    return exit_code("method_pages", partial(_do, parser.parse_args(arguments)))
 
 
 def _do(options: argparse.Namespace) -> int:
     blocks = blocks_of(Place(options.bench, options.bench), options.pages)
     for method, block in blocks.items():
-        replace_block(options.pages / f"{method}.md", BLOCK, block)
+        replace_block(options.pages / f"{method}.md", BLOCK, [block])
     return 0
 
 

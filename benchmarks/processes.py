@@ -5,22 +5,32 @@
 Runs `diptych train` by itself, under torchrun, and as often at once as torchrun has
 processes: what the machine gives to processes that exchange nothing, the limit. By
 turns; times are those of the steps in each log, so that starting, and what comes
-after the last step, do not count. The last line is JSON.
+after the last step, do not count.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.running import circumstances, say
+from benchmarks.harness import (
+    Result,
+    by_turns,
+    carry_out,
+    every,
+    median_ratio,
+    parser_of,
+    replace_block,
+    table,
+)
 from benchmarks.step import IDENTITY_WEIGHT, write_images
 from diptych.training.log import METRICS_FILE, read_metrics
 
@@ -29,11 +39,7 @@ _WARM_UP_STEPS = 5
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.processes",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("processes", __doc__, has_table=True)
     parser.add_argument("--method", default="cyclegan")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--width", type=int, default=64)
@@ -43,32 +49,52 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(arguments)
-    rates: dict[str, list[float]] = {"one": [], "together": [], "apart": []}
+    key = f"{options.size} pixels, {options.precision}"
+
+    def tell(found: Mapping[str, Result]) -> None:
+        replace_block(options.readme, "processes", lines(found))
+
+    return carry_out("processes", options, {key: partial(measure, options)}, tell)
+
+
+def lines(found: Mapping[str, Result]) -> Iterator[str]:
+    """The table: images a second."""
+    heads = ["images a second", "one", "under torchrun", "apart", "times", "of the limit"]
+    rows = []
+    for name, one in found.items():
+        rates = (f"{one['images_per_second'][k]:.2f}" for k in ("one", "together", "apart"))
+        what = f"{name}, width {one['width']}, {one['processes']} batches of {one['batch_size']}"
+        rows.append([what, *rates, f"{one['times']:.2f}", f"{one['fraction_of_limit']:.0%}"])
+    yield from table(heads, rows, numbers=True)
+    yield ""
+    yield f"{every(found.values(), 'machine')}; commit {every(found.values(), 'commit')}."
+
+
+def measure(options: argparse.Namespace) -> Result:
+    """Images a second of one process, of several together and of several apart, by turns."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_images(folder, options.size)
-        for number in range(options.rounds):
-            rates["one"].append(_images_per_second(options, folder, runs=1, processes=1))
-            rates["together"].append(
-                _images_per_second(options, folder, runs=1, processes=options.processes)
-            )
-            rates["apart"].append(
-                _images_per_second(options, folder, runs=options.processes, processes=1)
-            )
-            last = ", ".join(f"{what} {rate[-1]:.2f}" for what, rate in rates.items())
-            say(f"round {number + 1} of {options.rounds}, images a second: {last}")
-    figures = {
-        "times": _median_ratio(rates["together"], rates["one"]),
-        "times_of_limit": _median_ratio(rates["apart"], rates["one"]),
-        "fraction_of_limit": _median_ratio(rates["together"], rates["apart"]),
-        "images_per_second": {what: statistics.median(rate) for what, rate in rates.items()},
+        rate, count = partial(_images_per_second, options, Path(name)), options.processes
+        write_images(Path(name), options.size)
+        rates = by_turns(
+            {
+                "one": partial(rate, runs=1, processes=1),
+                "together": partial(rate, runs=1, processes=count),
+                "apart": partial(rate, runs=count, processes=1),
+            },
+            rounds=options.rounds,
+        )
+    shape = {
+        name: value
+        for name, value in vars(options).items()
+        if name not in ("results", "readme", "only")
     }
-    print(json.dumps(figures | vars(options) | {"threads_each": 1} | circumstances()))
-    return 0
-
-
-def _median_ratio(one: list[float], other: list[float]) -> float:
-    return statistics.median(a / b for a, b in zip(one, other, strict=True))
+    return {
+        "times": median_ratio(rates["together"], rates["one"]),
+        "times_of_limit": median_ratio(rates["apart"], rates["one"]),
+        "fraction_of_limit": median_ratio(rates["together"], rates["apart"]),
+        "images_per_second": {what: statistics.median(rate) for what, rate in rates.items()},
+        "threads_each": 1,
+    } | shape
 
 
 def _images_per_second(
@@ -97,7 +123,7 @@ def _start(
         "precision": options.precision,
         "identity-weight": IDENTITY_WEIGHT,
         "steps": options.steps,
-        "sample-every": options.steps,
+        "preview-every": options.steps,
         "threads": 1,
         "device": "cpu",
         "workers": 0,

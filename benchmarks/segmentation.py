@@ -18,37 +18,43 @@ train the oracle; nothing else reads one.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.earth_systems import METHODS, SIZE, product_options
-from benchmarks.running import (
+from benchmarks.harness import (
+    MEANS,
+    SEEDS,
+    Result,
+    add_training_options,
     carry_out,
-    circumstances,
+    cell,
+    every,
+    exit_code,
+    parser_of,
+    read_results,
     replace_block,
     say,
+    table,
     train_to_end,
-    write_json,
 )
 from diptych.data import open_data
 from diptych.errors import InputError
-from diptych.evaluation.seeds import interval
 from diptych.evaluation.segmentation_adaptation import ROWS, Row, adaptation_scores
 from diptych.evaluation.segmentation_training import STEPS as FCN_STEPS
-from diptych.inference.translator import load
-from diptych.networks.device import Precision
-from diptych.training.loop import DivergedError
-from diptych.training.settings import read_plan
+from diptych.inference.load import load
+from diptych.methods import make_config
+from diptych.training.presets import chosen
+from diptych.training.settings import Settings, read_plan
 
+METHOD = "cyclegan"
 SAMPLE = "earth-adaptation"
-SEEDS = (0, 1, 2)
+SIZE = 64
 STEPS = 1500
 """Of CycleGAN: what ten minutes of two cores are worth."""
 LABELS: dict[Row, str] = {
@@ -82,24 +88,6 @@ The former are probably class IoU, as 27.1 is that of its own paper (arXiv:1612.
 """
 FIGURES = ("class_accuracy", "pixel_accuracy", "mean_iou")
 
-Result = dict[str, Any]
-
-_HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where results and runs go."""
-
-    results: Path
-    runs: Path
-
-    def scores(self, job: Job) -> Path:
-        return self.results / f"{job.name}.json"
-
-    def folder(self, job: Job) -> Path:
-        return self.runs / job.name
-
 
 @dataclass(frozen=True)
 class Job:
@@ -119,192 +107,144 @@ class Job:
         return ROWS if self.translation == "cyclegan" else ("translated",)
 
 
-def run_job(place: Place, job: Job, *, steps: int, fcn_steps: int, precision: Precision) -> None:
-    """Train, translate and score; nothing if that is done.
+def scored(options: argparse.Namespace, job: Job) -> Result:
+    """Train, translate and score.
 
     Raises:
-        InputError: the samples extra is missing, the run's folder holds another training, or
-            there is a result of other numbers of steps.
+        InputError: the samples extra is missing, or the run's folder holds another training.
         KeyboardInterrupt: it was interrupted, and can go on.
         DivergedError: a loss was not finite.
     """
-    path = place.scores(job)
-    if path.exists():
-        _check_is_of(path, steps=steps, fcn_steps=fcn_steps)
-        return
-    known = circumstances()  # of the code that is loaded, whatever is committed meanwhile
-    folder = _trained(place.folder(job), job, steps, precision)
+    folder = trained(options.runs / job.name, job, options)
     plan = read_plan(folder)
     data = open_data(f"sample:{SAMPLE}", size=SIZE)
     assert data.test is not None
-    translate = load(folder, device="cpu").translate_batch
-    say(f"{path.stem}: FCNs of {fcn_steps:,} steps")
+    say(f"{job.name}: FCNs of {options.fcn_steps:,} steps")
     scores = adaptation_scores(
-        translate,
+        load(folder, device="cpu").translate_batch,
         data,
         data.test,
         size=SIZE,
         rows=job.rows,
         seed=job.seed,
-        steps=fcn_steps,
-        folder=place.runs,
+        steps=options.fcn_steps,
+        folder=options.runs,
     )
-    facts = {
+    return {
         "sample": SAMPLE,
         "seed": job.seed,
         "method": plan.method,
         "steps": plan.resolved.steps,
-        "fcn_steps": fcn_steps,
+        "fcn_steps": options.fcn_steps,
         "config": vars(plan.config),
         "precision": plan.resolved.precision,
         "data_fingerprint": data.fingerprint,
         "scores": scores,
     }
-    write_json(path, facts | known)
-    say(f"{path.stem}: scored, {path}")
 
 
-def _check_is_of(path: Path, **wanted: int) -> None:
-    """Raises InputError where a result is of other numbers of steps: a trial is not the whole."""
-    known = json.loads(path.read_text("utf-8"))
-    for name, count in wanted.items():
-        if known[name] != count:
-            raise InputError(
-                f"{path} is of {known[name]:,} {name}, not {count:,}: move it, or give another"
-                " --results"
-            )
-
-
-def _trained(folder: Path, job: Job, steps: int, precision: Precision) -> Path:
-    config, settings = product_options(
-        "product",
-        SAMPLE,
-        seed=job.seed,
-        steps=steps,
-        precision=precision,
-        threads=torch.get_num_threads(),
-        out=folder,
+def trained(folder: Path, job: Job, options: argparse.Namespace) -> Path:
+    """The folder of CycleGAN, trained to its end."""
+    config, run = chosen(METHOD, preset="fast")
+    weight = TRANSLATIONS[job.translation].identity_weight
+    given = {"data": f"sample:{SAMPLE}", "seed": job.seed, "steps": options.steps or STEPS}
+    given |= {"precision": options.precision, "threads": options.threads, "out": str(folder)}
+    say(f"{folder.name}: CycleGAN, {given['steps']:,} steps")
+    train_to_end(
+        METHOD, make_config(METHOD, config | {"identity_weight": weight}), Settings(**run | given)
     )
-    config = replace(config, identity_weight=TRANSLATIONS[job.translation].identity_weight)
-    say(f"{folder.name}: CycleGAN, {steps:,} steps")
-    train_to_end(METHODS["product"], config, settings)
     return folder
 
 
-def write_table(place: Place, readme: Path) -> None:
-    """Put the tables between their markers in `readme`.
-
-    Raises:
-        InputError: no results yet, some of other numbers of steps than others, or no markers.
-    """
-    files = {
-        name: [path for seed in SEEDS if (path := place.scores(Job(name, seed))).exists()]
-        for name in TRANSLATIONS
-    }
-    if not files["cyclegan"]:
-        raise InputError(f"no results in {place.results}: run python -m benchmarks.segmentation")
-    found = {
-        name: [json.loads(path.read_text("utf-8")) for path in paths]
-        for name, paths in files.items()
-    }
-    first = found["cyclegan"][0]
-    for path in (path for paths in files.values() for path in paths):
-        _check_is_of(path, steps=first["steps"], fcn_steps=first["fcn_steps"])
-    replace_block(readme, "segmentation", "\n".join(_lines(found)))
+def check_alike(found: Mapping[str, Result], **wanted: int) -> None:
+    """Raises InputError where a result is of other numbers of steps: a trial is not the whole."""
+    for name, one in found.items():
+        for key, count in wanted.items():
+            if one[key] != count:
+                raise InputError(
+                    f"{name} is of {one[key]:,} {key}, not {count:,}: give another --results"
+                )
 
 
-def _rows(found: Mapping[str, list[Result]]) -> Iterator[tuple[str, list[Any]]]:
+def _rows(found: Mapping[str, Result]) -> Iterator[tuple[str, list[Any]]]:
     """What each row of the tables is called, and its scores of every seed."""
+    jobs = {name: [Job(name, seed).name for seed in SEEDS] for name in TRANSLATIONS}
+    results = {name: [found[one] for one in names if one in found] for name, names in jobs.items()}
     for row in ROWS:
         if row == "translated":
-            for name, results in found.items():
-                if results:
-                    yield TRANSLATIONS[name].label, [one["scores"][row] for one in results]
+            for name, many in results.items():
+                if many:
+                    yield TRANSLATIONS[name].label, [one["scores"][row] for one in many]
         else:
-            yield LABELS[row], [one["scores"][row] for one in found["cyclegan"]]
+            yield LABELS[row], [one["scores"][row] for one in results["cyclegan"]]
 
 
-def _lines(found: Mapping[str, list[Result]]) -> Iterator[str]:
-    yield "| trained on | per-class accuracy, % | per-pixel accuracy, % | class IoU, % |"
-    yield "|---|---:|---:|---:|"
-    for label, scores in _rows(found):
-        cells = [_cell([one[key] for one in scores]) for key in FIGURES]
-        yield f"| {label} | {' | '.join(cells)} |"
-    for label, per_class, per_pixel in CITED:
-        yield f"| {label} | {per_class} | {per_pixel} | — |"
-    results = [one for each in found.values() for one in each]
-    first = results[0]["scores"][ROWS[0]]
+def lines(found: Mapping[str, Result]) -> Iterator[str]:
+    """The two tables.
+
+    Raises:
+        InputError: some results are of other numbers of steps than others.
+    """
+    results = list(found.values())
+    check_alike(found, steps=results[0]["steps"], fcn_steps=results[0]["fcn_steps"])
+    rows = list(_rows(found))
+    shown = [
+        [label, *(_percent([one[key] for one in scores]) for key in FIGURES)]
+        for label, scores in rows
+    ]
+    shown += [[*cited, "—"] for cited in CITED]
+    heads = ["trained on", "per-class accuracy, %", "per-pixel accuracy, %", "class IoU, %"]
+    yield from table(heads, shown, numbers=True)
     yield ""
-    yield f"| accuracy of a class, % | {' | '.join(first['accuracy_per_class'])} |"
-    yield "|---" + "|---:" * len(first["accuracy_per_class"]) + "|"
-    for label, scores in _rows(found):
-        parts = [one["accuracy_per_class"] for one in scores]
-        yield f"| {label} | {' | '.join(_cell([p[k] for p in parts]) for k in parts[0])} |"
+    first = rows[0][1][0]
+    classes = list(first["accuracy_per_class"])
+    yield from table(
+        ["accuracy of a class, %", *classes],
+        [
+            [label, *(_percent([one["accuracy_per_class"][k] for one in scores]) for k in classes)]
+            for label, scores in rows
+        ],
+        numbers=True,
+    )
     yield ""
     precisions = sorted({one["precision"] for one in results})
-    commits = sorted({one["commit"][:10] for one in results})
     yield (
-        "Mean over n seeds ± half of the 95% t-interval; a single seed has none. The authors'"
-        " rows are of GTA5 → Cityscapes, 19 classes."
+        f"{MEANS} The authors' rows are of GTA5 → Cityscapes, 19 classes."
         f" {first['images']} test pictures; naming the most frequent class everywhere would get"
         f" {100 * first['majority_share']:.1f}% of the pixels. CycleGAN: {results[0]['steps']:,}"
         f" steps, {' and '.join(precisions)}; FCNs: {results[0]['fcn_steps']:,}. Commits of the"
-        f" runs: {', '.join(commits)}."
+        f" runs: {every(results, 'commit')}."
     )
 
 
-def _cell(values: list[float | None]) -> str:
-    known = [100 * value for value in values if value is not None]
-    if not known:
-        return "—"
-    mean, half = interval(known)
-    shown = f"{mean:.1f}" if half is None else f"{mean:.1f} ± {half:.1f}"
-    return f"{shown} (n={len(known)})"
+def _percent(values: list[float | None]) -> str:
+    return cell([100 * value for value in values if value is not None], 1)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.segmentation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
-    parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
+    parser = parser_of("segmentation", __doc__, has_table=True)
+    add_training_options(parser, "segmentation")
     names = tuple(TRANSLATIONS)
     parser.add_argument("--translations", nargs="+", choices=names, default=names)
-    parser.add_argument("--steps", type=int, default=STEPS, help="of CycleGAN, for a trial")
-    parser.add_argument("--fcn-steps", type=int, default=FCN_STEPS, help="the same of the FCNs")
-    parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
-    parser.add_argument("--results", type=Path, default=_HERE / "results" / "segmentation")
-    parser.add_argument(
-        "--runs", type=Path, default=_HERE.parent / "runs" / "benchmark" / "segmentation"
-    )
-    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
+    parser.add_argument("--fcn-steps", type=int, default=FCN_STEPS, help="fewer, for a trial")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    return carry_out("segmentation", partial(_do, options))
+    wanted = [Job(name, seed) for name in options.translations for seed in options.seeds]
+    jobs = {job.name: partial(scored, options, job) for job in wanted}
 
+    def tell(found: Mapping[str, Result]) -> None:
+        replace_block(options.readme, "segmentation", lines(found))
 
-def _do(options: argparse.Namespace) -> int:
-    place, failures = Place(options.results, options.runs), 0
-    jobs = [Job(name, seed) for name in options.translations for seed in options.seeds]
-    for job in jobs if options.only != "table" else ():
-        try:
-            run_job(
-                place,
-                job,
-                steps=options.steps,
-                fcn_steps=options.fcn_steps,
-                precision=options.precision,
-            )
-        except (InputError, DivergedError) as error:
-            say(f"{job.name} failed: {error}")
-            failures += 1
-    if options.only != "run":
-        write_table(place, options.readme)
-    return 1 if failures else 0
+    def do() -> int:
+        if options.only != "table":
+            there = {
+                name: one for name, one in read_results(options.results).items() if name in jobs
+            }
+            check_alike(there, steps=options.steps or STEPS, fcn_steps=options.fcn_steps)
+        return carry_out("segmentation", options, jobs, tell, keeps=True)
+
+    return exit_code("segmentation", do)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,23 @@
 """How long a training step takes, beside the plain reference and beside its convolutions.
 
-    python -m benchmarks.step --method cyclegan --size 64 --seconds 35
+    python -m benchmarks.step --size 64 --seconds 35
 
 Both train on the same images, by turns in one process; figures are medians.
 The limit is the time of the step's convolutions alone: each one that the step
 executes, forward and for the gradients of data and weights, in the same shape,
-type, layout and batch, timed by itself in the same rounds. The last line is JSON.
+type, layout and batch, timed by itself in the same rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +28,50 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.harness import (
+    Result,
+    by_turns,
+    carry_out,
+    every,
+    median_ratio,
+    parser_of,
+    replace_block,
+    seconds_of,
+    table,
+)
 from benchmarks.reference import cyclegan as reference
-from benchmarks.running import circumstances
 from diptych.data import Data, open_data
 from diptych.methods import make_config
-from diptych.networks.device import find_device, find_precision
+from diptych.networks.device import find_precision
 from diptych.training.settings import Plan, Resolved, Settings
 from diptych.training.trainer import Trainer
 
 IDENTITY_WEIGHT = 0.5
-_FAR = 10**9  # steps: the learning rate stays constant
+FAR = 10**9
+"""Steps: the learning rate stays constant."""
 _IMAGES = 8
 _CONVOLUTIONS = (
     torch.ops.aten.convolution.default,
     torch.ops.aten.convolution_backward.default,
 )
 _Call = tuple[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of CycleGAN as it is measured."""
+
+    size: int
+    width: int = 64
+    batch_size: int = 1
+    threads: int
+    compile: str = "off"
+    recompute: bool = False
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Step:
+        known = vars(options)
+        return cls(**{name: known[name] for name in cls.__dataclass_fields__ if name in known})
 
 
 class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -56,10 +84,7 @@ class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func in (
-            torch.ops.aten.convolution.default,
-            torch.ops.aten.convolution_backward.default,
-        ):
+        if func in _CONVOLUTIONS:
             self.calls[str(func), tuple(_describe(a) for a in args)] += 1
         return func(*args, **(kwargs or {}))
 
@@ -88,12 +113,7 @@ def replay(call: _Call) -> Callable[[], object]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.step",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--method", choices=("cyclegan",), default="cyclegan")
+    parser = parser_of("step", __doc__, has_table=True)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=1)
@@ -104,64 +124,87 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    key = f"{options.size} pixels, {options.precision}"
+    job = partial(measure, Step.of(options), options.precision, options.seconds)
+
+    def tell(found: Mapping[str, Result]) -> None:
+        replace_block(options.readme, "step", lines(found))
+
+    return carry_out("step", options, {key: job}, tell)
+
+
+def measure(kind: Step, wanted: Any, seconds: float) -> Result:
+    """Times everything by turns for so many `seconds`."""
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(options, Path(folder))))
-    return 0
-
-
-def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Times everything by turns for `options.seconds`."""
-    write_images(folder, options.size)
-    data = open_data(str(folder), size=options.size)
-    precision = find_precision(options.precision, torch.device("cpu"))
-    trainer = make_trainer(options, data, precision)
-    # Its convolutions are the same, and compiled code cannot be watched.
-    eager = make_trainer(options, data, precision, compiled=False)
-    plain = make_reference(options, data)
-    steps: dict[str, Callable[[], object]] = {
-        "reference": plain,
-        "product": lambda: trainer.step(_FAR),
-    }
-    try:
-        began = time.perf_counter()
-        for step in steps.values():
-            step()
-        set_up = time.perf_counter() - began
-        with FlopCounterMode(display=False) as counter:
-            plain()
-        with Convolutions() as seen:
-            eager.step(_FAR)
-        alone = {call: replay(call) for call in seen.calls}
-        times: dict[str, list[float]] = {"reference": [], "product": [], "limit": []}
-        for step in (*steps.values(), *alone.values()):
-            step()
-        began = time.perf_counter()
-        while time.perf_counter() - began < options.seconds or len(times["limit"]) < 3:
-            for name, step in steps.items():
-                times[name].append(_seconds(step))
-            times["limit"].append(sum(_seconds(alone[c]) * n for c, n in seen.calls.items()))
-    finally:
-        trainer.close()
-        eager.close()
-    pairs = list(zip(times["reference"], times["product"], times["limit"], strict=True))
+        write_images(Path(folder), kind.size)
+        data = open_data(folder, size=kind.size)
+        precision = find_precision(wanted, torch.device("cpu"))
+        trainer = make_trainer(kind, data, precision)
+        # Its convolutions are the same, and compiled code cannot be watched.
+        eager = make_trainer(replace(kind, compile="off"), data, precision)
+        plain = make_reference(kind, data)
+        try:
+            set_up = seconds_of(lambda: (plain(), trainer.step(FAR)))
+            with FlopCounterMode(display=False) as counter:
+                plain()
+            with Convolutions() as seen:
+                eager.step(FAR)
+            alone = {call: replay(call) for call in seen.calls}
+            for step in (plain, lambda: trainer.step(FAR), *alone.values()):
+                step()
+            times = by_turns(
+                {
+                    "reference": lambda: seconds_of(plain),
+                    "product": lambda: seconds_of(lambda: trainer.step(FAR)),
+                    "limit": lambda: sum(seconds_of(alone[c]) * n for c, n in seen.calls.items()),
+                },
+                rounds=3,
+                seconds=seconds,
+            )
+        finally:
+            trainer.close()
+            eager.close()
     return {
-        "speedup": statistics.median(slow / fast for slow, fast, _ in pairs),
-        "fraction_of_limit": statistics.median(limit / fast for _, fast, limit in pairs),
+        "speedup": median_ratio(times["reference"], times["product"]),
+        "fraction_of_limit": median_ratio(times["limit"], times["product"]),
         "reference_seconds": statistics.median(times["reference"]),
         "seconds": statistics.median(times["product"]),
         "limit_seconds": statistics.median(times["limit"]),
-        "rounds": len(pairs),
+        "rounds": len(times["limit"]),
         "reference_gflop": counter.get_total_flops() / 1e9,
         "convolutions": sum(seen.calls.values()),
         "set_up_seconds": set_up,
-        "method": options.method,
-        "size": options.size,
-        "width": options.width,
-        "batch_size": options.batch_size,
         "precision": precision,
-        "compile": options.compile,
-        "recompute": options.recompute,
-    } | circumstances()
+        **asdict(kind),
+    }
+
+
+def lines(found: Mapping[str, Result]) -> Iterator[str]:
+    """The table: a row a measurement."""
+    heads = ["", "reference, s", "product, s", "times as fast", "of the limit", "GFLOP", "rounds"]
+    rows = [
+        [
+            f"{one['size']} pixels, {blocks_of(one['size'])} blocks, {one['precision']}",
+            f"{one['reference_seconds']:.2f}",
+            f"{one['seconds']:.2f}",
+            f"{one['speedup']:.2f}",
+            f"{one['fraction_of_limit']:.0%}",
+            f"{one['reference_gflop']:,.0f}",
+            str(one["rounds"]),
+        ]
+        for one in sorted(found.values(), key=lambda one: (one["precision"], one["size"]))
+    ]
+    yield from table(heads, rows, numbers=True)
+    yield ""
+    yield (
+        f"Nothing compiled; {every(found.values(), 'threads')} threads;"
+        f" {every(found.values(), 'machine')}; commit {every(found.values(), 'commit')}."
+    )
+
+
+def blocks_of(size: int) -> int:
+    """Residual blocks, as the paper has them."""
+    return 6 if size < 256 else 9
 
 
 def write_images(folder: Path, size: int) -> None:
@@ -174,58 +217,40 @@ def write_images(folder: Path, size: int) -> None:
             Image.fromarray(noise).save(folder / name / f"{i}.png")
 
 
-def make_trainer(
-    options: argparse.Namespace, data: Data, precision: Any, *, compiled: bool | None = None
-) -> Trainer:
+def make_trainer(kind: Step, data: Data, precision: Any) -> Trainer:
     """The product as a run would make it."""
-    config = make_config(
-        options.method,
-        {
-            "width": options.width,
-            "size": options.size,
-            "batch_size": options.batch_size,
-            "identity_weight": IDENTITY_WEIGHT,
-        },
-    )
-    settings = Settings(
-        data=data.source, steps=_FAR, load_size=options.size, recompute=options.recompute
-    )
+    options = {"width": kind.width, "size": kind.size, "batch_size": kind.batch_size}
+    config = make_config("cyclegan", options | {"identity_weight": IDENTITY_WEIGHT})
+    settings = Settings(data=data.source, steps=FAR, load_size=kind.size, recompute=kind.recompute)
     resolved = Resolved(
-        threads=options.threads,
+        threads=kind.threads,
         domains=data.domains,
         fingerprint=data.fingerprint,
         precision=precision,
-        device=str(find_device("cpu")),
-        compiled=options.compile == "on" if compiled is None else compiled,
+        device="cpu",
+        compiled=kind.compile == "on",
     )
-    return Trainer(
-        Plan(method=options.method, config=config, run=settings, resolved=resolved), data
-    )
+    plan = Plan(method="cyclegan", config=config, run=settings, resolved=resolved)
+    return Trainer(plan, data)
 
 
-def make_reference(options: argparse.Namespace, data: Data) -> Callable[[], object]:
+def make_reference(kind: Step, data: Data) -> Callable[[], object]:
     """The plain step; `batch_size` of them where the product does as many images at once."""
     model = reference.CycleGAN(
-        width=options.width,
-        blocks=6 if options.size < 256 else 9,
+        width=kind.width,
+        blocks=blocks_of(kind.size),
         identity_weight=IDENTITY_WEIGHT,
-        steps=_FAR,
+        steps=FAR,
         seed=0,
     )
     x, y = (reference.read_tiles(images) for images in data.train.domains)
 
     def step() -> None:
-        for _ in range(options.batch_size):
+        for _ in range(kind.batch_size):
             losses = model.step(reference.draw(x, model.rng), reference.draw(y, model.rng))
             torch.stack(list(losses.values())).tolist()  # the product looks at them every step too
 
     return step
-
-
-def _seconds(step: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    step()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

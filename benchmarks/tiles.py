@@ -1,6 +1,6 @@
-"""How far tiles are from the whole image, by memory: the table of docs/translating.md.
+"""How far tiles are from the whole image, by memory: the table of docs/explanation/tiles.md.
 
-    python benchmarks/tiles.py [photo] [--width 16]
+    python -m benchmarks.tiles [photo] [--width 16]
 
 The generator is CycleGAN's with 9 blocks and random weights; without a photo,
 scikit-learn's china.jpg (640x427) is taken.

@@ -1,22 +1,19 @@
 """UNIT's two studies in small: how many layers are shared, and what the cycle terms add.
 
     python -m benchmarks.unit_studies                 what is not done yet, table and plot
-    python -m benchmarks.unit_studies --part 1/2      every second training: two may share a machine
-    python -m benchmarks.unit_studies --only rescore  scores of the weights that are there
-    python -m benchmarks.unit_studies --only report   the table and the plot anew
+    python -m benchmarks.unit_studies --only table    the table and the plot anew
 
 As the paper's Fig. 3 and Table 2 do on maps: trains every configuration from three seeds
-for the same number of steps, and scores the last weights. Beside the paper's accuracy:
-whether two images decoded from one code show the same scene. The table goes into
-benchmarks/README.md, the plot into docs/images/unit-studies.png.
+for the same number of steps, and scores the last weights. Beside the paper's accuracy, and
+beyond what `diptych bench` scores: whether two images decoded from one code show the same
+scene. The table goes into benchmarks/README.md, the plot into docs/images/unit-studies.png.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,33 +22,36 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.earth_results import score
-from benchmarks.running import (
+from benchmarks.harness import (
+    HERE,
+    SEEDS,
+    Result,
+    add_training_options,
     carry_out,
-    circumstances,
-    part_of,
+    cell,
+    every,
+    parser_of,
     replace_block,
     say,
-    spread,
+    score,
+    table,
     train_to_end,
-    write_json,
 )
 from diptych.data import Data, evaluation_pairs, open_data
+from diptych.data.collections import evenly_spaced
 from diptych.data.images import to_image, to_tensor
 from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.evaluation.correspondence import correspondence
-from diptych.evaluation.seeds import interval
-from diptych.inference.translator import Translator, load
+from diptych.inference.load import load
+from diptych.inference.translator import Translator
 from diptych.methods import make_config
-from diptych.training.loop import DivergedError
 from diptych.training.presets import chosen
 from diptych.training.settings import Settings
 
 METHOD = "unit"
 SAMPLE = "earth-map"
 SIZE, STEPS = 32, 1500
-SEEDS = (0, 1, 2)
 PAIRS = 100
 """Decoded from codes, and real ones beside them."""
 SHARED = {str(n): {"shared_layers": n} for n in range(5)}
@@ -80,8 +80,7 @@ MEASURES = (
     Measure("one code", "of_noise", "noise decoded twice: correspondence ↑"),
 )
 
-_HERE = Path(__file__).parent
-PLOT = _HERE.parent / "docs" / "images" / "unit-studies.png"
+PLOT = HERE.parent / "docs" / "images" / "unit-studies.png"
 
 
 def configurations() -> dict[str, dict[str, Any]]:
@@ -91,50 +90,32 @@ def configurations() -> dict[str, dict[str, Any]]:
     }
 
 
-def run_job(results: Path, runs: Path, name: str, seed: int, steps: int) -> None:
-    """Train, or go on, and score; nothing if that is done.
+def trained(options: argparse.Namespace, name: str, seed: int) -> Result:
+    """Train, or go on, and score.
 
     Raises:
         InputError: the folder holds another training.
         KeyboardInterrupt: it was interrupted, and can go on.
         DivergedError: a loss was not finite.
     """
-    path, folder = results / f"{name}-{seed}.json", runs / f"{name}-{seed}"
-    if path.exists():
-        return
-    known = circumstances()
-    say(f"{path.stem}: {steps:,} steps")
+    folder, steps = options.runs / f"{name}-{seed}", options.steps or STEPS
+    say(f"{folder.name}: {steps:,} steps")
     preset, run = chosen(METHOD, preset="fast")
     config = make_config(METHOD, preset | {"size": SIZE} | configurations()[name])
     given: dict[str, Any] = {"data": f"sample:{SAMPLE}", "seed": seed, "steps": steps}
-    given |= {"threads": torch.get_num_threads(), "out": str(folder)}
-    seconds = train_to_end(METHOD, config, Settings(**run | given))
+    given |= {"threads": torch.get_num_threads(), "precision": options.precision}
+    seconds = train_to_end(METHOD, config, Settings(**run | given | {"out": str(folder)}))
     data = open_data(f"sample:{SAMPLE}", size=SIZE)
-    write_json(
-        path,
-        {
-            "configuration": name,
-            "seed": seed,
-            "steps": steps,
-            "config": vars(config),
-            "seconds": seconds,
-            "data_fingerprint": data.fingerprint,
-            "scores": _scores(folder, data),
-            "correspondence_of_real": _of_real(data),
-        }
-        | known,
-    )
-    say(f"{path.stem}: scored")
-
-
-def rescore(results: Path, runs: Path) -> None:
-    """Score what is trained anew, from weights that are there still."""
-    data = open_data(f"sample:{SAMPLE}", size=SIZE)
-    for path in sorted(results.glob("*.json")):
-        if (runs / path.stem).exists():
-            result = json.loads(path.read_text("utf-8"))
-            write_json(path, result | {"scores": _scores(runs / path.stem, data)})
-            say(f"{path.stem}: scored")
+    return {
+        "configuration": name,
+        "seed": seed,
+        "steps": steps,
+        "config": vars(config),
+        "seconds": seconds,
+        "data_fingerprint": data.fingerprint,
+        "scores": _scores(folder, data),
+        "correspondence_of_real": correspondence(*_real(data)),
+    }
 
 
 def _scores(folder: Path, data: Data) -> dict[str, Any]:
@@ -160,57 +141,46 @@ def _of_one_code(translator: Translator, data: Data) -> dict[str, float]:
 def _real(data: Data) -> tuple[Tensor, ...]:
     assert data.test is not None
     assert data.test.pairs is not None
-    indices = spread(len(data.test.pairs[0]), PAIRS)
+    indices = evenly_spaced(len(data.test.pairs[0]), PAIRS)
     return evaluation_pairs(data.test.pairs, indices, size=SIZE, is_tiled=data.is_tiled)
 
 
-def _of_real(data: Data) -> float:
-    return correspondence(*_real(data))
-
-
-def read(results: Path) -> dict[str, list[dict[str, Any]]]:
-    """Results by configuration. Raises InputError if there are none."""
-    found = {
-        name: [
-            json.loads(path.read_text("utf-8")) for path in sorted(results.glob(f"{name}-?.json"))
-        ]
+def by_configuration(found: Mapping[str, Result]) -> dict[str, list[Result]]:
+    """The results of each configuration, in the seeds' order."""
+    return {
+        name: [found[key] for seed in SEEDS if (key := f"{name}-{seed}") in found]
         for name in configurations()
     }
-    if not any(found.values()):
-        raise InputError(f"no results in {results}: run python -m benchmarks.unit_studies")
-    return found
 
 
-def lines(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+def lines(found: Mapping[str, Result]) -> Iterator[str]:
     """The table: a row a configuration."""
-    yield f"| | {' | '.join(measure.label for measure in MEASURES)} |"
-    yield "|---" * (len(MEASURES) + 1) + "|"
     titles = {f"shared-{n}": f"{n} shared" for n in SHARED} | {"sharing-alone": "1, no cycle terms"}
-    for name, results in found.items():
-        if results:
-            cells = [_shown(*interval(values(results, measure))) for measure in MEASURES]
-            yield f"| {titles[name]} (n={len(results)}) | {' | '.join(cells)} |"
+    rows = [
+        [
+            f"{titles[name]} (n={len(results)})",
+            *(cell(values(results, measure), 3, counts=False) for measure in MEASURES),
+        ]
+        for name, results in by_configuration(found).items()
+        if results
+    ]
+    yield from table(["", *(measure.label for measure in MEASURES)], rows)
     yield ""
-    every = [result for results in found.values() for result in results]
-    commits = sorted({result["commit"][:10] for result in every})
+    results = list(found.values())
     yield (
-        f"`sample:{SAMPLE}` at {SIZE} pixels, width 32, {every[0]['steps']:,} steps of the preset"
+        f"`sample:{SAMPLE}` at {SIZE} pixels, width 32, {results[0]['steps']:,} steps of the preset"
         f" fast. Means ± half of the 95% t-interval over n seeds. Real pairs of the test images"
-        f" have a correspondence of {every[0]['correspondence_of_real']:.3f}, strangers 0.5."
-        f" {every[0]['machine']}; commits {', '.join(commits)}."
+        f" have a correspondence of {results[0]['correspondence_of_real']:.3f}, strangers 0.5."
+        f" {every(results, 'machine')}; commits {every(results, 'commit')}."
     )
 
 
-def values(results: list[dict[str, Any]], measure: Measure) -> list[float]:
+def values(results: Sequence[Result], measure: Measure) -> list[float]:
     """One number a seed."""
     return [score(result["scores"], measure.direction, measure.key) for result in results]
 
 
-def _shown(mean: float, half: float | None) -> str:
-    return f"{mean:.3f}" if half is None else f"{mean:.3f} ± {half:.3f}"
-
-
-def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
+def plot(found: Mapping[str, Result], path: Path) -> None:
     """Both studies, a column a measure: every seed a dot, means joined.
 
     Raises:
@@ -220,6 +190,7 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise InputError("the plot needs matplotlib: pip install -e '.[bench]'") from error
+    results = by_configuration(found)
     names = {
         "residual blocks shared": {n: f"shared-{n}" for n in SHARED},
         "": {"sharing\nalone": "sharing-alone", "cycle\nalone": "shared-0", "both": "shared-1"},
@@ -228,7 +199,7 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     axes = figure.subplots(len(names), len(MEASURES))
     for row, (title, configurations_) in zip(axes, names.items(), strict=True):
         for axis, measure in zip(row, MEASURES, strict=True):
-            points = [values(found[name], measure) for name in configurations_.values()]
+            points = [values(results[name], measure) for name in configurations_.values()]
             for at, many in enumerate(points):
                 axis.plot([at] * len(many), many, "o", color="#1f6feb", alpha=0.45, markersize=4)
             known = [(at, sum(many) / len(many)) for at, many in enumerate(points) if many]
@@ -248,46 +219,23 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.unit_studies",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--only", choices=("run", "rescore", "report"), help="do one part of it")
-    parser.add_argument(
-        "--part", type=part_of, default="1/1", metavar="I/N", help="every N-th, from I on"
-    )
-    parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
-    parser.add_argument("--steps", type=int, default=STEPS, help="fewer, for a trial")
-    parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
-    parser.add_argument("--results", type=Path, default=_HERE / "results" / "unit_studies")
-    parser.add_argument(
-        "--runs", type=Path, default=_HERE.parent / "runs" / "benchmark" / "unit_studies"
-    )
-    parser.add_argument("--readme", type=Path, default=_HERE / "README.md")
+    parser = parser_of("unit_studies", __doc__, has_table=True)
+    add_training_options(parser, "unit_studies")
+    parser.add_argument("--configurations", nargs="+", choices=tuple(configurations()))
     parser.add_argument("--plot", type=Path, default=PLOT)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    return carry_out("unit_studies", partial(_do, options))
+    jobs = {
+        f"{name}-{seed}": partial(trained, options, name, seed)
+        for seed in options.seeds
+        for name in options.configurations or configurations()
+    }
 
-
-def _do(options: argparse.Namespace) -> int:
-    failures = 0
-    part, parts = options.part
-    jobs = [(name, seed) for seed in options.seeds for name in configurations()]
-    for name, seed in jobs[part - 1 :: parts] if options.only in (None, "run") else ():
-        try:
-            run_job(options.results, options.runs, name, seed, options.steps)
-        except (InputError, DivergedError) as error:
-            say(f"{name}-{seed} failed: {error}")
-            failures += 1
-    if options.only == "rescore":
-        rescore(options.results, options.runs)
-    if options.only in (None, "report"):
-        found = read(options.results)
-        replace_block(options.readme, "unit_studies", "\n".join(lines(found)))
+    def tell(found: Mapping[str, Result]) -> None:
+        replace_block(options.readme, "unit_studies", lines(found))
         plot(found, options.plot)
-    return 1 if failures else 0
+
+    return carry_out("unit_studies", options, jobs, tell, keeps=True)
 
 
 if __name__ == "__main__":

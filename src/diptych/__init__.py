@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     from diptych.data import open_data
     from diptych.errors import InputError
     from diptych.evaluation import Scores
-    from diptych.inference.classifier import load_classifier
+    from diptych.inference.classifier import Classifier, load_classifier
     from diptych.inference.load import load
     from diptych.inference.translate_files import translate_files
+    from diptych.inference.translation import Translation
     from diptych.inference.translator import Translator
     from diptych.methods import list_methods
     from diptych.scoring import evaluate, evaluate_seeds
 
 _HOMES = {
+    "Classifier": "inference.classifier",
     "InputError": "errors",
     "Run": "api",
     "Scores": "evaluation",
+    "Translation": "inference.translation",
     "Translator": "inference.translator",
     "evaluate": "scoring",
     "evaluate_seeds": "scoring",
@@ -44,9 +47,11 @@ _HOMES = {
 """In which module each public name is defined."""
 
 __all__ = [
+    "Classifier",
     "InputError",
     "Run",
     "Scores",
+    "Translation",
     "Translator",
     "__version__",
     "evaluate",

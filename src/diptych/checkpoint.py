@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, option, resume_call
 from diptych.files import atomic_write
-from diptych.methods import build, make_config
+from diptych.methods import build, give_for, make_config
 from diptych.types import Kept
 
 FORMAT = 1
@@ -232,21 +232,24 @@ def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Tr
     return weights, info
 
 
-def load_translator(path: str | os.PathLike[str]) -> tuple[nn.Module, TranslatorInfo]:
-    """Load the method of a translator file or a run's folder, in eval mode, on the CPU.
+def load_translator(
+    path: str | os.PathLike[str], method: type[nn.Module] | None = None
+) -> tuple[nn.Module, TranslatorInfo]:
+    """The method of a translator file or a run's folder, in eval mode, on the CPU.
 
-    Only the method's `inference_modules` have trained weights. The other modules are as
-    initialised. No weight requires a gradient.
+    `method` is its class, if it is from outside. Nothing is imported because the file names
+    it. Only the `inference_modules` are trained; the rest is as initialised.
 
     Raises:
-        InputError: the file is missing, damaged, not written by Diptych, or of
-            another format version.
+        InputError: missing, damaged, not Diptych's, of another version, or of a method that
+            is not known.
     """
     weights, info = read_translator(path)
-    with torch.random.fork_rng(devices=[]):  # building draws initial weights, replaced below
-        method = build(info.method, make_config(info.method, info.config), len(info.domains))
-    load_weights(method, weights, str(path))
-    return method.eval().requires_grad_(False), info
+    give_for(info.method, path, method)
+    with torch.random.fork_rng(devices=[]):  # building draws weights that are then replaced
+        built = build(info.method, make_config(info.method, info.config), len(info.domains))
+    load_weights(built, weights, str(path))
+    return built.eval().requires_grad_(False), info
 
 
 def load_weights(method: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:

@@ -143,7 +143,14 @@ def _describe(hint: Any) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the closest known name, or all names."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f": did you mean {close[0]!r}?"
+    close = nearest(name, known)
+    if close is not None:
+        return f": did you mean {close!r}?"
     return f"; there are: {', '.join(known)}" if known else ""
+
+
+def nearest(name: object, known: Iterable[str]) -> str | None:
+    """The known name that `name` is most likely a slip of, upper and lower case aside, if any."""
+    by_folded = {one.casefold(): one for one in known}
+    close = difflib.get_close_matches(str(name).casefold(), by_folded, n=1)
+    return by_folded[close[0]] if close else None

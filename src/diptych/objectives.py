@@ -6,7 +6,8 @@ logarithms of half-precision scores lose the digits that matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -100,25 +101,18 @@ def log_loss(logit: Tensor, *, real: bool) -> Tensor:
 
     D = sigmoid(`logit`); Goodfellow et al. 2014, Eq. (1), negated so that it is
     minimised. With real=True on generated images it is their non-saturating
-    generator loss.
+    generator loss (Sec. 3).
     """
     return F.softplus(-logit.float() if real else logit.float()).mean()
 
 
-def nonsaturating(score: Tensor) -> Tensor:
-    """-E[log D]: what G descends in place of `saturating`, whose gradient vanishes at first.
+def saturating(logit: Tensor, *, real: bool) -> Tensor:
+    """E[log(1 - D)] where `real` is wanted, else E[log D]: a generator's loss, as written.
 
-    Goodfellow et al. 2014 (arXiv:1406.2661), Sec. 3. `score` holds logits, of any shape.
+    Goodfellow et al. 2014 (arXiv:1406.2661), Eq. (1). Its gradient vanishes where D is
+    sure (their Sec. 3). D = sigmoid(`logit`), of any shape.
     """
-    return log_loss(score, real=True)
-
-
-def saturating(logit: Tensor) -> Tensor:
-    """E[log(1 - D)] on generated images, what Eq. (1)'s generator minimises as written.
-
-    Its gradient vanishes where D is sure: Goodfellow et al. 2014, Sec. 3.
-    """
-    return -F.softplus(logit.float()).mean()
+    return -log_loss(logit, real=not real)
 
 
 def wgan(score: Tensor, *, real: bool) -> Tensor:
@@ -129,6 +123,58 @@ def wgan(score: Tensor, *, real: bool) -> Tensor:
     images it is the generator's loss.
     """
     return -score.float().mean() if real else score.float().mean()
+
+
+def hinge(score: Tensor, *, real: bool) -> Tensor:
+    """Hinge: E[max(0, 1 - D)] where `real` is wanted, else E[max(0, 1 + D)].
+
+    The discriminator's loss of Lim and Ye 2017 (arXiv:1705.02894) and of Miyato et al.
+    2018 (arXiv:1802.05957), Sec. 4; the generator's is `wgan` there. `score` is D's raw
+    output of any shape.
+    """
+    return F.relu(1 - score.float() if real else 1 + score.float()).mean()
+
+
+@dataclass(frozen=True)
+class AdversarialLoss:
+    """What D and G of a GAN minimise, as functions of D's raw scores of any shape.
+
+    `D_loss` and `G_loss` also take `real`: whether D should take the images for real. Every
+    result is a () scalar, a mean over the scores.
+    """
+
+    D_loss: Callable[..., Tensor]
+    """The discriminator's loss."""
+    G_loss: Callable[..., Tensor]
+    """The generator's loss."""
+
+    def fool(self, fake: Tensor) -> Tensor:
+        """G's loss, given D's scores of generated images: D should take them for real."""
+        return self.G_loss(fake, real=True)
+
+    def tell_apart(self, real: Tensor, fake: Tensor) -> Tensor:
+        """D's loss, given its scores of real and of generated images. It is not halved."""
+        return self.D_loss(real, real=True) + self.D_loss(fake, real=False)
+
+
+LSGAN = AdversarialLoss(lsgan, lsgan)
+"""Least squares: Mao et al. 2017 (arXiv:1611.04076)."""
+LOG = AdversarialLoss(log_loss, log_loss)
+"""Goodfellow et al. 2014; G's loss is the non-saturating -E[log D(fake)] (Sec. 3)."""
+LOG_SATURATING = AdversarialLoss(log_loss, saturating)
+"""Goodfellow et al. 2014, Eq. (1) as written; G's loss is E[log(1 - D(fake))]."""
+HINGE = AdversarialLoss(hinge, wgan)
+"""Lim and Ye 2017, Miyato et al. 2018; G's loss is -E[D(fake)]."""
+WGAN = AdversarialLoss(wgan, wgan)
+"""Arjovsky et al. 2017 (arXiv:1701.07875). A method has to bound D's slope itself."""
+
+GAN_LOSSES: Mapping[str, AdversarialLoss] = {
+    "lsgan": LSGAN,
+    "log": LOG,
+    "log-saturating": LOG_SATURATING,
+    "hinge": HINGE,
+}
+"""By the value of an option `gan_loss`; a method's `Config` names those that it offers."""
 
 
 def gradient_penalty(

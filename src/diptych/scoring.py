@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import nn
+
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator, read_translator
 from diptych.data import Data
 from diptych.errors import InputError, option
@@ -47,6 +49,7 @@ ScoreFile = Callable[..., Scores]
 def evaluate(
     folder: str | os.PathLike[str],
     *,
+    method: type[nn.Module] | None = None,
     data: str | None = None,
     split: str = "test",
     features: str | None = None,
@@ -79,7 +82,7 @@ def evaluate(
         InputError: `folder` holds no run, or the run cannot be scored on the data.
     """
     folder = Path(folder)
-    plan = read_plan(folder)
+    plan = read_plan(folder, method)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
     settings = replace(settings, palette=tuple(palette) or settings.palette)
     opened = open_run_data(plan.method, settings, plan.config.size)
@@ -118,8 +121,8 @@ def evaluate_seeds(folders: Sequence[str | os.PathLike[str]], **options: Any) ->
     """
     paths = list(dict.fromkeys(Path(folder) for folder in folders))
     if len(paths) < 2:
-        raise InputError(f"an interval over seeds needs two runs or more, not {len(paths)}")
-    check_seeds({str(path): read_plan(path) for path in paths})
+        raise InputError(f"an interval over seeds takes two runs or more, not {len(paths)}")
+    check_seeds({str(path): read_plan(path, options.get("method")) for path in paths})
     return over_seeds({str(path): evaluate(path, **options).to_dict() for path in paths})
 
 

@@ -120,7 +120,7 @@ class Group:
 class Method(Protocol):
     """An `nn.Module` built as `Name(config, domains=K)` that can be trained.
 
-    `Config` in the same file is a frozen dataclass with at least `size` and
+    `Config`, the annotation of `config`, is a frozen dataclass with at least `size` and
     `batch_size`, and with `width` where it trains networks, the paper's values as
     defaults.
     """
@@ -130,7 +130,10 @@ class Method(Protocol):
     config: Any
 
     def groups(self) -> Mapping[str, Group]:
-        """The optimisers, by the names that `iteration` yields; none where nothing is trained."""
+        """The optimisers, by the names that `iteration` yields.
+
+        None where nothing is trained; one pass through the data is then enough.
+        """
         ...
 
     def iteration(self, batches: Iterator[Any], clock: Clock) -> Iterator[Update]:
@@ -139,14 +142,6 @@ class Method(Protocol):
         A method may yield none, and gather what it sees of the batches in buffers.
         """
         ...
-
-
-@runtime_checkable
-class Budgets(Protocol):
-    """Knows how long its training takes."""
-
-    epochs: ClassVar[float]
-    """Passes through the larger domain where no budget is given."""
 
 
 @runtime_checkable
@@ -191,10 +186,10 @@ class Translates(Kept, Sized, Protocol):
 
 
 @runtime_checkable
-class Samples(Protocol):
+class Draws(Protocol):
     """Knows many translations of an image, of which `translate` gives the middle one."""
 
-    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         """As `translate`, but the translation that `rng` draws."""
         ...
 

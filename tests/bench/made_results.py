@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from diptych.bench.place import Place, write_json
+from diptych.bench.place import Place, read_results, run_name, write_json, write_result
 
 TRAINED = {"method": "cyclegan", "config": {}, "run": {}, "data": "f"}
 DATA = {
@@ -56,6 +56,13 @@ def result(seed: int, ends: float, half: float = 0.4, **more: Any) -> dict[str, 
     }  # fmt: skip
 
 
+def forget(place: Place, row: str, seed: int) -> None:
+    """As if the run had not been done."""
+    known = read_results(place)
+    del known[run_name(row, seed)]
+    write_json(place.results, known)
+
+
 def fill(place: Place) -> Place:
     """CycleGAN with three seeds, CoGAN of which one diverged, pix2pix not done yet."""
     rows = [entry("CoGAN", [0, 1]), entry("CycleGAN", [0, 1, 2], "systems", "ablations"),
@@ -63,9 +70,9 @@ def fill(place: Place) -> Place:
     plan = {"title": "A <trial>", "rows": rows, "left_out": {"gatys": "no styles"}}
     write_json(place.plan, plan)
     write_json(place.speed, {row["row"]: SPEED for row in rows})
-    write_json(place.result("cogan", 0), result(0, 0.41))
+    write_result(place, "cogan", 0, result(0, 0.41))
     failed = {"seed": 1, "trained": TRAINED, "diverged": "G is nan at step 7"}
-    write_json(place.result("cogan", 1), failed)
+    write_result(place, "cogan", 1, failed)
     for seed, accuracy in enumerate((0.5, 0.6, 0.7)):
-        write_json(place.result("cyclegan", seed), result(seed, accuracy))
+        write_result(place, "cyclegan", seed, result(seed, accuracy))
     return place

@@ -12,20 +12,18 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-import diptych
-from diptych.bench import job, provenance
-from diptych.bench.place import read_json, write_json
+from diptych.bench import job
+from diptych.bench.place import read_json, read_result, write_json, write_result
 from diptych.bench.plan import make_bench
 from diptych.bench.run import Options, Running
 from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.methods.cyclegan import CycleGAN
 from tests.bench.conftest import TINY
+from tests.bench.made_results import forget
 from tests.evaluation.made_labels import write_labelled
 
 ANEW = Options(device="cpu", overwrite=True)
-A, B = ({"version": "0", "torch": "2", "commit": one * 40, "has_uncommitted_changes": False,
-         "machine": "a machine"} for one in "ab")  # fmt: skip
 
 
 def stop_at(step: int, patch: pytest.MonkeyPatch) -> None:
@@ -94,18 +92,17 @@ def test_a_run_that_is_begun_is_not_lost_to_another(bench, trained, place, monke
         bench("cyclegan", cycle_weight=5.0)
     assert place.speed.read_bytes() == speeds  # on which the steps of a time depend
     assert bench("cyclegan") == 0
-    assert read_json(place.result("cyclegan", 0))["steps"] == 4
+    assert read_result(place, "cyclegan", 0)["steps"] == 4
 
 
 def test_runs_are_of_the_precision_that_their_row_was_timed_in(bench, carried, place):
     bench("cyclegan", precision=None)
     assert carried.pieces[0].spec["run"].get("precision", "auto") == "auto"
     assert carried.pieces[1].spec["run"]["precision"] == "fp32"  # so it was timed
-    path = place.result("cyclegan", 0)
-    known = read_json(path)
+    known = read_result(place, "cyclegan", 0)
     carried.pieces.clear()
     for device, done_again in (("cpu", ["cyclegan-0.job"]), ("cuda", [])):
-        write_json(path, known | {"precision": "bf16", "device": device})
+        write_result(place, "cyclegan", 0, known | {"precision": "bf16", "device": device})
         bench("cyclegan", precision=None)  # finished, and not replaced unasked
         assert carried.names == []
         bench("cyclegan", precision=None, options=ANEW)
@@ -115,8 +112,8 @@ def test_runs_are_of_the_precision_that_their_row_was_timed_in(bench, carried, p
 
 def test_a_run_of_another_precision_is_scored_anew_as_it_is(bench, carried, place):
     bench("cyclegan", precision=None)
-    path = place.result("cyclegan", 0)
-    write_json(path, read_json(path) | {"precision": "bf16"})
+    known = read_result(place, "cyclegan", 0)
+    write_result(place, "cyclegan", 0, known | {"precision": "bf16"})
     carried.pieces.clear()
     bench("cyclegan", precision=None, options=Options(device="cpu", rescore=True))
     (piece,) = carried.pieces
@@ -125,9 +122,9 @@ def test_a_run_of_another_precision_is_scored_anew_as_it_is(bench, carried, plac
 
 def test_a_failed_run_is_tried_again_in_the_precision_that_was_timed(bench, carried, place):
     bench("cyclegan", precision=None)
-    path = place.result("cyclegan", 0)
-    failed = {key: read_json(path)[key] for key in ("row", "label", "seed", "trained")}
-    write_json(path, failed | {"why_not": "no memory"})
+    known = read_result(place, "cyclegan", 0)
+    failed = {key: known[key] for key in ("row", "label", "seed", "trained")}
+    write_result(place, "cyclegan", 0, failed | {"why_not": "no memory"})
     carried.pieces.clear()
     bench("cyclegan", precision=None)
     (piece,) = carried.pieces
@@ -143,7 +140,7 @@ def test_a_run_left_to_find_its_precision_goes_on_where_it_found_that_one(
     text = state.read_text()
     assert text.count('precision = "fp32"') == 2  # given, and found
     state.write_text(text.replace('precision = "fp32"', 'precision = "auto"', 1))
-    place.result("cyclegan", 0).unlink()
+    forget(place, "cyclegan", 0)
     monkeypatch.setattr(job, "train", None)
     assert bench("cyclegan", precision=None) == 0
     # Nor does it begin anew where its row was timed on another device, so that none is known.
@@ -151,7 +148,7 @@ def test_a_run_left_to_find_its_precision_goes_on_where_it_found_that_one(
     speeds["cyclegan"]["device"] = "cuda"
     write_json(place.speed, speeds)
     state.write_text(text)
-    place.result("cyclegan", 0).unlink()
+    forget(place, "cyclegan", 0)
     assert bench("cyclegan", precision=None) == 0
 
 
@@ -165,48 +162,9 @@ def test_data_that_change_while_a_bench_runs_are_told(bench, trained, place, pai
 
     trained.way = way
     assert bench("cyclegan") == 1
-    assert read_json(place.result("cyclegan", 0))["why_not"] == (
+    assert read_result(place, "cyclegan", 0)["why_not"] == (
         "the data have changed since the bench began: start it once more"
     )
-
-
-def test_a_result_names_the_code_of_every_sitting_and_of_the_scoring(
-    bench, trained, place, monkeypatch
-):
-    def by(code: dict[str, Any]) -> None:
-        monkeypatch.setattr(job, "circumstances", lambda: code)
-
-    by(A)
-    with monkeypatch.context() as patch:
-        stop_at(2, patch)
-        with pytest.raises(KeyboardInterrupt):
-            bench("cyclegan")
-    by(B)
-    bench("cyclegan")
-    result = read_json(place.result("cyclegan", 0))
-    assert (result["commit"], result["sittings"]) == (B["commit"], [A, B])
-    assert "scored" not in result
-    by(A)
-    bench("cyclegan", options=Options(device="cpu", rescore=True))
-    assert read_json(place.result("cyclegan", 0)) == result | {"scored": A}
-
-
-def test_scoring_anew_keeps_the_code_of_a_run_from_before_sittings_were_kept(
-    bench, trained, place, monkeypatch
-):
-    monkeypatch.setattr(job, "circumstances", lambda: A)
-    bench("cyclegan")
-    place.runs.joinpath("cyclegan-0.sittings.json").unlink()
-    monkeypatch.setattr(job, "circumstances", lambda: B)
-    bench("cyclegan", options=Options(device="cpu", rescore=True))
-    result = read_json(place.result("cyclegan", 0))
-    assert (result["commit"], result["scored"]) == (A["commit"], B)
-
-
-def test_the_code_is_the_checkouts_where_there_is_one():
-    known = provenance.circumstances()
-    assert len(known["commit"]) == 40
-    assert known["version"] == diptych.__version__
 
 
 def test_pages_that_cannot_be_made_stop_no_training(carried, paired_data, place):

@@ -59,13 +59,3 @@ def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "run python -m benchmarks.layout" in capsys.readouterr().err
     assert blind.main(["--only", "table", "--results", str(tmp_path / "none.json")]) == 2
     assert "run python -m benchmarks.blind" in capsys.readouterr().err
-
-
-def test_the_committed_table_is_that_of_the_committed_results(tmp_path: Path):
-    root = Path(__file__).parents[2] / "benchmarks"
-    readme = tmp_path / "README.md"
-    readme.write_text((root / "README.md").read_text("utf-8"), "utf-8")
-    results = root / "results" / "blind.json"
-    table = ["--only", "table", "--results", str(results), "--readme", str(readme)]
-    assert blind.main(table) == 0
-    assert readme.read_text("utf-8") == (root / "README.md").read_text("utf-8")

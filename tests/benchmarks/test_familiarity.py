@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from benchmarks import familiarity
-from benchmarks.running import write_json
+from diptych.bench.place import write_json
 from diptych.data import Data, Split
 from diptych.data.collections import ArrayImages
 from diptych.evaluation.familiarity import Look, learn_familiarity
@@ -82,7 +82,7 @@ def test_the_table_has_a_row_of_each_domain(tmp_path: Path) -> None:
     other = row | {"y": {"images": 1000, "unlike": 1, "as_wholes": 1}}
     facts = {"unlike": {"x": row, "y": other}, "size": 64, "network": "a", "commit": "c" * 40}
     results, readme = tmp_path / "found.json", tmp_path / "README.md"
-    write_json(results, facts)
+    write_json(results, {"familiarity": facts})
     readme.write_text("<!-- familiarity: begin -->\n<!-- familiarity: end -->\n")
     options = ["--only", "table", "--results", str(results), "--readme", str(readme)]
     assert familiarity.main(options) == 0

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import method_pages
-from diptych.bench.place import Place, write_json
+from diptych.bench.place import Place, write_json, write_result
 
 MARKS = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 DATA = {"source": "sample:earth-climate", "size": 64, "domains": ["climate", "aerial"],
@@ -40,16 +40,16 @@ def bench(tmp_path: Path) -> Place:
         for number, (label, method) in enumerate(rows)
     ]  # fmt: skip
     write_json(place.plan, {"title": "Five minutes", "rows": entries, "left_out": {}})
-    write_json(place.result("0", 0), result("cyclegan", 0.25))
-    write_json(place.result("1", 0), result("cyclegan", 0.125, kid_untranslated={"mean": 0.75}))
+    write_result(place, "0", 0, result("cyclegan", 0.25))
+    write_result(place, "1", 0, result("cyclegan", 0.125, kid_untranslated={"mean": 0.75}))
     failed = {"seed": 0, "trained": trained("discogan"), "diverged": "G is nan", "data": DATA}
-    write_json(place.result("2", 0), failed)
+    write_result(place, "2", 0, failed)
     for path in (
-        place.real("f-64", "climate"),
-        place.real("f-64", "aerial"),
-        place.strip("0", 0, PART),
+        place.real("f-64"),
+        place.picture("0"),
     ):
-        Image.new("RGBA", (64, 132)).save(path)
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGBA", (132, 132)).save(path)
     return place
 
 
@@ -64,13 +64,13 @@ def test_a_page_holds_the_rows_of_its_method_with_pictures_and_scores(
     text = page.read_text("utf-8")
     first, second = text.split("### CycleGAN, long: ")
     assert "### CycleGAN: `sample:earth-climate` at 64 pixels" in first
-    assert "| climate | CycleGAN | true aerial |" in first
-    assert "(../../bench/results/0-0.climate-aerial.png)" in first
+    assert "| real climate, aerial | CycleGAN |" in first
+    assert "(../../bench/pictures/0.webp)" in first
     assert "| CycleGAN | 1 | 0.2500 |" in first
     assert "| CycleGAN, long | 1 | 0.1250 |" in second
     for part in (first, second):  # what holds for every row, whoever has it
         assert "| *inputs, untranslated* | – | 0.7500 |" in part
-    assert "results/1-0" not in second  # it has no pictures
+    assert "pictures/1" not in second  # it has no pictures
     assert "[All methods beside each other](../../bench/report.md)" in second
     assert second.endswith("<!-- bench: end -->\nThe end.\n")
     assert "old" not in text

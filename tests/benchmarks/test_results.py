@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import method_pages
+from benchmarks import (
+    adaptation,
+    blind,
+    familiarity,
+    feeding,
+    large,
+    memory,
+    method_pages,
+    processes,
+    quality,
+    segmentation,
+    step,
+    unit_studies,
+)
 from diptych.bench.page import write_pages
 from diptych.bench.place import Place
 from diptych.bench.results import read_report
@@ -20,6 +35,12 @@ RESULTS = ROOT / "benchmarks" / "results"
 BENCHES = sorted(path.parent.name for path in RESULTS.glob("*/plan.json"))
 SHOWN = ("per-pixel acc. ↑", "per-pixel, renamed ↑", "KID ↓")
 PAGES = ("report.html", "report.md", "report.tex", "report.json")
+KEPT = "report.md"
+"""The page that is in the repository; the same small files make the others."""
+
+
+TABLES = (adaptation, blind, familiarity, feeding, large, memory, processes, quality,
+          segmentation, step, unit_studies)  # fmt: skip
 
 
 def copied(name: str, folder: Path) -> Path:
@@ -40,8 +61,7 @@ def bench(name: str) -> Place:
 def test_the_pages_of_a_bench_come_of_its_small_files_to_the_byte(name: str, tmp_path: Path):
     made = copied(name, tmp_path)
     write_pages(Place(made, tmp_path / "runs"))
-    for page in PAGES:
-        assert (made / page).read_bytes() == (RESULTS / name / page).read_bytes(), page
+    assert (made / KEPT).read_bytes() == (RESULTS / name / KEPT).read_bytes()
 
 
 def test_the_methods_pages_come_of_the_small_files_to_the_byte(tmp_path: Path):
@@ -56,6 +76,36 @@ def test_the_methods_pages_come_of_the_small_files_to_the_byte(tmp_path: Path):
     assert method_pages.main(["--bench", str(made), "--pages", str(pages)]) == 0
     for path in pages.glob("*.md"):
         assert path.read_bytes() == (ROOT / "docs" / "methods" / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize("module", TABLES, ids=lambda module: module.__name__)
+def test_the_tables_in_the_readme_are_those_of_the_results(module: Any, tmp_path: Path):
+    name = module.__name__.rpartition(".")[2]
+    text = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
+    emptied = re.sub(rf"({name}: begin -->\n).*(<!-- {name}: end)", r"\1\2", text, flags=re.S)
+    assert emptied != text
+    readme = tmp_path / "README.md"
+    readme.write_text(emptied, "utf-8")
+    options = ["--only", "table", "--readme", str(readme)]
+    if module in (quality, unit_studies):
+        options += ["--plot", str(tmp_path / "plot.png")]
+    assert module.main(options) == 0
+    assert readme.read_text("utf-8") == text
+
+
+def test_the_figures_of_colours_are_those_of_their_file():
+    runs = json.loads((RESULTS / "colours.json").read_text("utf-8")).values()
+    shown = " ".join(f"{run['pixel_accuracy']:.2f}" for run in runs)
+    text = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
+    assert f"| preset fast | {shown} | " in text
+
+
+def test_what_is_kept_is_few_and_small():
+    made = {"report.html", "report.tex", "report.json"}  # again, wherever they are wanted
+    files = [path for path in RESULTS.rglob("*") if path.is_file() and path.name not in made]
+    there = [path for path in files if path.suffix != ".lock"]
+    assert len(there) < 150
+    assert sum(file.stat().st_size for file in there) < 8_000_000
 
 
 def test_the_page_of_tables_comes_of_the_small_files_to_the_byte(

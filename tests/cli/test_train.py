@@ -34,6 +34,29 @@ def test_a_config_file_a_recipe_and_a_preset_are_where_options_start_from(
     assert "batch_size = 2\n" in text
 
 
+def test_the_names_that_options_had_before_still_work(run, folders, tmp_path) -> None:
+    config = tmp_path / "old.toml"
+    text = (run / "config.toml").read_text()
+    config.write_text(text.replace("[run]\n", "[run]\nsample_every = 1\n"))
+    base = ["train", "cyclegan", *folders, "--steps", "2", "--no-evaluate"]
+    ways = (
+        ["--config", str(config)],
+        [*SMALL, "--sample-every", "1"],
+        [*SMALL, "--sample-every=1"],
+    )
+    for way in ways:
+        out = tmp_path / f"by-{len(list(tmp_path.iterdir()))}"
+        assert main([*base, *way, "--logger", "none", "--out", str(out)]) == 0
+        assert "preview_every = 1\n" in (out / "config.toml").read_text()
+        names = [file.name for file in sorted((out / "previews").iterdir())]
+        assert names == ["00000000.png", "00000001.png", "00000002.png"]
+        assert not (out / "tensorboard").exists()
+
+
+def test_a_logger_that_is_not_there_is_named(fails, folders) -> None:
+    assert "'carrier-pigeon'" in fails("train", "cyclegan", *folders, "--logger", "carrier-pigeon")
+
+
 def test_values_out_of_range_are_named(fails, folders) -> None:
     base = ["train", "cyclegan", *folders]
     assert fails(*base, "--size", "30").startswith("--size is 30: it must be a multiple of 4")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from PIL import Image
 
 from diptych.checkpoint import TRANSLATOR_FILE
+from diptych.cli.main import main
 from tests.cli.conftest import domains_of
 from tests.conftest import Fails
+
+OLD_UNIT = Path(__file__).parents[1] / "old_runs" / "0.1.0" / "unit"
 
 
 def test_runs_and_translators_that_cannot_be_read_are_named(fails, run, tmp_path) -> None:
@@ -45,3 +49,24 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(fails, run, tmp_pa
     line = fails("translate", run, bomb, "--to", domains_of(run)[0], "--out", tmp_path / "o")
     assert "bomb.png" in line
     assert "400" in line  # megapixels
+
+
+def test_messages_of_the_library_name_flags_in_a_shell(fails, run, tmp_path) -> None:
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (300, 200)).save(picture)
+    to = domains_of(run)[0]
+    given = ["translate", run, picture, "--to", to, "--out", tmp_path / "o", "--memory", "1e-6"]
+    assert "raise --memory to 0.1 or more" in fails(*given)
+    slip = fails("translate", run, picture, "--to", to.upper())
+    assert slip == f"no domain {to.upper()!r}: did you mean {to!r}?"
+
+
+@pytest.mark.parametrize("option", [["--draws", "2"], ["--samples", "2"], ["--samples=2"]])
+def test_draws_are_asked_for_by_their_name_or_by_that_of_0_1_0(option, tmp_path) -> None:
+    photo, out = tmp_path / "photo.png", tmp_path / "out"
+    Image.new("RGB", (16, 16), (200, 40, 40)).save(photo)
+    to = domains_of(OLD_UNIT)[1]
+    given = [OLD_UNIT, photo, "--to", to, "--out", out, "--no-check", "--device", "cpu"]
+    assert main(["translate", *map(str, given), *option]) == 0
+    drawn = [(out / f"photo-{i}.png").read_bytes() for i in (1, 2)]
+    assert drawn[0] != drawn[1]

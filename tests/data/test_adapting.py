@@ -11,7 +11,7 @@ import torch
 
 from diptych.data import Data, stream
 from diptych.data.collections import ArrayImages, Split
-from diptych.data.draws import Recipe
+from diptych.data.draws import BatchSettings
 from diptych.data.stream import _columns
 from diptych.errors import InputError
 from diptych.types import Adapting, Unpaired
@@ -46,12 +46,12 @@ def test_each_source_image_comes_with_its_own_class_and_the_target_with_none() -
 
 def test_what_goes_to_the_workers_holds_no_label_of_the_target() -> None:
     data = _data()
-    recipe = Recipe(2, 8, 0, is_tiled=True, mirrors=False, seed=0, rank=0, world=1)
-    source, target = _columns(data, Adapting, recipe)
+    settings = BatchSettings(2, 8, 0, is_tiled=True, mirrors=False, seed=0, rank=0, world=1)
+    source, target = _columns(data, Adapting, settings)
     assert source.labels is not None
     assert target.labels is None
     unlabelled = replace(data.train, labels=(data.train.labels[0], None))
-    without = _columns(replace(data, train=unlabelled), Adapting, recipe)
+    without = _columns(replace(data, train=unlabelled), Adapting, settings)
     assert pickle.dumps((source, target)) == pickle.dumps(without)
 
 

@@ -1,4 +1,4 @@
-"""Cityscapes as it is distributed, laid out by the script that docs/evaluating.md gives."""
+"""Cityscapes as it is distributed, laid out by the script that docs/how-to/cityscapes.md gives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from diptych.data.palettes import CITYSCAPES
 from diptych.evaluation.labels import IGNORED, true_class
 from diptych.evaluation.segmentation import check_segmentation
 
-PAGE = Path(__file__).parents[2] / "docs" / "evaluating.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "cityscapes.md"
 COLOURS = (*CITYSCAPES.colours, *CITYSCAPES.ignored)
 CITIES = {"train": (("aachen", 3), ("ulm", 2)), "val": (("lindau", 2),), "test": (("bonn", 2),)}
 
@@ -59,8 +59,8 @@ def distributed(tmp_path: Path) -> Path:
 @pytest.fixture
 def laid_out(distributed: Path) -> Path:
     """By the page's own script."""
-    section = PAGE.read_text("utf-8").partition("### Cityscapes")[2]
-    script = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
+    ### Cityscapes")[2]
+    script = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[0]
     subprocess.run([sys.executable, "-c", script], cwd=distributed, check=True)
     return distributed / "cityscapes-pairs"
 

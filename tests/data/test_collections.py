@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diptych.data.collections import ArrayImages, FileImages, HalfImages, Names
+from diptych.data.collections import (
+    ArrayImages,
+    FileImages,
+    HalfImages,
+    Names,
+    evenly_spaced,
+)
 from diptych.errors import InputError
 from tests.data.test_folders import _fill
 from tests.data.test_splits import _names
@@ -40,3 +46,10 @@ def test_array_images_read_what_they_were_given() -> None:
         ArrayImages(pixels.astype(np.float32))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="1 names for 2 images"):
         ArrayImages(pixels, ["a"])
+
+
+def test_evenly_spaced_are_the_middles_of_equal_parts() -> None:
+    assert evenly_spaced(12, 4) == [1, 4, 7, 10]
+    assert evenly_spaced(10, 4) == [1, 3, 6, 8]
+    assert evenly_spaced(3, 16) == [0, 1, 2]
+    assert evenly_spaced(0, 4) == []

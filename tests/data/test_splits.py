@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diptych.data import Images, open_data
-from diptych.data.splits import spread
+from diptych.data.splits import probe_indices
 from tests.data.test_folders import _fill, _numbered, _open, _sizes
 
 
@@ -128,6 +128,6 @@ def test_the_fingerprint_follows_names_and_sizes_and_not_the_place(tmp_path: Pat
     assert fingerprint(tmp_path / "here") != renamed
 
 
-def test_spread_takes_first_last_and_what_lies_evenly_between() -> None:
-    assert spread(3, 16) == [0, 1, 2]
-    assert spread(101, 5) == [0, 25, 50, 75, 100]
+def test_probes_are_the_first_the_last_and_what_lies_evenly_between() -> None:
+    assert probe_indices(3, 16) == [0, 1, 2]
+    assert probe_indices(101, 5) == [0, 25, 50, 75, 100]

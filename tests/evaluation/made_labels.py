@@ -60,7 +60,7 @@ def train_little(monkeypatch: pytest.MonkeyPatch, steps: int, batch: int, side: 
     """Small networks' worth of work: fewer and smaller batches of images enlarged less."""
     try:
         load_features()
-    except InputError as error:  # the samples extra is not installed
+    except InputError as error:  # the features extra is not installed
         pytest.skip(str(error))
     monkeypatch.setattr(segmentation_training, "STEPS", steps)
     monkeypatch.setattr(segmentation_training, "BATCH", batch)

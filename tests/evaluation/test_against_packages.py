@@ -35,7 +35,7 @@ from torch import Tensor
 
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.precision import precision_and_recall
-from diptych.networks.features import resize
+from diptych.networks.features import resize_square
 
 _WHY = "clean-fid and torch-fidelity need torchvision: this file's docstring says the way"
 _IMPORTED = (
@@ -152,7 +152,7 @@ def test_images_are_resized_as_clean_fid_does(side: int) -> None:
     image_uint8 = load_sample_image("flower.jpg")[:side, :side]
     theirs = _package("cleanfid.resize").build_resizer("clean")(image_uint8)  # (299, 299, 3)
     image = torch.from_numpy(image_uint8.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-    ours = (resize(image, 299)[0].permute(1, 2, 0).numpy() + 1) * 127.5
+    ours = (resize_square(image, 299)[0].permute(1, 2, 0).numpy() + 1) * 127.5
     # Of 255. Pillow's filter weights are float64, torch's float32.
     assert np.abs(ours - theirs).max() < 0.01
     assert np.abs(ours - theirs).mean() < 1e-4

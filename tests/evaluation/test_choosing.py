@@ -77,5 +77,5 @@ def test_without_validation_images_or_features_nothing_is_chosen() -> None:
     with pytest.raises(InputError, match="chosen on validation images, but test has none"):
         choose({"last": _scorer(0.0)}, _data(validation=False))
     blind = partial(evaluate, lambda image, to: image, size=8, features=None)
-    with pytest.raises(InputError, match=r"chosen by KID, but there is none.*diptych\[samples\]"):
+    with pytest.raises(InputError, match=r"chosen by KID, but there is none.*diptych\[features\]"):
         choose({"last": blind}, _data())

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from diptych.evaluation.paired import l1, psnr, ssim, within_16
+from diptych.evaluation.paired import mean_absolute_error, psnr, ssim, within_16
 
 
 def _grey(*levels: int, size: int = 16) -> torch.Tensor:
@@ -13,7 +13,7 @@ def _grey(*levels: int, size: int = 16) -> torch.Tensor:
 
 
 def test_l1_is_of_images_in_0_to_1_and_one_number_an_image() -> None:
-    scores = l1(_grey(0, 51), _grey(255, 0))
+    scores = mean_absolute_error(_grey(0, 51), _grey(255, 0))
     assert scores.tolist() == pytest.approx([1.0, 0.2])
 
 

@@ -77,9 +77,9 @@ def _plan(seed: int = 0, fingerprint: str = "f", width: int = 8, **run: Any) -> 
 def test_only_runs_that_differ_in_their_seeds_alone_are_averaged() -> None:
     check_seeds({"r0": _plan(0, out="r0", workers=0), "r1": _plan(1, out="r1", workers=4)})
     for other, what in (
-        (_plan(0), "r0 and r1 have the same seed, 0: train one with another --seed"),
-        (_plan(1, width=16), "r0 and r1 differ in --width (8 and 16)"),
-        (_plan(1, steps=9), "r0 and r1 differ in --steps (None and 9)"),
+        (_plan(0), "r0 and r1 have the same seed, 0: train one with another seed"),
+        (_plan(1, width=16), "r0 and r1 differ in width (8 and 16)"),
+        (_plan(1, steps=9), "r0 and r1 differ in steps (None and 9)"),
         (_plan(1, fingerprint="g"), "r0 and r1 differ in the data (f and g)"),
         (replace(_plan(1), method="unit"), "r0 and r1 differ in the method (cyclegan and unit)"),
     ):

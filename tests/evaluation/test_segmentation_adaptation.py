@@ -20,7 +20,7 @@ from diptych.evaluation.segmentation_adaptation import (
     adaptation_scores,
     segmentation_scores,
 )
-from diptych.evaluation.segmentation_training import Labelled
+from diptych.evaluation.segmentation_training import LabelledPixels
 from tests.evaluation.made_labels import PALETTE, SIZE, scenes, train_little
 
 
@@ -189,7 +189,9 @@ def test_scores_are_counted_over_batches_and_unusable_images_left_out():
         score[:, 1] = 1
         return score
 
-    known = Labelled(Broken(images), ArrayImages(labels), PALETTE, is_tiled=True, may_mirror=True)
+    known = LabelledPixels(
+        Broken(images), ArrayImages(labels), PALETTE, is_tiled=True, may_mirror=True
+    )
     found = segmentation_scores(discs, known, size=SIZE)
     kept = np.delete(labels, (0, 18), axis=0).reshape(-1, 3)
     shares = [(kept == colour).all(1).sum() for colour in PALETTE.colours]

@@ -12,7 +12,12 @@ from diptych.data.collections import ArrayImages
 from diptych.evaluation import segmentation
 from diptych.evaluation.labels import IGNORED
 from diptych.evaluation.segmentation import segmenter_for
-from diptych.evaluation.segmentation_training import Labelled, pixel_loss, steps_for, train_fcn
+from diptych.evaluation.segmentation_training import (
+    LabelledPixels,
+    pixel_loss,
+    steps_for,
+    train_fcn,
+)
 from tests.evaluation.made_labels import PALETTE, SIZE, scenes, train_little, write_labelled
 
 
@@ -42,7 +47,7 @@ def test_the_network_is_shown_every_pair_at_least_once(tmp_path, monkeypatch):
 def test_the_same_seed_trains_the_same_network_and_draws_nothing_else(monkeypatch):
     train_little(monkeypatch, 2, 4)
     labels, photos = (ArrayImages(images) for images in scenes(10, 0))
-    labelled = Labelled(photos, labels, PALETTE, is_tiled=True, may_mirror=True)
+    labelled = LabelledPixels(photos, labels, PALETTE, is_tiled=True, may_mirror=True)
     state = torch.get_rng_state()
     first, again = (train_fcn(labelled, size=SIZE, seed=3) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), state)

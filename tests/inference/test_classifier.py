@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -58,6 +61,26 @@ def test_the_classifier_of_a_run_names_classes_and_gives_the_methods_scores(run:
     assert torch.equal(scores, classifier._method.classify(images, 1))
     with pytest.raises(InputError, match="no domain 'cat': this classifier knows dark, bright"):
         classifier(image, source="cat")
+
+
+def test_a_classifier_takes_all_kinds_of_images_and_can_be_copied(run: Path, tmp_path) -> None:
+    classifier = diptych.load_classifier(run, device="cpu")
+    about = "Classifier(unit_adaptation, dark, bright, 32 px, 4 classes, cpu)"
+    assert repr(classifier) == about
+    draws = np.random.default_rng(0)
+    pixels = [draws.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(3)]
+    images = [Image.fromarray(one) for one in pixels]
+    names = [classifier(image, "dark") for image in images]
+    images[0].save(tmp_path / "a.png")
+    assert classifier(tmp_path / "a.png", "dark") == names[0]
+    assert classifier(pixels[0], "dark") == names[0]
+    assert classifier(images, "dark") == names
+    assert classifier(np.stack(pixels), "dark") == names
+    for again in (pickle.loads(pickle.dumps(classifier)), copy.deepcopy(classifier)):  # noqa: S301
+        assert again(images, "dark") == names
+        assert repr(again) == about
+    with pytest.raises(InputError, match="None is no image"):
+        classifier(None, "dark")
 
 
 def test_an_image_of_any_size_has_a_code_where_the_method_takes_one_size(run: Path) -> None:

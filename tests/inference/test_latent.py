@@ -15,7 +15,8 @@ from diptych.checkpoint import TranslatorInfo, inference_weights, save_translato
 from diptych.cli.main import main
 from diptych.errors import InputError
 from diptych.inference.latent import generate_files, interpolate, write_strip
-from diptych.inference.translator import Translator, load
+from diptych.inference.load import load
+from diptych.inference.translator import Translator
 from diptych.methods.unit import UNIT, Config
 from diptych.report.grids import read_grid
 
@@ -80,10 +81,10 @@ def test_equal_names_come_from_the_same_noise_and_the_grid_shows_them(translator
 
 def test_what_is_there_already_is_not_replaced_unasked(translator, tmp_path):
     generate_files(translator, tmp_path, count=1, to=["dog"])
-    with pytest.raises(InputError, match=r"grid.png exists: give --overwrite"):
+    with pytest.raises(InputError, match=r"grid.png exists: give overwrite=True"):
         generate_files(translator, tmp_path, count=1, to=["dog"])
     generate_files(translator, tmp_path, count=1, to=["dog"], overwrite=True)
-    with pytest.raises(InputError, match="--count is 0"):
+    with pytest.raises(InputError, match="count is 0"):
         generate_files(translator, tmp_path / "new", count=0)
     with pytest.raises(InputError, match="no domain 'cow'"):
         generate_files(translator, tmp_path / "new", to=["cow"])
@@ -105,7 +106,7 @@ def test_a_strip_starts_and_ends_at_its_images_and_moves_evenly_between(translat
 
 
 def test_one_step_is_no_way(translator):
-    with pytest.raises(InputError, match="--steps is 1"):
+    with pytest.raises(InputError, match="steps is 1"):
         interpolate(translator, picture(1), picture(2), sources=("cat", "cat"), steps=1)
 
 

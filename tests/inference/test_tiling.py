@@ -14,9 +14,6 @@ from torch import Tensor, nn
 from diptych.data.images import to_tensor
 from diptych.inference import tiling
 from diptych.inference.footprint import (
-    WORKSPACE,
-    bytes_per_pixel,
-    receptive_radius,
     replaced_norms,
     whole_image_norms,
 )
@@ -129,29 +126,6 @@ def test_weights_of_overlapping_tiles_add_up_to_one():
         start, end, weight = tiling._zone(span, 400, grid.ramp)
         total[start:end] += weight
     torch.testing.assert_close(total, torch.ones(400))
-
-
-def test_receptive_radius_is_that_worked_out_by_hand():
-    def radius(network: nn.Module, multiple: int = 1) -> int | None:
-        return receptive_radius(network, network, multiple=multiple, device=CPU)
-
-    assert radius(nn.Conv2d(3, 3, 7, padding=3)) == 3
-    two = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 5, padding=2))
-    assert radius(two) == 3
-    assert radius(nn.Sequential(two, nn.InstanceNorm2d(3))) == 3  # its statistics are given
-    # 18 convolutions of radius 1 at a quarter of the size: 72, and 3 + 1 + 2 + 2 + 1 + 3 around
-    assert radius(generator(blocks=9), 4) == 84
-    whole = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Upsample(scale_factor=64))
-    assert radius(whole) is None
-
-
-def test_bytes_per_pixel_count_the_maps_alive_at_once():
-    conv = nn.Conv2d(3, 16, 3, padding=1)
-    measured = bytes_per_pixel(conv, conv, size=64, device=CPU)
-    assert measured == pytest.approx(WORKSPACE * (3 + 16) * 4)
-    deep = nn.Sequential(nn.Conv2d(3, 16, 1), nn.Conv2d(16, 8, 1), nn.Conv2d(8, 3, 1))
-    measured = bytes_per_pixel(deep, deep, size=64, device=CPU)
-    assert measured == pytest.approx(WORKSPACE * (3 + 16 + 8) * 4)
 
 
 def test_norms_are_as_before_after_an_error():

@@ -48,7 +48,7 @@ def test_runs_of_three_domains_are_trained_shown_scored_and_used(
     own = ["--data", str(data), "--width", str(width), "--out", str(run), *SMALL]
     assert main(["train", method, *own]) == 0
 
-    _, layout = read_grid(run / "samples" / "00000002.png")
+    _, layout = read_grid(run / "previews" / "00000002.png")
     assert layout is not None
     again = ("dark again",) if method == "vaegan" else ()
     assert layout.columns[:2] == ("dark", *again, "new dark")[:2]

@@ -34,7 +34,7 @@ class Negative(nn.Module):
 
 
 class Darker(Negative):
-    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         return image - float(torch.randint(1, 100, (), generator=rng)) / 127.5
 
 
@@ -125,7 +125,7 @@ def test_nothing_is_overwritten_unless_asked_and_all_is_checked_first(tmp_path):
     with pytest.raises(InputError) as caught:
         translate_files(negative(), files, out, to="b")
     assert str(caught.value) == (
-        f"{out / '1.png'} and 1 more exist: give --overwrite or another folder"
+        f"{out / '1.png'} and 1 more exist: give overwrite=True or another folder"
     )
     assert names(out) == ["1.png", "2.png"]
     assert value(out / "1.png") == 99
@@ -262,24 +262,35 @@ def test_progress_is_drawn_on_terminals_only(tmp_path):
     assert "to b" in terminal.getvalue()
 
 
-def test_samples_are_numbered_and_each_is_that_of_its_seed(tmp_path):
+def test_draws_are_numbered_and_each_is_that_of_its_seed(tmp_path):
     photo, out = write(tmp_path / "a.b.png", 200), tmp_path / "out"
-    translator = negative(method=Darker, samples=True)
-    done = translate_files(translator, [photo], out, to="b", samples=3, seed=5)
+    translator = negative(method=Darker, draws=True)
+    done = translate_files(translator, [photo], out, to="b", draws=3, seed=5)
     assert names(out) == ["a.b-1.png", "a.b-2.png", "a.b-3.png"]
     assert [path.name for path in done.written] == names(out)
     values = [value(path) for path in done.written]
     assert len(set(values)) == 3
-    translate_files(translator, [photo], tmp_path / "one", to="b", samples=1, seed=6)
+    translate_files(translator, [photo], tmp_path / "one", to="b", draws=1, seed=6)
     assert value(tmp_path / "one" / "a.b-1.png") == values[1]
 
 
-def test_a_broken_file_among_samples_is_named_once(tmp_path):
+def test_a_broken_file_among_draws_is_named_once(tmp_path):
     write(tmp_path / "in" / "good.png")
     (tmp_path / "in" / "bad.png").write_bytes(b"no image")
-    translator = negative(method=Darker, samples=True)
-    done = translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", samples=2)
+    translator = negative(method=Darker, draws=True)
+    done = translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", draws=2)
     assert len(done.written) == 2
     assert [path.name for path, _ in done.broken] == ["bad.png"]
-    with pytest.raises(InputError, match="--samples is 0"):
-        translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", samples=0)
+    with pytest.raises(InputError, match=r"^draws is 0"):
+        translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="b", draws=0)
+
+
+def test_one_path_is_as_good_as_a_list_and_the_target_goes_without_saying(tmp_path):
+    file = write(tmp_path / "in" / "1.png")
+    for number, given in enumerate((str(file), file, tmp_path / "in", [file])):
+        out = tmp_path / f"out-{number}"
+        done = translate_files(negative(), given, out, source="a")
+        assert done.written == [out / "1.png"]
+        assert value(out / "1.png") == 255 - value(file)
+    with pytest.raises(InputError, match="which domain"):
+        translate_files(negative(), file, tmp_path / "out")

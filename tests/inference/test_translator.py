@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import subprocess
-import sys
+import copy
+import multiprocessing
+import pickle
 from dataclasses import asdict, replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,10 +16,10 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 
 from diptych.checkpoint import TranslatorInfo, inference_weights, save_translator
-from diptych.data.images import from_pil, to_image, to_tensor
+from diptych.data.images import to_tensor
 from diptych.errors import InputError
-from diptych.inference.padding import reflect_to
-from diptych.inference.translator import Translator, load
+from diptych.inference.load import load
+from diptych.inference.translator import Translator
 from diptych.methods.cyclegan import Config, CycleGAN
 from diptych.methods.stargan import Config as StarGANConfig
 from diptych.methods.stargan import StarGAN
@@ -89,19 +88,6 @@ def translator() -> Translator:
 def test_result_has_the_input_size(translator, size):
     result = translator(photo(*size), to="zebra")
     assert (result.size, result.mode) == (size, "RGB")
-
-
-def test_multiples_of_the_methods_are_not_padded(translator):
-    image = to_tensor(photo(68, 44))[None]
-    with torch.no_grad():
-        expected = translator._method.translate(image, (1,))
-    assert torch.equal(translator.translate_batch(image, "zebra"), expected)
-    assert not torch.equal(translator.translate_batch(image, "horse"), expected)
-
-
-def test_padding_mirrors_without_repeating_the_edge():
-    assert reflect_to(torch.arange(3.0)[None], 1, 8)[0].tolist() == [0, 1, 2, 1, 0, 1, 2, 1]
-    assert reflect_to(torch.tensor([[5.0]]), 2, 3).tolist() == [[5, 5, 5], [5, 5, 5]]
 
 
 def test_a_batch_is_its_images_one_by_one(translator):
@@ -196,13 +182,13 @@ def test_unknown_devices_and_translations_of_methods_that_have_none_are_refused(
     with pytest.raises(InputError, match="no device 'abacus' here"):
         Translator(Noisy(), info(), device="abacus")
     makes = Translator(nn.Identity(), info("gan"), device="cpu")
-    message = "^gan makes new images and translates none: use diptych generate$"
+    message = "^gan makes new images and translates none: use generate$"
     with pytest.raises(InputError, match=message):
         makes(Image.new("RGB", (8, 8)), to="zebra")
     with pytest.raises(InputError, match=message):
         makes.translate_batch(torch.zeros(1, 3, 8, 8), "zebra")
     with pytest.raises(InputError, match=message):
-        Translator(nn.Identity(), info("gan"), device="cpu", samples=True)
+        Translator(nn.Identity(), info("gan"), device="cpu", draws=True)
 
 
 def test_a_drawing_method_repeats_itself_by_seed_and_not_by_batch():
@@ -215,40 +201,10 @@ def test_a_drawing_method_repeats_itself_by_seed_and_not_by_batch():
     assert not torch.equal(batch, translator.translate_batch(images, "zebra", seed=2))
 
 
-def test_fixed_size_methods_get_that_size_and_give_back_the_inputs():
-    translator = Translator(Fixed(), info(), device="cpu", memory_gib=0.001)
-    ramp = torch.linspace(-1, 1, 90).expand(1, 3, 70, 90)
-    result = translator.translate_batch(ramp, "zebra")
-    assert result.shape == ramp.shape
-    torch.testing.assert_close(result, -ramp, rtol=0, atol=0.03)
-
-
 def test_bf16_is_close_to_fp32():
     image = photo(64, 48)
     exact = cyclegan(blocks=2)(image, to="zebra")
     assert 0 < difference(cyclegan(blocks=2, precision="bf16")(image, to="zebra"), exact) < 4
-
-
-@pytest.mark.slow
-def test_tiles_agree_with_the_whole_image_and_the_user_is_told(caplog):
-    image = photo(321, 214)
-    whole = cyclegan().translate(from_pil(image), to="zebra")
-    assert (whole.tiles, whole.note) == (1, None)
-    small = cyclegan(memory_gib=0.005)
-    with caplog.at_level(logging.INFO, logger="diptych"):
-        tiled = small.translate(from_pil(image), to="zebra")
-    assert tiled.image.size == (321, 214)
-    assert tiled.tiles > 4
-    assert difference(tiled.image, whole.image) <= 2
-    assert tiled.note is not None
-    assert tiled.note in caplog.messages
-    assert "321x214" in tiled.note
-    assert f"--memory {whole.whole_gib:.1f}" in tiled.note
-    assert cyclegan(memory_gib=whole.whole_gib).fits(214, 321)
-    again = small.translate(from_pil(image), to="zebra")
-    assert np.array_equal(again.image, tiled.image)
-    batch = small.translate_batch(to_tensor(image)[None], "zebra")
-    assert np.array_equal(to_image(batch[0]), tiled.image)
 
 
 def test_a_saved_translator_translates_as_the_method_did(tmp_path):
@@ -266,90 +222,40 @@ def test_a_saved_translator_translates_as_the_method_did(tmp_path):
         load(tmp_path / "absent")
 
 
-def test_progress_counts_tiles():
-    translator = cyclegan(blocks=1, memory_gib=0.003)
-    seen = []
-    made = translator.translate(
-        from_pil(photo(200, 100)), to="zebra", progress=lambda *a: seen.append(a)
-    )
-    assert seen[-1] == ("translating", made.tiles, made.tiles)
-    assert len(seen) == made.tiles * (made.sweeps + 1)
-
-
-def test_too_little_memory_for_a_tile_is_refused():
-    with pytest.raises(
-        InputError, match=r"too little for a tile of this 200x100 image: raise --memory to 0\.1"
-    ):
-        cyclegan(blocks=1, memory_gib=1e-6)(photo(200, 100), to="zebra")
-
-
-MEASURE_PEAKS = """
-import torch
-from test_translator import cyclegan, photo
-torch.set_num_threads(1)
-
-def peak_mib():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
-
-image = photo(768, 640)
-for memory_gib in (0.06, 2.0):
-    translator = cyclegan(width=32, blocks=1, memory_gib=memory_gib)
-    translator(photo(64, 64), to="zebra")
-    before = peak_mib()
-    translator(image, to="zebra")
-    print(peak_mib() - before)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads a process's peak memory from /proc")
-def test_memory_stays_within_what_was_asked_for_beyond_the_image():
-    command = [sys.executable, "-c", MEASURE_PEAKS]
-    # By default glibc keeps freed blocks of up to 32 MiB, as many as chance has it.
-    env = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
-    here = Path(__file__).parent
-    done = subprocess.run(command, cwd=here, env=env, check=True, capture_output=True, text=True)
-    tiled, whole = (float(line) for line in done.stdout.split())
-    image = 768 * 640 * (3 + 12 + 12 + 3) / 2**20  # in and out, as bytes and as floats
-    assert tiled < 0.06 * 1024 + image
-    assert tiled + whole > 2 * (0.06 * 1024 + image)  # `whole` counts from the tiles' peak
-
-
 class Brightens(Fixed):
-    """Leaves an image as it is; a sample of it is brighter by what the generator draws."""
+    """Leaves an image as it is; a draw of it is brighter by what the generator draws."""
 
     fixed_size = None
 
     def translate(self, image: Tensor, to: tuple[int, ...], rng=None) -> Tensor:
         return image
 
-    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         return (image + torch.rand((), generator=rng)).clamp(-1, 1)
 
 
-def test_samples_are_drawn_by_the_seed_and_only_where_they_are_asked_for():
+def test_draws_are_drawn_by_the_seed_and_only_where_they_are_asked_for():
     image = photo(20, 16)
     plain = Translator(Brightens(), info(), device="cpu")
-    assert plain.has_samples
+    assert plain.has_draws
     assert difference(plain(image, to="zebra", seed=1), image) == 0.0
-    sampling = Translator(Brightens(), info(), device="cpu", samples=True)
-    first = sampling(image, to="zebra", seed=1)
+    drawing = Translator(Brightens(), info(), device="cpu", draws=True)
+    first = drawing(image, to="zebra", seed=1)
     assert difference(first, image) > 1.0
-    assert difference(first, sampling(image, to="zebra", seed=1)) == 0.0
-    assert difference(first, sampling(image, to="zebra", seed=2)) > 1.0
+    assert difference(first, drawing(image, to="zebra", seed=1)) == 0.0
+    assert difference(first, drawing(image, to="zebra", seed=2)) > 1.0
 
 
-def test_a_method_that_draws_anyway_has_samples_and_one_that_does_not_has_none():
-    assert Translator(Noisy(), info(), device="cpu", samples=True).has_samples
-    with pytest.raises(InputError, match="translates an image in one way: it has no samples"):
-        Translator(Fixed(), info(), device="cpu", samples=True)
+def test_a_method_that_draws_anyway_has_draws_and_one_that_does_not_has_none():
+    assert Translator(Noisy(), info(), device="cpu", draws=True).has_draws
+    with pytest.raises(InputError, match="translates an image in one way: it has no draws"):
+        Translator(Fixed(), info(), device="cpu", draws=True)
 
 
-def test_samples_of_tiles_are_refused_since_they_would_not_match():
-    sampling = Translator(Brightens(), info(), device="cpu", samples=True, memory_gib=1e-6)
-    with pytest.raises(InputError, match="samples of tiles would not match: raise --memory to"):
-        sampling(photo(400, 300), to="zebra")
+def test_draws_of_tiles_are_refused_since_they_would_not_match():
+    drawing = Translator(Brightens(), info(), device="cpu", draws=True, memory_gib=1e-6)
+    with pytest.raises(InputError, match="draws of tiles would not match: raise memory_gib to"):
+        drawing(photo(400, 300), to="zebra")
 
 
 def unit() -> Translator:
@@ -378,6 +284,23 @@ def test_generated_images_are_of_the_runs_size_and_of_the_seed():
     assert [difference(a, b) for a, b in zip(first, again, strict=False)] == [0.0, 0.0]
 
 
+def test_new_images_are_counted_from_one_and_their_domain_named_where_there_are_two():
+    assert len(unit().generate(to="zebra")) == 1
+    with pytest.raises(InputError, match="a count of 0 images: it must be at least 1"):
+        unit().generate(0, "zebra")
+    with pytest.raises(InputError, match="which domain"):
+        unit().generate(2)
+
+
+def test_several_images_have_codes_in_a_batch():
+    translator = unit()
+    images = [photo(40, 24), photo(24, 40).resize((40, 24))]
+    codes = translator.encode(images, "horse")
+    assert codes.shape == (2, 8, 6, 10)
+    alone = translator.encode(np.asarray(images[1]), "horse")
+    torch.testing.assert_close(codes[1:], alone, rtol=0, atol=1e-4)
+
+
 def test_what_a_method_has_not_is_named(translator):
     with pytest.raises(InputError, match="cyclegan has no codes"):
         translator.encode(photo(20, 20), source="horse")
@@ -385,3 +308,65 @@ def test_what_a_method_has_not_is_named(translator):
         translator.generate(1, to="zebra")
     with pytest.raises(InputError, match="no domain 'cow'"):
         unit().generate(1, to="cow")
+
+
+# --- from a notebook ---------------------------------------------------------------
+
+
+def test_the_target_may_be_left_out_where_there_is_one_choice(translator):
+    image = photo(20, 16)
+    expected = translator(image, to="zebra")
+    assert np.array_equal(translator(image, "zebra"), expected)
+    assert np.array_equal(translator(image, source="horse"), expected)
+    assert np.array_equal(translator.translate(image, source="horse").image, expected)
+    with pytest.raises(InputError, match=r"which domain\? Give to='horse' or to='zebra'"):
+        translator(image)
+    with pytest.raises(InputError, match="no domain 'Horse': did you mean 'horse'"):
+        translator(image, source="Horse")
+    with pytest.raises(InputError, match="no domain 1: this translator knows horse, zebra"):
+        translator(image, to=1)
+    one = Translator(Noisy(), replace(info("noisy"), domains=("style",)), device="cpu")
+    assert np.array_equal(one(image), one(image, to="style"))
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (cyclegan(blocks=1), "Translator(cyclegan, horse ↔ zebra, 64 px, cpu)"),
+        (
+            cyclegan(blocks=1, precision="bf16"),
+            "Translator(cyclegan, horse ↔ zebra, 64 px, cpu, bf16)",
+        ),
+        (
+            Translator(nn.Identity(), info("gan", 16), device=torch.device("cpu")),
+            "Translator(gan, horse, zebra, 16 px, cpu)",
+        ),
+    ],
+)
+def test_repr_says_what_it_is(made, expected):
+    assert repr(made) == expected
+
+
+def test_copies_and_pickles_give_the_same_bits(translator):
+    image = photo(37, 30)
+    expected = translator(image, to="zebra")
+    for again in (pickle.loads(pickle.dumps(translator)), copy.deepcopy(translator)):  # noqa: S301
+        assert repr(again) == repr(translator)
+        assert np.array_equal(again(image, to="zebra"), expected)
+        with torch.no_grad():
+            next(again._network.parameters()).zero_()
+    assert np.array_equal(translator(image, to="zebra"), expected)
+    small = pickle.loads(pickle.dumps(cyclegan(blocks=1, memory_gib=0.003)))  # noqa: S301
+    tiled = small.translate(photo(200, 100), to="zebra")
+    assert tiled.tiles > 1
+    whole = cyclegan(blocks=1, memory_gib=0.003).translate(photo(200, 100), to="zebra")
+    assert np.array_equal(tiled.image, whole.image)
+
+
+@pytest.mark.slow
+def test_spawned_processes_use_a_translator(translator):
+    images = [np.asarray(photo(20, 16)), np.asarray(photo(16, 20))]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        results = pool.map(partial(translator, to="zebra"), images)
+    for result, image in zip(results, images, strict=True):
+        assert np.abs(result.astype(int) - translator(image, to="zebra")).max() <= 1

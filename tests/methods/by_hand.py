@@ -72,5 +72,10 @@ def sigmoid(s: float) -> float:
     return 1 / (1 + math.exp(-s))
 
 
+def hinge(s: float) -> float:
+    """D's hinge loss: max(0, 1 - s) = hinge(-s) where s should be real, else hinge(s)."""
+    return max(0.0, 1 + s)
+
+
 def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())

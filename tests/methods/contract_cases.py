@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-TINY = {"width": 4, "size": 32}
 SMALL = {
     "acgan": {"batch_size": 4},
     "cogan": {"batch_size": 3, "translation_steps": 3},
@@ -16,8 +15,16 @@ SMALL = {
 }
 """Of methods whose papers take hundreds of images a step, or minutes to translate."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "acgan": [{"gan_loss": "log", "size": 64, "width": 2}, {"z_size": 7, "size": 24}],
-    "bigan": [{"buffer_size": 1, "batch_size": 2}, {"gan_loss": "log", "discriminator": "image"}],
+    "acgan": [
+        {"gan_loss": "log", "size": 64, "width": 2},
+        {"z_size": 7, "size": 24},
+        {"gan_loss": "hinge"},
+    ],
+    "bigan": [
+        {"buffer_size": 1, "batch_size": 2},
+        {"gan_loss": "log", "discriminator": "image"},
+        {"gan_loss": "hinge"},
+    ],
     "cogan": [{"own_layers": 1}, {"own_layers": 3, "z_size": 7}],
     "cut": [
         {"nce_y_weight": 0.0, "is_flip_equivariant": True, "batch_size": 2},
@@ -32,6 +39,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"discriminators": 3, "gan_loss": "log", "width": 2},
         {"cycle": "forward"},
         {"gan_weight": 0.0},
+        {"gan_loss": "hinge", "discriminator": "16x16"},
     ],
     "discogan": [
         {"batch_size": 1, "matching_rate": 0.0},
@@ -43,8 +51,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "feature_gan": [
         {"gan_loss": "log", "refiner_steps": 1, "buffer_size": 1, "feature_layer": "stem"},
+        {"gan_loss": "hinge", "feature_layer": "stem"},
     ],
-    "gan": [{"discriminator_steps": 2, "gan_loss": "log-saturating"}, {"z_size": 7, "size": 16}],
+    "gan": [
+        {"discriminator_steps": 2, "gan_loss": "log-saturating"},
+        {"z_size": 7, "size": 16},
+        {"gan_loss": "hinge"},
+    ],
     "gatys": [{"start": "noise", "content_layer": "stage2"}],
     "pix2pix": [
         {"is_conditional": False, "buffer_size": 1, "batch_size": 2},
@@ -52,11 +65,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"dropout": 0.0, "discriminator": "image"},
         {"l1_weight": 0.0},
         {"gan_weight": 0.0},
+        {"gan_loss": "hinge"},
     ],
     "simgan": [
         {"gan_loss": "log", "refiner_steps": 1, "buffer_size": 1},
         {"discriminator_steps": 2, "batch_size": 2, "buffer_size": 2},
         {"discriminator": "image", "buffer_size": 0},
+        {"gan_loss": "hinge"},
     ],
     "stargan": [
         {"critic_steps": 1, "blocks": 1, "batch_size": 3},
@@ -67,6 +82,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"shared_layers": 4, "gan_loss": "lsgan", "batch_size": 2},
         {"cycle_weight": 0.0, "cycle_kl_weight": 0.0, "gan_loss": "log-saturating"},
         {"gan_weight": 0.0},
+        {"gan_loss": "hinge"},
     ],
     "unit_adaptation": [
         {"gan_weight": 0.0},
@@ -79,7 +95,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
             "grey": "target",
         },
     ],
-    "vaegan": [{"gan_loss": "log", "z_size": 5, "size": 24}, {"similarity_weight": 0.0}],
+    "vaegan": [
+        {"gan_loss": "log", "z_size": 5, "size": 24},
+        {"similarity_weight": 0.0},
+        {"gan_loss": "hinge"},
+    ],
 }
 FALLS = {
     "acgan": "D_S",

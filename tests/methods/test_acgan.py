@@ -19,7 +19,7 @@ from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.acgan import ACGAN, Config
 from diptych.types import Attributed, Clock, Generates, Labelled, Translates, Update
-from tests.methods.by_hand import approx, constant, parameters, softplus, terms, updates
+from tests.methods.by_hand import approx, constant, hinge, parameters, softplus, terms, updates
 
 
 class Maker(nn.Module):
@@ -83,6 +83,14 @@ def test_d_maximises_the_sum_and_g_the_difference_of_the_values_worked_out_by_ha
 def test_g_may_take_the_non_saturating_loss():
     generator = updates(_by_hand(gan_loss="log"), _batches())[1]
     assert terms(generator)["source"] == approx(softplus(-1.0))
+
+
+def test_the_source_may_be_told_by_a_hinge_loss():
+    discriminator, generator = updates(_by_hand(gan_loss="hinge"), _batches())
+    # D_S is 1 and -1/2 of the real images, 3/2 and -1/2 of the first fakes, 1 on average later.
+    real, fake = _mean(hinge(-1.0), hinge(0.5)), _mean(hinge(1.5), hinge(-0.5))
+    assert terms(discriminator) == approx({"D_S": real + fake, "D_C": -L_C})
+    assert terms(generator)["source"] == approx(-1.0)
 
 
 def test_the_discriminators_loss_sends_no_gradient_to_the_generator():

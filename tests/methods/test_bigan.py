@@ -21,6 +21,7 @@ from tests.methods.by_hand import (
     approx,
     batches,
     constant,
+    hinge,
     parameters,
     softplus,
     terms,
@@ -49,6 +50,12 @@ def test_eq_3_has_its_logarithms():
     discriminator, generators = updates(_by_hand(gan_loss="log"), batches(Unpaired, 0.5, -0.25))
     assert terms(discriminator) == approx({"D": (softplus(-2.5) + softplus(1.25)) / 2})
     assert terms(generators) == approx({"G": softplus(2.5), "F": softplus(-1.25)})
+
+
+def test_of_a_hinge_loss_ds_side_alone_is_hinged():
+    discriminator, generators = updates(_by_hand(gan_loss="hinge"), batches(Unpaired, 0.5, -0.25))
+    assert terms(discriminator) == approx({"D": (hinge(-2.5) + hinge(1.25)) / 2})
+    assert terms(generators) == approx({"G": 2.5, "F": -1.25})
 
 
 def test_d_sees_histories_of_both_kinds_of_pair_and_the_generators_the_present():
@@ -106,7 +113,7 @@ def test_recipes_are_configurations_of_the_method(name: str):
         ({"size": 34}, "size is 34: it must be a multiple of 4"),
         ({"size": 48, "discriminator": "image"}, "size is 48: it must be a power of two"),
         ({"buffer_size": -1}, "buffer_size is -1"),
-        ({"gan_loss": "hinge"}, "gan_loss is 'hinge'"),
+        ({"gan_loss": "wgan"}, "gan_loss is 'wgan'"),
     ],
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):

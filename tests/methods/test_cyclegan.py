@@ -151,6 +151,18 @@ def test_eq_1_with_logarithms(gan_loss: str, adversarial: float):
     assert _terms(discriminators) == pytest.approx({"D_Y": LOG_D_Y, "D_X": LOG_D_X}, rel=1e-5)
 
 
+def test_eq_1_with_a_hinge_loss_has_the_values_and_gradients_worked_out_by_hand():
+    method = _by_hand(gan_loss="hinge")
+    generators, discriminators = _updates(method)
+    assert generators.terms["adversarial"].item() == pytest.approx(-1.5 - 2.25)
+    # max(0, 1 - 3/4) + max(0, 1 + 3/2), and max(0, 1 - 3/2) + max(0, 1 + 9/4): halved.
+    assert _terms(discriminators) == _approx({"D_Y": (0.25 + 2.5) / 2, "D_X": (0 + 3.25) / 2})
+    discriminators.loss.backward()
+    # By D_Y's factor -y and fake_y, by D_X's only fake_x: x has its margin.
+    assert method.D_Y[0].scale.grad.item() == pytest.approx((0.25 + 0.5) / 2)
+    assert method.D_X[0].scale.grad.item() == pytest.approx((0 + 0.75) / 2)
+
+
 @pytest.mark.parametrize(
     ("cycle", "expected"),
     [("both", FORWARD + BACKWARD), ("forward", FORWARD), ("backward", BACKWARD)],

@@ -56,7 +56,7 @@ def test_six_residual_blocks_below_256_pixels_and_nine_from_there(
         ({"blocks": 0}, "blocks is 0"),
         ({"discriminator": "71x71"}, "discriminator is '71x71'"),
         ({"discriminators": 0}, "discriminators is 0"),
-        ({"gan_loss": "hinge"}, "gan_loss is 'hinge'"),
+        ({"gan_loss": "wgan"}, "gan_loss is 'wgan'"),
         ({"gan_weight": -1.0}, "gan_weight is -1"),
         ({"cycle": "sideways"}, "cycle is 'sideways'"),
         ({"cycle_weight": -0.5}, "cycle_weight is -0.5"),

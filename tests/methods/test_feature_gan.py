@@ -18,7 +18,16 @@ from diptych.methods import build, make_config
 from diptych.methods.feature_gan import RECIPES, Config, FeatureGAN
 from diptych.networks.features import load_features
 from diptych.types import Unpaired
-from tests.methods.by_hand import Affine, approx, batches, constant, parameters, terms, updates
+from tests.methods.by_hand import (
+    Affine,
+    approx,
+    batches,
+    constant,
+    hinge,
+    parameters,
+    terms,
+    updates,
+)
 
 D_Y = ((0.75 - 1) ** 2 + 1.5**2) / 2
 D_X = ((1.5 - 1) ** 2 + 2.25**2) / 2
@@ -60,6 +69,13 @@ def test_eq_4_with_features_has_the_gradients_worked_out_by_hand():
     _updates(method)[-1].loss.backward()
     assert method.D_Y.scale.grad.item() == approx(-0.25 * -0.25 + 1.5 * 0.5)
     assert method.D_X.scale.grad.item() == approx(0.5 * 0.5 + 2.25 * 0.75)
+
+
+def test_a_hinge_loss_replaces_the_squares():
+    refiners, _, discriminators = _updates(_by_hand(gan_loss="hinge"))
+    assert terms(refiners)["adversarial"] == approx(-1.5 - 2.25)
+    d_y, d_x = (hinge(-0.75) + hinge(1.5)) / 2, (hinge(-1.5) + hinge(2.25)) / 2
+    assert terms(discriminators) == approx({"D_Y": d_y, "D_X": d_x})
 
 
 def test_lambda_weighs_the_distance_and_warm_up_leaves_it_alone():

@@ -19,7 +19,16 @@ from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.gan import GAN, Config
 from diptych.types import Clock, Encodes, Generates, PerDomain, Translates
-from tests.methods.by_hand import Affine, approx, constant, parameters, softplus, terms, updates
+from tests.methods.by_hand import (
+    Affine,
+    approx,
+    constant,
+    hinge,
+    parameters,
+    softplus,
+    terms,
+    updates,
+)
 
 D1 = softplus(-1.5) + softplus(1.5)
 D2 = softplus(0.75) + softplus(9 / 8)
@@ -50,6 +59,14 @@ def test_both_players_have_the_values_worked_out_by_hand_and_d_comes_first():
 def test_as_written_g_descends_the_log_of_one_minus_d():
     generators = updates(_by_hand(gan_loss="log-saturating"), iter([_batch()]))[1]
     assert terms(generators) == approx({"G1": -softplus(2.0), "G2": -softplus(2.25)})
+
+
+def test_a_hinge_loss_may_replace_the_logarithms():
+    discriminators, generators = updates(_by_hand(gan_loss="hinge"), iter([_batch()]))
+    # D1(x1) = 3/2, D1(G1(1/4)) = 3/2, D2(x2) = -3/4, D2(G2(1/8)) = 9/8.
+    d1, d2 = hinge(-1.5) + hinge(1.5), hinge(0.75) + hinge(9 / 8)
+    assert terms(discriminators) == approx({"D1": d1, "D2": d2})
+    assert terms(generators) == approx({"G1": -2.0, "G2": -2.25})
 
 
 def test_each_of_the_k_steps_of_d_takes_new_images_and_new_noise():

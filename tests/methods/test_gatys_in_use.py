@@ -112,7 +112,7 @@ def test_a_run_trains_resumes_draws_and_reports_without_a_loss(picture_folders, 
     )  # fmt: skip
     steps = -(-19 // 3)  # one pass through what is not held out
     assert f"{steps} steps" in run.report.read_text("utf-8")
-    assert len(list((run.folder / "samples").glob("*.png"))) == steps + 1
+    assert len(list((run.folder / "previews").glob("*.png"))) == steps + 1
     assert diptych.resume(run.folder).folder == run.folder
     scores = run.evaluate().to_dict()
     assert scores["dark→bright"]["images"] == 1

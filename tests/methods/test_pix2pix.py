@@ -27,6 +27,7 @@ from tests.methods.by_hand import (
     OfPairs,
     approx,
     batches,
+    hinge,
     parameters,
     softplus,
     terms,
@@ -78,6 +79,13 @@ def test_least_squares_replace_the_logarithms():
     d_y, d_x = (0.0 + 2.5**2) / 2, (2.25**2 + 1.75**2) / 2
     assert terms(discriminators) == approx({"D_Y": d_y, "D_X": d_x})
     assert terms(generators)["adversarial"] == approx(1.5**2 + 2.75**2)
+
+
+def test_a_hinge_loss_replaces_the_logarithms():
+    discriminators, generators = _updates(_by_hand(gan_loss="hinge"))
+    d_y, d_x = (hinge(-1.0) + hinge(2.5)) / 2, (hinge(1.25) + hinge(-1.75)) / 2
+    assert terms(discriminators) == approx({"D_Y": d_y, "D_X": d_x})
+    assert terms(generators)["adversarial"] == approx(-2.5 + 1.75)
 
 
 def test_weights_multiply_their_terms_and_leave_what_is_logged():

@@ -20,6 +20,7 @@ from tests.methods.by_hand import (
     approx,
     batches,
     constant,
+    hinge,
     parameters,
     softplus,
     terms,
@@ -73,6 +74,13 @@ def test_eqs_2_and_3_have_their_logarithms():
     assert terms(discriminators) == approx(
         {"D_Y": d_y, "D_X": (softplus(-1.5) + softplus(2.25)) / 2}
     )
+
+
+def test_a_hinge_loss_replaces_the_squares():
+    refiners, _, discriminators = _updates(_by_hand(gan_loss="hinge"))
+    assert terms(refiners)["adversarial"] == approx(-1.5 - 2.25)
+    d_y, d_x = (hinge(-0.75) + hinge(1.5)) / 2, (hinge(-1.5) + hinge(2.25)) / 2
+    assert terms(discriminators) == approx({"D_Y": d_y, "D_X": d_x})
 
 
 def test_lambda_weighs_the_regularisation():

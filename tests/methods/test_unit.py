@@ -26,7 +26,8 @@ from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.unit import RECIPES, UNIT, Config, ResidualBlock, kl
 from diptych.training.settings import Settings
-from diptych.types import Clock, Encodes, Generates, Samples, Unpaired, Update
+from diptych.types import Clock, Draws, Encodes, Generates, Unpaired, Update
+from tests.methods.by_hand import hinge
 
 MU1, MU2, MU21, MU12 = 1.0, 0.5, 25 / 32, -11 / 8
 X21, X12 = 9 / 32, 11 / 16
@@ -130,6 +131,13 @@ def test_the_log_loss_as_written_and_least_squares():
     assert _terms(squares[0]) == _approx({"D1": d1, "D2": d2})
     by_hand = X21**2 + (3 * X12 - 1) ** 2
     assert _terms(squares[1])["adversarial"] == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_a_hinge_loss_may_replace_the_log_loss():
+    discriminators, vaes = _updates(_by_hand(gan_loss="hinge"))
+    d1, d2 = hinge(-1.5) + hinge(X21 + 1), hinge(0.75) + hinge(3 * X12)
+    assert _terms(discriminators) == _approx({"D1": d1, "D2": d2})
+    assert _terms(vaes)["adversarial"] == pytest.approx(-(X21 + 1) - 3 * X12, rel=1e-5)
 
 
 def test_without_cycle_terms_nothing_is_encoded_twice():
@@ -245,7 +253,7 @@ def test_it_encodes_and_generates():
     method = UNIT(Config(width=2, size=16))
     assert isinstance(method, Encodes)
     assert isinstance(method, Generates)
-    assert isinstance(method, Samples)
+    assert isinstance(method, Draws)
 
 
 def test_translation_is_by_the_mean_and_samples_by_samples_of_the_code():
@@ -253,7 +261,7 @@ def test_translation_is_by_the_mean_and_samples_by_samples_of_the_code():
     image = torch.full((1, 3, 4, 4), 0.5)
     by_mean = (1.0 + 0.5) / 2 - 0.125
     assert method.translate(image, (1,)).unique().tolist() == [by_mean]
-    by_sample = method.sample(image, (1,), torch.Generator())
+    by_sample = method.draw(image, (1,), torch.Generator())
     assert by_sample.unique().tolist() == [by_mean + 0.125 / 2]
     back = method.translate(image, (0,))  # mu = 2 (-1/2), G1 (-1 + 1/2)
     assert back.unique().tolist() == [-0.125]
@@ -269,7 +277,7 @@ def test_samples_differ_by_seed_and_are_the_same_for_one():
     image = torch.rand(1, 3, 16, 16, generator=seeded(0)) * 2 - 1
     with torch.no_grad():
         for make in (
-            lambda rng: method.sample(image, (1,), rng),
+            lambda rng: method.draw(image, (1,), rng),
             lambda rng: method.generate(2, 1, rng),
         ):
             assert torch.equal(make(seeded(1)), make(seeded(1)))
@@ -299,7 +307,7 @@ def test_defaults_are_those_of_the_paper():
         ({"batch_size": 0}, "batch_size is 0"),
         ({"shared_layers": -1}, "shared_layers is -1"),
         ({"shared_layers": 5}, "shared_layers is 5: there are 4 residual blocks to share"),
-        ({"gan_loss": "hinge"}, "gan_loss is 'hinge'"),
+        ({"gan_loss": "wgan"}, "gan_loss is 'wgan'"),
         ({"gan_weight": -1.0}, "gan_weight is -1"),
         ({"kl_weight": math.nan}, "kl_weight is nan"),
         ({"cycle_kl_weight": -0.1}, "cycle_kl_weight is -0.1"),

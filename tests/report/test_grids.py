@@ -1,4 +1,4 @@
-"""Sample grids and what their files remember."""
+"""Grids and what their files remember."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def run(folder: Path, job: dict[str, Any]) -> None:
     settings = Settings(
         x=job["x"], y=job["y"], out=str(folder),
         steps=job["steps"], checkpoint_every=job["checkpoint_every"],
-        sample_every=20, device="cpu", precision="fp32", workers=0, ema=0.9, seed=5,
+        preview_every=20, device="cpu", precision="fp32", workers=0, ema=0.9, seed=5,
     )  # fmt: skip
     train("cyclegan", config, settings, overwrite=True)
 

@@ -51,7 +51,7 @@ def _metrics(folder: Path) -> list[dict[str, Any]]:
 
 def _assert_same_run(killed: Path, whole: Path) -> None:
     assert _differences(load_state(killed), load_state(whole)) == []
-    for name in ("translator.safetensors", *(f"samples/{p.name}" for p in _pictures(whole))):
+    for name in ("translator.safetensors", *(f"previews/{p.name}" for p in _pictures(whole))):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), (killed, name)
     assert len(_pictures(killed)) == len(_pictures(whole))
     assert _metrics(killed) == _metrics(whole)
@@ -61,7 +61,7 @@ def _assert_same_run(killed: Path, whole: Path) -> None:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted((folder / "samples").iterdir())
+    return sorted((folder / "previews").iterdir())
 
 
 @pytest.mark.slow

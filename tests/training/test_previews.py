@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from diptych.data import Data, Split, open_data
 from diptych.data.collections import ArrayImages, Attributes
 from diptych.report.grids import GridLayout
-from diptych.training.previews import Samples
+from diptych.training.previews import Previews
 
 
 class Negative(nn.Module):
@@ -46,7 +46,7 @@ def test_methods_that_optimise_are_shown_fewer_pictures_and_no_way_back(
 ):
     x, y = picture_folders(count=100)
     method = Negative(exportable)
-    grid = Samples(open_data(x=x, y=y, size=32), 32, rows=4).draw(method, torch.device("cpu"))
+    grid = Previews(open_data(x=x, y=y, size=32), 32, rows=4).draw(method, torch.device("cpu"))
     assert method.translated == translated
     layout = GridLayout(
         columns=("x",) * columns,
@@ -102,7 +102,7 @@ def test_of_methods_that_generate_real_images_and_new_ones_of_the_same_noise_are
     domains: int, new: int
 ):
     method = Making().train()
-    samples = Samples(_domains(domains), 16)
+    samples = Previews(_domains(domains), 16)
     first = samples.draw(method, torch.device("cpu"))
     torch.manual_seed(99)
     second = samples.draw(method, torch.device("cpu"))
@@ -122,7 +122,7 @@ def test_of_methods_that_generate_real_images_and_new_ones_of_the_same_noise_are
 
 def test_of_methods_that_encode_reconstructions_are_shown_too():
     data = _domains(2)
-    grid = Samples(data, 16).draw(Coding(), torch.device("cpu"))
+    grid = Previews(data, 16).draw(Coding(), torch.device("cpu"))
     assert grid is not None
     columns = ("a", "a again", "new a", "new a", "b", "b again", "new b", "new b")
     layout = GridLayout(columns=columns, groups=(4, 4), rows=4, tile=(128, 128))
@@ -159,13 +159,13 @@ def _faces() -> Data:
 
 def test_of_attributes_a_column_changes_one_and_keeps_the_others():
     method = Listed()
-    grid = Samples(_faces(), 16, rows=2).draw(method, torch.device("cpu"))
+    grid = Previews(_faces(), 16, rows=2).draw(method, torch.device("cpu"))
     # The middles of two halves: images 10, [0, 0, 0], and 30, the same.
     assert method.asked == [(0,), (1,), (2,)] * 2
     assert grid is not None
     assert grid.size == GridLayout(columns=("x",) * 4, groups=(4,), rows=2, tile=(128, 128)).size
     method = Listed()
-    Samples(_faces(), 16, rows=5).draw(method, torch.device("cpu"))
+    Previews(_faces(), 16, rows=5).draw(method, torch.device("cpu"))
     # Images 4, 12, 20, 28, 36 are all [1, 0, 0]: Black stays, Blond takes its place.
     assert method.asked == [(0,), (1,), (0, 2)] * 5
 
@@ -178,7 +178,7 @@ def test_of_folders_a_row_is_an_input_and_a_column_a_domain(tmp_path):
         for i in range(40):  # of which two are held out
             Image.new("RGB", (32, 32)).save(tmp_path / name / f"{name}{i}.png")
     method = Listed()
-    grid = Samples(open_data(tmp_path, size=32), 32).draw(method, torch.device("cpu"))
+    grid = Previews(open_data(tmp_path, size=32), 32).draw(method, torch.device("cpu"))
     assert method.asked == [(0,), (1,), (2,)] * 3
     assert grid is not None
     # Two of each of three domains.

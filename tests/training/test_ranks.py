@@ -181,3 +181,38 @@ def _workers(launcher: int) -> list[int]:
                 if ranks:
                     found[int(ranks[0].partition(b"=")[2])] = int(entry.name)
     return [found[rank] for rank in sorted(found)]
+
+
+_FAILING = """
+import sys
+import diptych
+
+def fail(step, losses):
+    print("logged", step, flush=True)
+    if step == 3:
+        raise LookupError("no such thing")
+
+x, y, out = sys.argv[1:]
+try:
+    diptych.train("cyclegan", x=x, y=y, out=out, steps=60, size=32, width=4, blocks=1, workers=0,
+                  precision="fp32", device="cpu", threads=1, logger="none", on_log=fail)
+    print("stopped", flush=True)
+except LookupError as error:
+    print("raised", error, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_callback_that_fails_in_the_first_process_stops_both_with_their_states_saved(
+    picture_folders, tmp_path
+):
+    script = tmp_path / "failing.py"
+    script.write_text(_FAILING)
+    folder = tmp_path / "run"
+    done = _run(2, str(script), *picture_folders(), str(folder))
+    assert done.returncode == 0, done.stderr
+    # Callbacks are called in the first process alone.
+    lines = sorted(line for line in done.stdout.splitlines() if line)
+    assert lines == ["logged 1", "logged 2", "logged 3", "raised no such thing", "stopped"]
+    state = load_state(folder)
+    assert (state["step"], len(state["ranks"])) == (3, 2)

@@ -12,8 +12,10 @@ from diptych.data import open_data
 from diptych.errors import InputError
 from diptych.evaluation.scores import Scores
 from diptych.scoring import evaluate
-from diptych.training import run as run_module
+from diptych.training import folder as folder_module
+from diptych.training import planning
 from diptych.training import starts as starts_module
+from diptych.training.notebook import Notebook
 from diptych.training.ranks import Ranks
 from diptych.training.run import outcome_line, resume
 from diptych.training.settings import Settings, read_plan
@@ -46,7 +48,7 @@ def test_the_best_start_goes_on_with_the_weights_that_it_had(start, paired, monk
         save_state(folder, state)
 
     monkeypatch.setattr(starts_module, "judge", judge_by_list)
-    monkeypatch.setattr(starts_module, "save_state", save)
+    monkeypatch.setattr(folder_module, "save_state", save)
     folder = start(steps=11, starts=3, **paired).folder
     assert len(saved) == 1
     assert saved[0]["step"] == 2
@@ -112,7 +114,7 @@ def test_interrupted_while_starts_are_tried_it_goes_on_to_the_same_bits(
         outcome = start(steps=11, starts=2, **paired)
     assert (outcome.step, outcome.is_finished) == (0, False)
     assert not (outcome.folder / "state.pt").exists()
-    assert outcome_line(outcome).startswith("stopped at step 0 of 11; go on with: diptych train")
+    assert outcome_line(outcome).startswith("stopped at step 0 of 11; go on with: diptych.resume(")
     assert resume(outcome.folder).is_finished
     assert (outcome.folder / "translator.safetensors").read_bytes() == (
         whole / "translator.safetensors"
@@ -120,9 +122,9 @@ def test_interrupted_while_starts_are_tried_it_goes_on_to_the_same_bits(
 
 
 def test_minutes_pay_for_the_starts_that_are_dropped(start, paired, monkeypatch):
-    monkeypatch.setattr(run_module, "seconds_per_step", lambda *_: 1.0)
-    monkeypatch.setattr(run_module, "judge", lambda *_: ("luck", 0.0))
-    monkeypatch.setattr(run_module, "_OVERHEAD", 1.0)
+    monkeypatch.setattr(planning, "seconds_per_step", lambda *_: 1.0)
+    monkeypatch.setattr(planning, "judge", lambda *_: ("luck", 0.0))
+    monkeypatch.setattr(planning, "_OVERHEAD", 1.0)
     steps = start(minutes=0.5, starts=4, **paired).steps
     assert 19 <= steps <= 23  # 23.1 of the 30 that one start would have had, less the set-up
 
@@ -132,12 +134,29 @@ def test_without_true_pairs_starts_cannot_be_compared(start, picture_folders, tm
     (tmp_path / "unpaired" / "dark" / "0.png").rename(tmp_path / "unpaired" / "dark" / "z.png")
     with pytest.raises(InputError) as error:
         start(x=x, y=y, starts=2)
-    assert "--starts 2 compares starts on true pairs" in one_line(error.value)
+    assert "starts=2 compares starts on true pairs" in one_line(error.value)
     assert not (tmp_path / "run").exists()
 
 
 def test_starts_and_init_exclude_each_other():
-    with pytest.raises(InputError, match="give --init or --starts"):
+    with pytest.raises(InputError, match="give init or starts"):
         Settings(starts=2, init="runs/x")
-    with pytest.raises(InputError, match="--starts is 0: it must be above 0"):
+    with pytest.raises(InputError, match="starts is 0: it must be above 0"):
         Settings(starts=0)
+
+
+def test_in_a_notebook_starts_have_a_bar_too(start, paired, monkeypatch):
+    class Recorded(Notebook):
+        def progress(self, share, line):
+            shares.append(share)
+
+        def message(self, text):
+            messages.append(text)
+
+    shares: list[float] = []
+    messages: list[str] = []
+    monkeypatch.setattr(starts_module, "find_notebook", Recorded)
+    start(steps=11, starts=2, **paired)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert messages[0] == "trying 2 starts, 2 steps each"
+    assert messages[-1].endswith(" goes on")

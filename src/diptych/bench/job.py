@@ -23,7 +23,8 @@ from typing import Any, cast
 
 import torch
 
-from diptych.bench.place import SHARES, Place, without_details, write_json
+from diptych.bench.pictures import write_pictures
+from diptych.bench.place import SHARES, Place, read_results, run_name, write_json
 from diptych.bench.plan import (
     DATA_SETTINGS,
     QUARTERS,
@@ -32,8 +33,8 @@ from diptych.bench.plan import (
     is_same,
     source_of,
 )
-from diptych.bench.provenance import Sittings, circumstances
-from diptych.bench.strips import write_strips
+from diptych.bench.provenance import Stretches, circumstances
+from diptych.bench.tables import of_the_way
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator
 from diptych.data import Data
 from diptych.errors import InputError, dataclass_from
@@ -44,9 +45,10 @@ from diptych.inference.translator import Translator
 from diptych.methods import make_config
 from diptych.networks.device import cpu_threads, find_device, find_precision
 from diptych.scoring import score_file
+from diptych.training.folder import LOCK_FILE
 from diptych.training.log import METRICS_FILE, read_metrics
 from diptych.training.loop import DivergedError
-from diptych.training.run import LOCK_FILE, open_run_data, resume, train
+from diptych.training.run import open_run_data, resume, train
 from diptych.training.session import SNAPSHOTS_FOLDER
 from diptych.training.settings import (
     CONFIG_FILE,
@@ -161,20 +163,19 @@ def train_and_score(
     steps = run.steps
     assert steps is not None
     run = with_snapshots(replace(run, out=str(folder)))
-    sittings = Sittings(place, spec["row"], run.seed, now)
+    stretches = Stretches(place, spec["row"], run.seed, now)
     if is_begun(folder, identity(method, config, run, data.fingerprint, data.domains), run):
         _follow_moved_data(folder, run)
-        sittings.begin(anew=False)
+        stretches.begin(anew=False)
         outcome = resume(folder, device=run.device)
         if outcome.was_finished:
-            sittings.had_nothing_to_train()
+            stretches.had_nothing_to_train()
     elif not spec["trains"]:
         raise InputError(
-            f"{folder} holds no such run, so there is nothing to score anew: remove"
-            f" {place.result(spec['row'], run.seed)} to train it"
+            f"{folder} holds no such run, so there is nothing to score anew: --overwrite trains it"
         )
     else:
-        sittings.begin(anew=True)
+        stretches.begin(anew=True)
         outcome = train(method, config, run, overwrite=True)
     if not outcome.is_finished:
         raise KeyboardInterrupt
@@ -195,11 +196,12 @@ def train_and_score(
                 memory=memory,
                 device=run.device,
             ).to_dict()
-            scores[str(share)] = result if share == 100 else without_details(result)
+            scores[str(share)] = result if share == 100 else of_the_way(result)
         loaded = Translator(*load_translator(folder), device=run.device)
-        parts = write_strips(place, loaded, data, facts, row=spec["row"], seed=run.seed)
+        draws = is_first_drawn(place, spec["row"], run.seed)
+        parts = write_pictures(place, loaded, data, facts, row=spec["row"]) if draws else []
     return {
-        **sittings.facts(),
+        **stretches.facts(),
         "steps": steps,
         "seconds": float(read_metrics(folder / METRICS_FILE)[-1]["seconds"]),
         "threads": plan.resolved.threads,
@@ -220,6 +222,13 @@ def find_segmenter(data: Data, size: int, device: str) -> Any:
     if not has_pairs or not has_both or installed() is None:
         return None
     return segmenter_for(data, size=size, device=str(find_device(device)))
+
+
+def is_first_drawn(place: Place, row: str, seed: int) -> bool:
+    """Whether no other seed of the row has its pictures kept."""
+    drawn = {name for name, run in read_results(place).items() if run.get("pictures")}
+    others = {name for name in drawn if name.rpartition("-")[0] == row}
+    return others <= {run_name(row, seed)}
 
 
 def with_snapshots(run: Settings) -> Settings:

@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 from markdown_it import MarkdownIt
 
-from diptych.bench.place import Place
+from diptych.bench.place import Place, section_of
+from diptych.bench.provenance import stretches_of
 from diptych.bench.render import html, latex, markdown
-from diptych.bench.results import Measured, Report, read_report
+from diptych.bench.results import BenchReport, Measured, read_report
 from diptych.bench.tables import (
     IMPROVING,
-    Group,
+    RowGroup,
     all_tables,
     as_json,
     cost_table,
@@ -29,6 +30,7 @@ from diptych.bench.tables import (
 from diptych.errors import InputError
 from diptych.evaluation.failures import findings, lacks_brightness
 from diptych.files import atomic_write_text
+from diptych.report.html import whole_page
 
 HTML_FILE, MARKDOWN_FILE, LATEX_FILE, JSON_FILE = (
     "report.html",
@@ -73,7 +75,7 @@ def write_pages(place: Place) -> Path:
     return place.out / HTML_FILE
 
 
-def markdown_page(reports: Sequence[Report], folder: Path) -> str:
+def markdown_page(reports: Sequence[BenchReport], folder: Path) -> str:
     """One or several benches as one page that is to lie in `folder`; pictures are links."""
     blocks = [_SEVERAL] if len(reports) > 1 else []
     for report in reports:
@@ -95,7 +97,7 @@ def markdown_page(reports: Sequence[Report], folder: Path) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def html_page(report: Report) -> str:
+def html_page(report: BenchReport) -> str:
     """One page that needs nothing but itself: tables, pictures, notes."""
     blocks = [f"<h1>{escape(report.title)}</h1>"]
     if report.notes.strip():
@@ -116,10 +118,11 @@ def html_page(report: Report) -> str:
         blocks.append(f"<section><h2>{head}</h2><ul>{items}</ul></section>" if items else "")
     facts = "".join(f"<li>{escape(line)}</li>" for line in circumstances(report))
     blocks.append(f"<footer><p>{escape(_MARK)}</p><ul>{facts}</ul></footer>")
-    return _page(report.title, blocks)
+    style = resources.files("diptych.bench").joinpath("bench.css").read_text("utf-8")
+    return whole_page(report.title, blocks, style=style)
 
 
-def failures(report: Report) -> list[str]:
+def failures(report: BenchReport) -> list[str]:
     """What `evaluation.failures` finds in the scores, a line each run and finding; then, of which
     runs it finds no negatives."""
     found = [
@@ -132,7 +135,7 @@ def failures(report: Report) -> list[str]:
     return [*found, *_without_brightness(report)]
 
 
-def _without_brightness(report: Report) -> Iterator[str]:
+def _without_brightness(report: BenchReport) -> Iterator[str]:
     rows = []
     for row in report.rows:
         seeds = [
@@ -146,17 +149,17 @@ def _without_brightness(report: Report) -> Iterator[str]:
         yield f"Without the score brightness, so that negatives are not found: {', '.join(rows)}."
 
 
-def circumstances(report: Report) -> list[str]:
+def circumstances(report: BenchReport) -> list[str]:
     """What the figures depend on, a line each: commits, machines, seeds, settings."""
     runs = [run for row in report.rows for run in row.scored]
     if not runs:
         return ["No run is done yet."]
 
     def every(key: str) -> list[str]:
-        return sorted({str(run[key]) for run in [*runs, *sittings] if key in run})
+        return sorted({str(run[key]) for run in [*runs, *stretches] if key in run})
 
-    sittings = [sitting for run in runs for sitting in run.get("sittings", ())]
-    commits = _commits([*runs, *sittings])
+    stretches = [stretch for run in runs for stretch in stretches_of(run)]
+    commits = _commits([*runs, *stretches])
     scored = _commits([run["scored"] for run in runs if "scored" in run])
     seeds = sorted({run["seed"] for run in runs})
     timed = sorted({f"{row.speed['machine']}, {row.speed['threads']} threads"
@@ -185,7 +188,7 @@ def circumstances(report: Report) -> list[str]:
     return facts
 
 
-def _of_another_precision(report: Report) -> Iterator[str]:
+def _of_another_precision(report: BenchReport) -> Iterator[str]:
     """Which runs are not of the precision that their row was timed in, on the same device."""
     others = [
         f"{row.label}, seed {run['seed']} ({run['precision']}, not {row.speed['precision']})"
@@ -231,7 +234,7 @@ def _span(values: Sequence[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _fewer_images(report: Report) -> list[str]:
+def _fewer_images(report: BenchReport) -> list[str]:
     """Methods that optimise when they translate are scored on fewer images: it is said."""
     lines = []
     for data, rows in report.sections():
@@ -250,43 +253,40 @@ def _fewer_images(report: Report) -> list[str]:
 
 
 def columns_of(
-    place: Place, data: Mapping[str, Any], group: Group, part: str
-) -> list[tuple[str, Path]]:
-    """Heads and files of a picture grid: the input, each row of the tables, the truth last."""
-    source, arrow, target = part.partition("→")
-    made = [(row.label, _strip(place, row, part)) for row in group.rows]
-    there = [(label, path) for label, path in made if path is not None]
-    if not there:
-        return []
-    section = group.rows[0].section
-    assert section is not None
-    first = [(source, place.real(section, source))]
-    truth = [(f"true {target}" if data.get("is_paired") else f"real {target}",
-              place.real(section, target))] if arrow else []  # fmt: skip
-    if not arrow:
-        first = [(f"real {source}", place.real(section, source))]
-    return [(head, path) for head, path in (*first, *there, *truth) if path.exists()]
+    place: Place, data: Mapping[str, Any], rows: Sequence[Measured]
+) -> Iterator[tuple[tuple[str, ...], list[tuple[str, Path]]]]:
+    """The picture grids of rows on one data set: what the columns of each picture are, and the
+    heads and files of the pictures, that of the real images first.
 
-
-def _strip(place: Place, row: Measured, part: str) -> Path | None:
-    for run in row.scored:
-        path = place.strip(row.row, run["seed"], part)
-        if part in run["pictures"] and path.exists():
-            return path
-    return None
+    Rows of the same directions or domains share a grid.
+    """
+    grids: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
+    for row in rows:
+        parts = next((tuple(run["pictures"]) for run in row.scored if run.get("pictures")), ())
+        path = place.picture(row.row)
+        if parts and path.exists():
+            grids.setdefault(parts, []).append((row.label, path))
+    for parts, made in grids.items():
+        real = place.real(section_of(data))
+        first = [(f"real {', '.join(data['domains'])}", real)] if real.exists() else []
+        yield parts, [*first, *made]
 
 
 def markdown_pictures(
-    place: Place, data: Mapping[str, Any], group: Group, folder: Path
+    place: Place, data: Mapping[str, Any], group: RowGroup, folder: Path
 ) -> Iterator[str]:
-    """The pictures of a group as a table a part, linked from a page in `folder`."""
-    for part in group.parts:
-        columns = columns_of(place, data, group, part)
-        if not columns:
-            continue
+    """The pictures of a group as tables, linked from a page in `folder`."""
+    for parts, columns in columns_of(place, data, group.rows):
         heads = " | ".join(head.replace("|", r"\|") for head, _ in columns)
         pictures = " | ".join(f"![]({_link(path, folder)})" for _, path in columns)
         yield f"| {heads} |\n|{'---|' * len(columns)}\n| {pictures} |"
+        yield _caption(parts, data)
+
+
+def _caption(parts: Sequence[str], data: Mapping[str, Any]) -> str:
+    text = f"The columns of each picture, from left to right: {', '.join(parts)}."
+    is_paired = data.get("is_paired") and "→" in parts[0]
+    return text + (" Each row is one scene, so the real images are the truth." if is_paired else "")
 
 
 def _link(path: Path, folder: Path) -> str:
@@ -294,34 +294,17 @@ def _link(path: Path, folder: Path) -> str:
     return quote(Path(relative).as_posix())
 
 
-def _html_pictures(place: Place, data: Mapping[str, Any], group: Group) -> Iterator[str]:
-    for part in group.parts:
-        columns = columns_of(place, data, group, part)
-        if not columns:
-            continue
+def _html_pictures(place: Place, data: Mapping[str, Any], group: RowGroup) -> Iterator[str]:
+    for parts, columns in columns_of(place, data, group.rows):
         figures = "".join(
             f"<figure><figcaption>{escape(head)}</figcaption>"
-            f'<img alt="{escape(head)}" src="data:image/png;base64,'
+            f'<img alt="{escape(head)}" src="data:image/webp;base64,'
             f'{base64.b64encode(path.read_bytes()).decode()}"></figure>'
             for head, path in columns
         )
-        strips = f'<div class="wide"><div class="strips">{figures}</div></div>'
-        yield f"<h3>{escape(part)}, pictures</h3>{strips}"
+        yield f'<h3>Pictures</h3><p class="quiet">{escape(_caption(parts, data))}</p>'
+        yield f'<div class="wide"><div class="strips">{figures}</div></div>'
 
 
 def _section_title(data: Mapping[str, Any]) -> str:
     return f"{data['source']}, {data['size']} pixels"
-
-
-def _page(title: str, blocks: Sequence[str]) -> str:
-    style = resources.files("diptych.report").joinpath("report.css").read_text("utf-8")
-    style += resources.files("diptych.bench").joinpath("bench.css").read_text("utf-8")
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        + "\n".join(block for block in blocks if block)
-        + "\n</body>\n</html>\n"
-    )

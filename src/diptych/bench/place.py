@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diptych.bench.plan import slug
 from diptych.errors import InputError
 from diptych.files import atomic_write_text
 
@@ -40,22 +39,23 @@ class Place:
 
     @property
     def results(self) -> Path:
-        return self.out / "results"
+        """What came of each run, by `run_name`."""
+        return self.out / "results.json"
 
-    def result(self, row: str, seed: int) -> Path:
-        """What came of one run."""
-        return self.results / f"{row}-{seed}.json"
+    def picture(self, row: str) -> Path:
+        """What the row's first seed that went well makes of test images."""
+        return self.out / "pictures" / f"{row}.webp"
 
-    def strip(self, row: str, seed: int, part: str) -> Path:
-        """The pictures of one run for one direction or domain, below each other."""
-        return self.results / f"{row}-{seed}.{slug(part)}.png"
-
-    def real(self, section: str, domain: str) -> Path:
-        """Real pictures of one domain, below each other: inputs, and the truth."""
-        return self.results / f"real-{section}.{slug(domain)}.png"
+    def real(self, section: str) -> Path:
+        """These test images: a column a domain."""
+        return self.out / "pictures" / f"real-{section}.webp"
 
     def run(self, row: str, seed: int) -> Path:
-        return self.runs / f"{row}-{seed}"
+        return self.runs / run_name(row, seed)
+
+
+def run_name(row: str, seed: int) -> str:
+    return f"{row}-{seed}"
 
 
 def section_of(data: Mapping[str, Any]) -> str:
@@ -85,21 +85,25 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return values
 
 
-def read_result(place: Place, row: str, seed: int) -> dict[str, Any] | None:
-    """What came of one run; None where none is done. Raises InputError: the file is damaged."""
-    path = place.result(row, seed)
-    known = read_json(path)
-    if known is not None and not {"trained", "seed"} <= known.keys():
-        raise InputError(f"{path} is no result of a bench: remove it to make it anew")
+def read_results(place: Place) -> dict[str, Any]:
+    """What came of each run that is done, by `run_name`. Raises InputError: it is damaged."""
+    known, files = read_json(place.results), dict[str, Path]()
+    if known is None:  # a bench of Diptych 0.1.0 kept a file a run
+        files = {file.stem: file for file in sorted((place.out / "results").glob("*.json"))}
+        known = {name: read_json(file) for name, file in files.items()}
+    for name, run in known.items():
+        if not isinstance(run, dict) or not {"trained", "seed"} <= run.keys():
+            file = files.get(name, place.results)
+            raise InputError(f"{file} is no result of a bench: remove it to make it anew")
     return known
 
 
-def without_details(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """The scores of the way: without classes, spreads and notes, which are told of the end."""
-    if "mean" in scores or "value" in scores:
-        return {key: scores[key] for key in ("mean", "value") if key in scores}
-    return {
-        key: without_details(value) if isinstance(value, Mapping) else value
-        for key, value in scores.items()
-        if not key.endswith("_per_class") and not isinstance(value, list | tuple)
-    }
+def read_result(place: Place, row: str, seed: int) -> dict[str, Any] | None:
+    """What came of one run; None where none is done. Raises InputError: the file is damaged."""
+    return read_results(place).get(run_name(row, seed))
+
+
+def write_result(place: Place, row: str, seed: int, values: Mapping[str, Any]) -> None:
+    """Keep what came of one run beside the others'."""
+    known = read_results(place) | {run_name(row, seed): dict(values)}
+    write_json(place.results, dict(sorted(known.items())))

@@ -32,7 +32,7 @@ from typing import Any, cast
 
 from diptych.data import Data, for_batches, stream
 from diptych.errors import InputError, dataclass_from
-from diptych.methods import find_method, list_methods, make_config, method_class
+from diptych.methods import config_class, list_methods, make_config, method_class
 from diptych.training.presets import chosen
 from diptych.training.run import open_whole
 from diptych.training.settings import SETTING_NAMES, Settings, read_toml
@@ -46,7 +46,7 @@ _BUDGETS = ("steps", "minutes", "epochs")
 _OURS = ("out", "seed", "keep_every", "epochs", "device", "init")
 """Settings that are the bench's own, or would make runs depend on other runs."""
 _PLACE = ("out", "seed", "device", "threads", "workers", "checkpoint_every", "keep_every",
-          "sample_every", "compile", "recompute")  # fmt: skip
+          "preview_every", "logger", "compile", "recompute")  # fmt: skip
 """Settings that do not change what is trained, or only its last bits; and the seed."""
 DATA_SETTINGS = ("data", "x", "y", "attributes", "palette")
 """Where the data lie. What they are is in their fingerprint, and no palette trains anything."""
@@ -174,7 +174,7 @@ def is_same(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     if "domains" in known and "domains" in wanted and known["domains"] != wanted["domains"]:
         return False
     was, now = ({**one, "run": _of_training(one["run"])} for one in (known, wanted))
-    kinds = {"config": find_method(wanted["method"]).Config, "run": Settings}
+    kinds = {"config": config_class(wanted["method"]), "run": Settings}
     for part, kind in kinds.items():
         defaults = _plain(asdict(kind()))
         if not was[part].keys() <= now[part].keys():
@@ -245,7 +245,7 @@ def _entries(rows: Any) -> tuple[list[dict[str, Any]], bool]:
 
 def _check_shared(shared: Mapping[str, Any], methods: Sequence[str]) -> None:
     """An option that no row has is a slip."""
-    known = {field.name for name in methods for field in fields(find_method(name).Config)}
+    known = {field.name for name in methods for field in fields(config_class(name))}
     for key in shared:
         if key not in known and key not in SETTING_NAMES:
             raise InputError(f"no row has an option {key!r}: remove it from the plan")
@@ -311,7 +311,7 @@ def _row(entry: Mapping[str, Any], plan: Mapping[str, Any], shared: Mapping[str,
     config, run = chosen(method, preset=entry.get("preset", plan.get("preset")), recipe=recipe)
     run = {key: value for key, value in run.items() if key not in _BUDGETS}
     has_budget = any(key in own for key in _BUDGETS)
-    has = {field.name for field in fields(find_method(method).Config)}
+    has = {field.name for field in fields(config_class(method))}
     for key, value in shared.items():
         if key in SETTING_NAMES and not (has_budget and key in _BUDGETS):
             run[key] = value

@@ -1,4 +1,4 @@
-"""By what code and on which machine a run was trained, sitting by sitting, and scored."""
+"""By what code and on which machine a run was trained, stretch by stretch, and scored."""
 
 from __future__ import annotations
 
@@ -10,62 +10,77 @@ from typing import Any
 import torch
 
 from diptych import __version__
-from diptych.bench.place import Place, read_json, write_json
-from diptych.report.page import describe_machine
+from diptych.bench.place import Place, read_json, read_result, run_name, write_json
+from diptych.report.facts import describe_machine
 
 _KEYS = ("version", "torch", "commit", "has_uncommitted_changes", "machine")
 
 
-def circumstances() -> dict[str, Any]:
-    """What a figure depends on beside the settings: the code, the machine, PyTorch."""
+def circumstances(*beside: Path) -> dict[str, Any]:
+    """What a figure depends on beside the settings: the code, the machine, PyTorch.
+
+    Folders `beside` Diptych's, in the same checkout, are code too.
+    """
     known: dict[str, Any] = {"version": __version__, "torch": torch.__version__}
-    commit, is_clean = _commit()
+    commit, is_clean = _commit(*beside)
     if commit is not None:
         known |= {"commit": commit, "has_uncommitted_changes": not is_clean}
     return known | {"machine": describe_machine()}
 
 
-class Sittings:
-    """The circumstances of each sitting of one run, on file from before it trains."""
+class Stretches:
+    """The circumstances of each stretch of one run: from a start to the next stop.
+
+    They are on file from before the run trains.
+    """
 
     def __init__(self, place: Place, row: str, seed: int, now: Mapping[str, Any]) -> None:
-        """`now`: this sitting's."""
-        self._file = place.runs / f"{row}-{seed}.sittings.json"
-        self._result = place.result(row, seed)
+        """`now`: this stretch's circumstances."""
+        self._file = place.runs / f"{run_name(row, seed)}.stretches.json"
+        self._old_file = place.runs / f"{run_name(row, seed)}.sittings.json"
+        self._result = read_result(place, row, seed) or {}
         self._now = dict(now)
         self._before: list[dict[str, Any]] = []
 
     def begin(self, *, anew: bool) -> None:
-        """A sitting begins; `anew`: it is the first."""
-        self._before = [] if anew else (read_json(self._file) or {"sittings": []})["sittings"]
+        """A stretch begins; `anew`: it is the first."""
+        self._before = [] if anew else self._read()
         self._write([*self._before, self._now])
 
     def had_nothing_to_train(self) -> None:
-        """The sitting that had begun was none."""
+        """The stretch that had begun was none."""
         self._write(self._before)
 
     def facts(self) -> dict[str, Any]:
-        """The last sitting's circumstances; beside them all, if several differ, and the scoring's.
+        """The last stretch's circumstances; beside them all, if several differ, and the scoring's.
 
-        Of a run that is older than its sittings' file a result that is there tells.
+        A run that is older than the file of its stretches has them in its result.
         """
-        known = (read_json(self._file) or {"sittings": []})["sittings"]
+        known = self._read()
         known = [one for i, one in enumerate(known) if one not in known[:i]]
         if not known:
-            old = read_json(self._result) or {}
-            known = [{key: old[key] for key in _KEYS if key in old} or self._now]
+            old = {key: self._result[key] for key in _KEYS if key in self._result}
+            known = [old or self._now]
         facts = dict(known[-1])
         if len(known) > 1:
-            facts["sittings"] = known
+            facts["stretches"] = known
         if self._now != known[-1]:
             facts["scored"] = self._now
         return facts
 
-    def _write(self, sittings: list[dict[str, Any]]) -> None:
-        write_json(self._file, {"sittings": sittings})
+    def _read(self) -> list[dict[str, Any]]:
+        return stretches_of(read_json(self._file) or read_json(self._old_file) or {})
+
+    def _write(self, stretches: list[dict[str, Any]]) -> None:
+        write_json(self._file, {"stretches": stretches})
 
 
-def _commit() -> tuple[str | None, bool]:
+def stretches_of(known: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The stretches that a result or a file of them names; Diptych 0.1.0 called them sittings."""
+    return list(known.get("stretches", known.get("sittings", ())))
+
+
+def _commit(*beside: Path) -> tuple[str | None, bool]:
     """Of a checkout of Diptych; None where it is installed, even inside another checkout."""
     here = Path(__file__).parents[1]
 
@@ -79,4 +94,5 @@ def _commit() -> tuple[str | None, bool]:
 
     if git("ls-files", "--error-unmatch", "__init__.py") is None:
         return None, False
-    return git("rev-parse", "HEAD"), git("status", "--porcelain", ".") == ""
+    files = [f"{folder}/*.py" for folder in beside]
+    return git("rev-parse", "HEAD"), git("status", "--porcelain", ".", *files) == ""

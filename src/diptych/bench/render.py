@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.text import Text
 
-from diptych.bench.tables import Line, Table
+from diptych.bench.tables import Line, ScoreTable
 
 _CITED = "(cited)"
 _GAP = 2  # between columns of the terminal's tables
@@ -23,7 +23,7 @@ _LATEX = {
 }  # fmt: skip
 
 
-def markdown(table: Table) -> str:
+def markdown(table: ScoreTable) -> str:
     """A table in the form that most sites render, with its title and notes."""
     head = f"| | {' | '.join(_bars(column) for column in table.columns)} |"
     rule = "|---|" + "---:|" * len(table.columns)
@@ -37,12 +37,12 @@ def markdown(table: Table) -> str:
     return "\n".join([f"**{table.title}**", "", head, rule, *lines]) + notes + "\n"
 
 
-def latex(tables: Sequence[Table]) -> str:
+def latex(tables: Sequence[ScoreTable]) -> str:
     """A file to \\input, each table with its caption; it needs the package booktabs."""
     return "\n".join(["% \\usepackage{booktabs}", *(_latex_table(table) for table in tables)])
 
 
-def html(table: Table) -> str:
+def html(table: ScoreTable) -> str:
     """A table with its title and notes, for the page's style sheet."""
     heads = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
     parts = [f"<thead><tr><td></td>{heads}</tr></thead>"]
@@ -58,7 +58,7 @@ def html(table: Table) -> str:
     return f"<h3>{title}</h3>{body}"
 
 
-def terminal(table: Table, width: int) -> rich.table.Table:
+def terminal(table: ScoreTable, width: int) -> rich.table.Table:
     """The same for `rich` to print in lines of `width` characters, with no word cut off."""
     shown = rich.table.Table(
         title=Text(table.title), caption=Text(" ".join(table.notes)), title_justify="left",
@@ -94,7 +94,7 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
     return widths
 
 
-def _latex_table(table: Table) -> str:
+def _latex_table(table: ScoreTable) -> str:
     columns = " & ".join(["", *(_tex(column) for column in table.columns)])
     body: list[str] = []
     for i, line in enumerate(table.lines):

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from diptych.bench.place import Place, read_json, read_result, section_of
+from diptych.bench.place import Place, read_json, read_results, run_name, section_of
 from diptych.bench.plan import is_same, without_budget
 from diptych.errors import InputError
 from diptych.evaluation.labels import Confusion
@@ -70,7 +70,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchReport:
     """All that a page is made from."""
 
     title: str
@@ -91,7 +91,7 @@ class Report:
             yield data, rows
 
 
-def read_report(place: Place) -> Report:
+def read_report(place: Place) -> BenchReport:
     """What the files in `place.out` hold.
 
     Raises:
@@ -100,9 +100,9 @@ def read_report(place: Place) -> Report:
     plan = read_json(place.plan)
     if plan is None:
         raise InputError(f"{place.out} holds no bench: give a folder with a {place.plan.name}")
-    speeds = read_json(place.speed) or {}
-    rows = tuple(_row(place, entry, speeds.get(entry["row"])) for entry in plan["rows"])
-    return Report(plan["title"], rows, plan["left_out"], _notes(place.notes), place)
+    speeds, results = read_json(place.speed) or {}, read_results(place)
+    rows = tuple(_row(entry, speeds.get(entry["row"]), results) for entry in plan["rows"])
+    return BenchReport(plan["title"], rows, plan["left_out"], _notes(place.notes), place)
 
 
 def _notes(path: Path) -> str:
@@ -114,10 +114,12 @@ def _notes(path: Path) -> str:
         raise InputError(f"{path} cannot be read as UTF-8 text: {error}") from error
 
 
-def _row(place: Place, entry: Mapping[str, Any], speed: Mapping[str, Any] | None) -> Measured:
+def _row(
+    entry: Mapping[str, Any], speed: Mapping[str, Any] | None, results: Mapping[str, Any]
+) -> Measured:
     wanted, runs = entry["trained"], []
     for seed in entry["seeds"]:
-        run = read_result(place, entry["row"], seed)
+        run = results.get(run_name(entry["row"], seed))
         # What another plan has left is not this row's.
         if run is None or not wanted or not is_same(run["trained"], wanted):
             continue

@@ -14,14 +14,14 @@ from rich.console import Console
 from diptych.bench.claim import check_claim, claim
 from diptych.bench.job import find_segmenter, is_begun, make_spec, palettes_of, with_snapshots
 from diptych.bench.lanes import Lane, Piece, on_lanes
-from diptych.bench.place import Place, read_json, read_result, write_json
+from diptych.bench.place import Place, read_json, read_result, write_json, write_result
 from diptych.bench.plan import QUARTERS, Bench, Row, check_data, identity, is_same, without_budget
 from diptych.bench.results import is_scored_by
 from diptych.data import Data
 from diptych.errors import InputError
 from diptych.files import only_one_process
 from diptych.networks.device import Precision, find_device
-from diptych.report.page import duration
+from diptych.report.facts import duration
 from diptych.training.settings import CONFIG_FILE, Settings
 
 _LOCK_FILE = "bench.lock"
@@ -91,7 +91,7 @@ class Running:
             self._data[row.slug] = check_data(row, self._bench.opened)
         claimed = [row.run for row in self._bench.rows], self._data.values()
         check_claim(place, *claimed)  # what is refused leaves no folder
-        for folder in (place.runs, place.results):
+        for folder in (place.runs, place.out):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -132,9 +132,10 @@ class Running:
         if timed is None or self._speed(row) is not None:
             return False
         place = self._place
-        files = [place.result(row.slug, seed) for seed in row.seeds]
-        files += [place.run(row.slug, seed) / CONFIG_FILE for seed in row.seeds]
-        return any(file.exists() for file in files)
+        return any(
+            read_result(place, row.slug, seed) or (place.run(row.slug, seed) / CONFIG_FILE).exists()
+            for seed in row.seeds
+        )
 
     def _is_in_the_way(self, job: Job) -> bool:
         """Whether a result, or a run that is not done, is of another training than the job's."""
@@ -284,7 +285,7 @@ class Running:
             row=row.slug,
             out=str(place.out),
             runs=str(place.runs),
-            trains=not self._is_rescored(job),
+            trains=self._options.overwrite or not self._is_rescored(job),
             fingerprint=self._data[row.slug].fingerprint,
         )
         return Piece(place.runs / f"{row.slug}-{job.seed}.job", spec)
@@ -313,7 +314,7 @@ class Running:
         names = {"label": job.row.label, "row": job.row.slug, "seed": job.seed}
         result = {**names, "trained": job.wanted, "cost": costs, **answer}
         if "why_not" not in answer or not self._is_rescored(job):  # else the old scores hold
-            write_json(self._place.result(job.row.slug, job.seed), result)
+            write_result(self._place, job.row.slug, job.seed, result)
         why = answer.get("diverged") or answer.get("why_not")
         if why is not None:
             self._failures += 1

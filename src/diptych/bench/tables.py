@@ -9,7 +9,7 @@ from typing import Any, Literal
 from diptych.bench.place import SHARES
 from diptych.bench.plan import slug
 from diptych.bench.published import LABELS_TO_PHOTO, PHOTO_TO_LABELS, PUBLISHED, SOURCE
-from diptych.bench.results import Measured, Report, value_at
+from diptych.bench.results import BenchReport, Measured, value_at
 from diptych.bench.statistics import is_improving
 from diptych.evaluation.seeds import interval
 
@@ -46,6 +46,8 @@ _LABELS = (
 _PAIRED = (Score(("l1",), "L1", False), Score(("within_16",), "within 16"))
 _ACCURACY = (Score(("accuracy",), "accuracy"),)
 KID = Score(("kid",), "KID", False, 4)
+_MAIN = (_FCN[0], _LABELS[0], _PAIRED[0], _ACCURACY[0], KID)
+"""Those of which one is the first column, and so the one that is followed on the way."""
 _OF_INPUTS = ("l1", "within_16", "pixel_accuracy", "class_accuracy", "mean_iou", _MATCHED)
 _REFERENCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "real images": {"fcn": ("fcn_of_real",), "kid": ("kid_of_real",)},
@@ -83,7 +85,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class ScoreTable:
     """Columns, rows, and what has to be said of them."""
 
     name: str
@@ -97,18 +99,17 @@ class Table:
 
 
 @dataclass
-class Group:
-    """Rows that stand in one table, the tables, and the columns of the pictures."""
+class RowGroup:
+    """Rows that stand in one table, and the tables."""
 
     title: str
     rows: list[Measured]
-    tables: list[Table] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
+    tables: list[ScoreTable] = field(default_factory=list)
 
 
 def groups_of(
     data: Mapping[str, Any], rows: Sequence[Measured], everyone: Sequence[Measured] = ()
-) -> list[Group]:
+) -> list[RowGroup]:
     """The rows by the tables that they belong to, each with a table a direction.
 
     Rows of reference, such as the ceiling, come from any of `everyone`'s results.
@@ -117,16 +118,31 @@ def groups_of(
     groups = []
     for name in names:
         own = [row for row in rows if name in row.groups]
-        group = Group(name.capitalize(), own)
+        group = RowGroup(name.capitalize(), own)
         for part in dict.fromkeys(part for row in own for part in row.parts):
-            group.parts.append(part)
             there, known = ([r for r in some if part in r.parts] for some in (own, everyone or own))
             group.tables += _tables(data, name, part, there, known)
         groups.append(group)
     return groups
 
 
-def cost_table(report: Report) -> Table:
+def of_the_way(scores: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of scores before the end of the budget what tables show: the main ones of each part."""
+    parts = {part: found for part, found in scores.items() if isinstance(found, Mapping)}
+    kept: dict[str, dict[str, Any]] = {}
+    for part, found in parts.items():
+        for score in _MAIN:
+            value = value_at(found, score.path)
+            if value is not None:
+                *above, key = score.path
+                place = kept.setdefault(part, {})
+                for name in above:
+                    place = place.setdefault(name, {})
+                place[key] = value
+    return kept
+
+
+def cost_table(report: BenchReport) -> ScoreTable:
     """Every row of every data set: what it took, and one score that all of them have."""
     lines = []
     for row in report.rows:
@@ -142,7 +158,7 @@ def cost_table(report: Report) -> Table:
             _number(speed.get("parameters"), 1e-6, 2),
         )
         lines.append(Line(row.label, cells))
-    return Table(
+    return ScoreTable(
         name="costs",
         title="Every row, and what it costs",
         columns=("data", "steps", "n", "KID ↓, mean", "ms a step", "GiB", "million parameters"),
@@ -156,7 +172,7 @@ def cost_table(report: Report) -> Table:
     )
 
 
-def all_tables(report: Report) -> list[Table]:
+def all_tables(report: BenchReport) -> list[ScoreTable]:
     """In the page's order."""
     tables = [
         table
@@ -167,12 +183,12 @@ def all_tables(report: Report) -> list[Table]:
     return [*tables, cost_table(report)]
 
 
-def as_json(tables: Iterable[Table]) -> list[dict[str, Any]]:
+def as_json(tables: Iterable[ScoreTable]) -> list[dict[str, Any]]:
     """Plain values, with the figures behind each text."""
     return [asdict(table) for table in tables]
 
 
-def problems(report: Report) -> list[str]:
+def problems(report: BenchReport) -> list[str]:
     """What is missing, and why, a line each."""
     lines = []
     for row in report.rows:
@@ -196,7 +212,7 @@ def _tables(
     part: str,
     rows: Sequence[Measured],
     everyone: Sequence[Measured],
-) -> Iterator[Table]:
+) -> Iterator[ScoreTable]:
     kind = _kind(data, part)
     columns = _columns(kind, part, rows)
     published = PUBLISHED.get((group, kind)) if kind else None
@@ -219,7 +235,7 @@ def _tables(
         notes.append(_RENAMED)
     if any(len(row.scored) > 1 for row in rows):
         notes.append("Mean over n seeds ± half of the 95% t-interval; a single seed has none.")
-    yield Table(name, title, ("n", *heads), tuple(lines), tuple(notes))
+    yield ScoreTable(name, title, ("n", *heads), tuple(lines), tuple(notes))
     if any(row.scored for row in rows):
         yield _way(name, part, rows, columns[0])
 
@@ -292,7 +308,7 @@ def _filled(cells: Sequence[Cell]) -> int:
     return sum(cell.mean is not None for cell in cells)
 
 
-def _way(name: str, part: str, rows: Sequence[Measured], score: Score) -> Table:
+def _way(name: str, part: str, rows: Sequence[Measured], score: Score) -> ScoreTable:
     arrow = "↑" if score.higher_is_better else "↓"
     lines = []
     for row in rows:
@@ -302,7 +318,7 @@ def _way(name: str, part: str, rows: Sequence[Measured], score: Score) -> Table:
         mark = improving_mark(row, part, score) or EMPTY
         n = Cell(str(len(row.scored)), len(row.scored))
         lines.append(Line(row.label, (n, *cells, Cell(mark))))
-    return Table(
+    return ScoreTable(
         f"{name}-way",
         f"{part} on the way: {score.heading} {arrow}",
         ("n", *(f"{share}% of the budget" for share in SHARES), "still improving"),

@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 
 import diptych
-from diptych.cli.parse import parse
+from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 from diptych.files import atomic_write_text, check_can_write
 
@@ -46,6 +46,8 @@ class Evaluate:
     ones and on its own, and compare them."""
     json: Path | None = None
     """Write the scores to this file, too."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     device: str = "auto"
     """cpu, cuda or mps; auto takes the fastest available."""
 
@@ -56,6 +58,7 @@ def evaluate_command(arguments: list[str]) -> int:
         raise InputError("nothing to evaluate: name a run's folder")
     check_can_write(options.json)
     how = {
+        "method": given_method(options.method),
         "data": options.data,
         "split": options.split,
         "features": options.features,

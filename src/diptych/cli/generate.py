@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 
 import diptych
-from diptych.cli.parse import parse
+from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 
 
@@ -28,6 +28,8 @@ class Generate:
     """Folder for the results and for grid.png, which shows the first images of each domain."""
     overwrite: bool = False
     """Replace results that exist."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     device: str = "auto"
     """cpu, cuda or mps; auto takes the fastest available."""
 
@@ -37,7 +39,7 @@ def generate_command(arguments: list[str]) -> int:
     from diptych.inference.latent import generate_files
 
     paths = generate_files(
-        diptych.load(options.run, device=options.device),
+        diptych.load(options.run, method=given_method(options.method), device=options.device),
         options.out,
         to=options.to,
         count=options.count,
@@ -68,6 +70,8 @@ class Interpolate:
     """File for the picture."""
     overwrite: bool = False
     """Replace a picture that exists."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     device: str = "auto"
     """cpu, cuda or mps; auto takes the fastest available."""
 
@@ -80,7 +84,7 @@ def interpolate_command(arguments: list[str]) -> int:
     from diptych.inference.latent import interpolate, write_strip
 
     strip = interpolate(
-        diptych.load(options.run, device=options.device),
+        diptych.load(options.run, method=given_method(options.method), device=options.device),
         read_image(options.first),
         read_image(options.second),
         sources=(options.source[0], options.source[-1]),

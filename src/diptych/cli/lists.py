@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.table import Table
 
 from diptych.cli.parse import about
 
+if TYPE_CHECKING:
+    from diptych.methods import Installed
+
 
 def methods_command(arguments: list[str]) -> int:
-    from diptych.methods import find_method, list_methods
+    from diptych.methods import installed_methods, own_methods
 
     console = Console()
-    for name in list_methods():
-        console.print(f"[bold]{name}[/]  {about(name).splitlines()[0]}", highlight=False)
-        module = vars(find_method(name))
-        console.print(f"  {module['SUMMARY']}", highlight=False)
-        console.print(f"  takes {_takes(name)}", style="dim", highlight=False)
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
-        for recipe, what in module.get("RECIPES", {}).items():
-            table.add_row(f"--recipe {recipe}", what.summary)
-        console.print(table)
+    for name in own_methods():
+        _show(console, name)
+    for package, methods in groupby(installed_methods(), lambda method: method.distribution):
+        console.print(f"[bold]From the package {package}[/]\n", highlight=False)
+        for method in methods:
+            _show_installed(console, method)
     return 0
 
 
@@ -36,9 +39,35 @@ def samples_command(arguments: list[str]) -> int:
     return 0
 
 
+def _show_installed(console: Console, method: Installed) -> None:
+    if method.refusal is not None:
+        console.print(method.refusal, markup=False, highlight=False)
+        return
+    try:
+        method.load()
+    except Exception as error:  # another package's fault hides no method of the others
+        what = f"{method.name}  cannot be used: {type(error).__name__}: {error}"
+        console.print(what, markup=False, highlight=False)
+        return
+    _show(console, method.name)
+
+
+def _show(console: Console, name: str) -> None:
+    from diptych.methods import find_method, summary
+
+    console.print(f"[bold]{name}[/]  {about(name).splitlines()[0]}", highlight=False)
+    if what := summary(name):
+        console.print(f"  {what}", highlight=False)
+    console.print(f"  takes {_takes(name)}", style="dim", highlight=False)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
+    for recipe, one in vars(find_method(name)).get("RECIPES", {}).items():
+        table.add_row(f"--recipe {recipe}", one.summary)
+    console.print(table)
+
+
 def _takes(method: str) -> str:
     """What a method's batches are, in the first words of their own docstring."""
-    from diptych.methods import method_class
+    from diptych.methods import batch_type_of
 
-    text = str(vars(method_class(method))["batch_type"].__doc__).splitlines()[0].rstrip(".")
+    text = str(batch_type_of(method).__doc__).splitlines()[0].rstrip(".")
     return text[:1].lower() + text[1:]

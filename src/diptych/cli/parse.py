@@ -8,14 +8,16 @@ import inspect
 import io
 import re
 import sys
-import textwrap
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from diptych.cli.fields import registry
 from diptych.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def run_command(place: str, arguments: list[str]) -> int:
@@ -59,9 +61,16 @@ def _unboxed(text: str) -> str:
 
 
 def about(method: str) -> str:
-    from diptych.methods import find_method
+    from diptych import methods
 
-    return textwrap.dedent(find_method(method).__doc__ or "").strip()
+    return inspect.cleandoc(methods.about(method))
+
+
+def given_method(text: str | None) -> type[nn.Module] | None:
+    """The method that --method names, if it does: its module is imported."""
+    from diptych.methods import named_method
+
+    return None if text is None else named_method(text)
 
 
 def complain(message: str, code: int = 2) -> int:

@@ -7,20 +7,22 @@ from pathlib import Path
 
 import tyro
 
-from diptych.cli.parse import parse
+from diptych.cli.parse import given_method, parse
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class WriteReport:
     """Rebuild a run's report.html."""
 
     run: tyro.conf.Positional[Path]
     """The run's folder."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
 
 
 def report_command(arguments: list[str]) -> int:
     from diptych.training.summary import summarise
 
-    options = parse(Report, arguments, "diptych report", "")
-    print(summarise(options.run))
+    options = parse(WriteReport, arguments, "diptych report", "")
+    print(summarise(options.run, method=given_method(options.method)))
     return 0

@@ -106,7 +106,7 @@ def invite_command(arguments: list[str]) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class ReportStudy:
     """Show how often people took each method's images for real. Several studies are columns."""
 
     studies: tyro.conf.Positional[tuple[Path, ...]]
@@ -128,7 +128,7 @@ class Report:
 
 
 def report_command(arguments: list[str]) -> int:
-    options: Report = parse(Report, arguments, "diptych study report", "")
+    options: ReportStudy = parse(ReportStudy, arguments, "diptych study report", "")
     if not options.studies:
         raise InputError("report on what? Name a study's folder")
 
@@ -146,7 +146,7 @@ def report_command(arguments: list[str]) -> int:
     return 0
 
 
-def _write(options: Report, reports: Sequence[StudyReport]) -> None:
+def _write(options: ReportStudy, reports: Sequence[StudyReport]) -> None:
     if options.json is not None:
         text = json.dumps([report.as_json() for report in reports], indent=1, ensure_ascii=False)
         atomic_write_text(options.json, text + "\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from diptych.cli.evaluate import show_scores
-from diptych.cli.parse import about, complain, parse
+from diptych.cli.parse import about, complain, given_method, parse
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Resume:
     """Another device than the run began on."""
     workers: int | None = None
     """Another number of processes that decode images."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     evaluate: bool = True
     """Score the finished run on its test images."""
 
@@ -57,13 +59,14 @@ def train_command(arguments: list[str]) -> int:
         from diptych.methods import list_methods
 
         print(f"usage: diptych train METHOD ...\n       diptych train --resume RUN\n\n"
-              f"METHOD is one of: {', '.join(list_methods())}")  # fmt: skip
+              f"METHOD is one of: {', '.join(list_methods())};\n"
+              "or a module of your own, such as my_package.my_method or my_method.py")  # fmt: skip
         return 0 if arguments in (["--help"], ["-h"]) else 2
-    from diptych.methods import make_config
+    from diptych.methods import give, make_config, named_method
     from diptych.training.run import train
     from diptych.training.settings import Settings
 
-    method, rest = arguments[0], arguments[1:]
+    method, rest = give(named_method(arguments[0])), _renamed(arguments[1:])
     config, run = _defaults(method, rest)
     default_config = make_config(method, config)
     command = make_dataclass(
@@ -74,8 +77,8 @@ def train_command(arguments: list[str]) -> int:
             ("choices", Choices, field(default=Choices())),
         ],
     )
-    title, what, *_ = about(method).split("\n\n")
-    options = parse(command, rest, f"diptych train {method}", f"{title}\n\n{what}")
+    text = "\n\n".join(about(method).split("\n\n")[:2])
+    options = parse(command, rest, f"diptych train {arguments[0]}", text)
     choices: Choices = options.choices
     outcome = _guarded(
         lambda: train(method, options.config, options.run, overwrite=choices.overwrite)
@@ -88,7 +91,12 @@ def _resume(arguments: list[str]) -> int:
 
     options = parse(Resume, arguments, "diptych train", "")
     outcome = _guarded(
-        lambda: resume(options.resume, device=options.device, workers=options.workers)
+        lambda: resume(
+            options.resume,
+            device=options.device,
+            workers=options.workers,
+            method=given_method(options.method),
+        )
     )
     return _finish(outcome, options.evaluate)
 
@@ -130,7 +138,7 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
     """What --preset, --recipe and --config set, for the options to start from."""
     from diptych.errors import dataclass_from
     from diptych.training.presets import chosen
-    from diptych.training.settings import SETTING_NAMES, Settings, read_toml
+    from diptych.training.settings import SETTING_NAMES, Settings, read_toml, renamed
 
     config, run = chosen(
         method, preset=_value_of("preset", arguments), recipe=_value_of("recipe", arguments)
@@ -139,7 +147,8 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
     if file is not None:
         tables = read_toml(Path(file))
         config |= tables.get("config", {})
-        run |= {k: tuple(v) if isinstance(v, list) else v for k, v in tables.get("run", {}).items()}
+        settings = renamed(tables.get("run", {}))
+        run |= {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
         run.pop("out", None)  # another run's folder is no default for this one
     if any(_value_of(name, arguments) for name in ("steps", "epochs", "minutes")):
         for name in ("steps", "epochs", "minutes"):
@@ -150,6 +159,19 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
     assert "config" not in SETTING_NAMES
     dataclass_from(Settings, run, owner=file or "the recipe")  # names what is unknown
     return config, run
+
+
+def _renamed(arguments: list[str]) -> list[str]:
+    """The arguments, options of earlier versions by their names of now."""
+    from diptych.training.settings import RENAMED
+
+    flags = {_flag(old): _flag(new) for old, new in RENAMED.items()}
+    parts = [argument.partition("=") for argument in arguments]
+    return [flags.get(name, name) + equals + value for name, equals, value in parts]
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _value_of(name: str, arguments: list[str]) -> str | None:

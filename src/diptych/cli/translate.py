@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 import diptych
-from diptych.cli.parse import parse
+from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,13 +41,15 @@ class Translate:
     """File format of the results."""
     overwrite: bool = False
     """Replace results that exist."""
+    method: str | None = None
+    """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     device: str = "auto"
     """cpu, cuda or mps; auto takes the fastest available."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Precision of the computation; bf16 is faster on many processors."""
     memory: float = 2.0
     """GiB of memory to use beyond the images. Images that need more are translated in tiles."""
-    samples: int | None = None
+    draws: int | None = None
     """Translations of each image, where a method knows many: photo-1.png, photo-2.png."""
     seed: int = 0
     """Seed for methods that draw when they translate; the first of several draws has it."""
@@ -55,7 +58,9 @@ class Translate:
 
 
 def translate_command(arguments: list[str]) -> int:
-    options = parse(Translate, arguments, "diptych translate", "")
+    # The option was called --samples in 0.1.0.
+    renamed = [re.sub(r"^--samples(?==|$)", "--draws", argument) for argument in arguments]
+    options = parse(Translate, renamed, "diptych translate", "")
     if not options.inputs:
         raise InputError("nothing to translate: name images or folders after the run")
     if options.style and options.to:
@@ -64,11 +69,12 @@ def translate_command(arguments: list[str]) -> int:
 
     translator = diptych.load(
         options.run,
+        method=given_method(options.method),
         styles=[read_image(path) for path in options.style],
         device=options.device,
         precision=options.precision,
         memory_gib=options.memory,
-        samples=options.samples is not None,
+        draws=options.draws is not None,
     )
     translator.require_translation()
     to = options.to or (translator.domains if len(translator.domains) == 1 else ())
@@ -85,7 +91,7 @@ def translate_command(arguments: list[str]) -> int:
         overwrite=options.overwrite,
         format=options.format,
         seed=options.seed,
-        samples=options.samples,
+        draws=options.draws,
         seen=None if watching is None else watching.see,
     )
     print(f"{result}\nsee {options.out}")

@@ -32,7 +32,7 @@ Values = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Table:
+class AttributeTable:
     """The contents of a table of attributes."""
 
     path: Path
@@ -151,8 +151,8 @@ def changed(row: Values, attribute: int, excluded: NDArray[np.bool_]) -> Values:
     return label
 
 
-def read_table(path: Path, names: Sequence[str] | None = None) -> Table:
-    """Read the attributes `names` of a table, in that order; all of them by default.
+def read_table(path: Path, names: Sequence[str] | None = None) -> AttributeTable:
+    """The attributes `names` of a table, all by default, in that order.
 
     Raises:
         InputError: the file cannot be read, a column is missing, a row has the wrong number
@@ -188,7 +188,7 @@ def read_table(path: Path, names: Sequence[str] | None = None) -> Table:
             ) from None
     if not values:
         raise InputError(f"{path} has no rows: expected one for each image")
-    return Table(path, chosen, rows, np.array(values, np.uint8))
+    return AttributeTable(path, chosen, rows, np.array(values, np.uint8))
 
 
 def _columns(path: Path, lines: list[str]) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
@@ -222,7 +222,7 @@ def _chosen(path: Path, columns: list[str], names: Sequence[str] | None) -> tupl
     return tuple(columns if names is None else names)
 
 
-def _split(listing: Listing, table: Table) -> Split:
+def _split(listing: Listing, table: AttributeTable) -> Split:
     rows = [_row(listing, name, table) for name in listing.names]
     missing = [name for name, row in zip(listing.names, rows, strict=True) if row is None]
     if missing:
@@ -240,15 +240,15 @@ def _split(listing: Listing, table: Table) -> Split:
     return Split(tuple(having), attributes=Attributes(images, values))
 
 
-def _row(listing: Listing, name: str, table: Table) -> int | None:
-    """Look up an image by its path in the folder, the path with the folder, or its file name."""
+def _row(listing: Listing, name: str, table: AttributeTable) -> int | None:
+    """By the name below the folder, that with the folder's own, or the file's alone."""
     for key in (name, f"{listing.folder.name}/{name}", name.rpartition("/")[2]):
         if key in table.rows:
             return table.rows[key]
     return None
 
 
-def _check_train(table: Table, values: Values) -> None:
+def _check_train(table: AttributeTable, values: Values) -> None:
     if len(values) < 2:
         raise InputError(f"only {len(values)} image to train on: training needs two or more")
     for name, count in zip(table.names, values.sum(0, dtype=np.int64).tolist(), strict=True):

@@ -215,3 +215,12 @@ class ArrayImages:
 
     def read(self, index: int) -> Image.Image:
         return Image.fromarray(self.image_uint8[index])
+
+
+def evenly_spaced(length: int, most: int) -> list[int]:
+    """Indices of at most `most` of `length` items: the middles of equal parts.
+
+    Neighbours in a collection are often alike, so the first images would not do.
+    """
+    count = min(most, length)
+    return [(2 * i + 1) * length // (2 * count) for i in range(count)]

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from diptych.data.collections import Images, Labels
 from diptych.data.images import to_uint8
-from diptych.data.splits import spread
+from diptych.data.splits import probe_indices
 from diptych.data.transforms import (
     Augmentation,
     draw_augmentation,
@@ -39,7 +39,7 @@ _PERMUTATION, _AUGMENTATION = 0, 1  # give permutations and augmentations separa
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BatchSettings:
     """The settings that all images of all batches share."""
 
     batch_size: int
@@ -60,8 +60,8 @@ class Column:
     """The column's index in the batch. Each position has its own random words."""
     members: tuple[Images, ...]
     names: tuple[str, ...]
-    """The members' domains, or "" where the image's name already says the domain."""
-    recipe: Recipe
+    """The members' domains; "" where the image's name says it already."""
+    settings: BatchSettings
     labels: Labels | NDArray[np.uint8] | None = None
     """(N,) classes or (N, K) attributes of the first member's images; None if unused."""
     unusable: dict[int, str] = field(default_factory=dict)
@@ -92,8 +92,8 @@ class Column:
         )
 
     def probe(self) -> None:
-        """Try `PROBED` images, evenly spread. Raises InputError if none of them can be used."""
-        tried = spread(len(self), PROBED)
+        """Raises InputError if none of a few images, spread over all, can be used."""
+        tried = probe_indices(len(self), PROBED)
         if not any(self._load(index, 0) is not None for index in tried):
             raise InputError(
                 f"none of {len(tried)} images tried in {' and '.join(self.names) or 'the data'} "
@@ -108,15 +108,15 @@ class Column:
     def _load(self, index: int, number: int) -> list[Tensor] | None:
         if index in self.unusable:
             return None
-        recipe = self.recipe
+        settings = self.settings
         try:
             images = training_images(
-                [read_for_training(member, index, recipe.load_size) for member in self.members],
+                [read_for_training(member, index, settings.load_size) for member in self.members],
                 [self.label(index, member) for member in range(len(self.members))],
                 self._augmentation(number),
-                size=recipe.size,
-                load_size=recipe.load_size,
-                is_tiled=recipe.is_tiled,
+                size=settings.size,
+                load_size=settings.load_size,
+                is_tiled=settings.is_tiled,
             )
         except InputError as error:
             self.unusable[index] = str(error)
@@ -124,17 +124,17 @@ class Column:
         return [to_uint8(image) for image in images]
 
     def _augmentation(self, number: int) -> Augmentation:
-        recipe = self.recipe
-        if recipe.is_tiled and not recipe.mirrors:
+        settings = self.settings
+        if settings.is_tiled and not settings.mirrors:
             return Augmentation(0.0, 0.0, is_mirrored=False)  # nothing to draw
-        drawn = draw_augmentation(recipe.seed, _AUGMENTATION, self.position, number)
-        return drawn if recipe.mirrors else replace(drawn, is_mirrored=False)
+        drawn = draw_augmentation(settings.seed, _AUGMENTATION, self.position, number)
+        return drawn if settings.mirrors else replace(drawn, is_mirrored=False)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if epoch not in self._orders:
             while len(self._orders) > 1:  # keep two: a batch may straddle two epochs
                 del self._orders[min(self._orders)]
-            words = random_words(len(self), self.recipe.seed, _PERMUTATION, self.position, epoch)
+            words = random_words(len(self), self.settings.seed, _PERMUTATION, self.position, epoch)
             self._orders[epoch] = np.argsort(words, kind="stable")
         return self._orders[epoch]
 
@@ -193,18 +193,18 @@ class Made:
 class BatchMaker(Dataset[Made]):
     """A data set whose item i is batch i."""
 
-    def __init__(self, columns: tuple[Column, ...], recipe: Recipe) -> None:
+    def __init__(self, columns: tuple[Column, ...], settings: BatchSettings) -> None:
         self.columns = columns
-        self.recipe = recipe
+        self.settings = settings
 
     def __getitem__(self, number: int) -> Made:
-        recipe = self.recipe
+        settings = self.settings
         known = [len(column.unusable) for column in self.columns]
-        first = (number * recipe.world + recipe.rank) * recipe.batch_size
+        first = (number * settings.world + settings.rank) * settings.batch_size
         drawn, indices, problem = [], [], None
         try:
             for column in self.columns:
-                rows = [column.draw(first + row) for row in range(recipe.batch_size)]
+                rows = [column.draw(first + row) for row in range(settings.batch_size)]
                 indices.append([index for index, _ in rows])
                 drawn += [
                     torch.stack([images[member] for _, images in rows]).numpy()

@@ -1,7 +1,7 @@
 """Open folders as data: find the layout, name the domains and list the images.
 
-docs/data.md shows the layouts. No image is decoded, and file sizes are read for at most 10,000
-files in each folder, so that a million files open in seconds.
+docs/reference/data.md shows the layouts. No image is decoded. File sizes are read for at most
+10,000 files in each folder, so that a million files open in seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from diptych.data.images import IMAGE_SUFFIXES, image_size
 from diptych.data.label_maps import LABELS_FOLDER, with_label_maps
 from diptych.data.packed import packed_domain
 from diptych.data.palettes import with_palettes
-from diptych.data.splits import Found, Listing, join, make_data, spread
+from diptych.data.splits import Found, Listing, join, make_data, probe_indices
 from diptych.errors import InputError, option
 
 _IGNORED_FOLDERS = ("__MACOSX", "@eaDir", LABELS_FOLDER)
@@ -296,7 +296,7 @@ def _joined(sides: list[dict[str, Listing]], folders: list[Path]) -> dict[str, l
 
 
 def _check_side_by_side(listing: Listing) -> None:
-    for index in spread(len(listing.names), 16):
+    for index in probe_indices(len(listing.names), 16):
         path = listing.folder / listing.names[index]
         try:
             width, height = image_size(path)

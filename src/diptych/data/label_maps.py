@@ -9,7 +9,7 @@ from PIL import Image
 
 from diptych.data.collections import Data, FileImages, Images, Split
 from diptych.data.palettes import PALETTE_FILE, read_palette
-from diptych.data.splits import spread
+from diptych.data.splits import probe_indices
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
 
@@ -91,7 +91,7 @@ def _beside(images: Images, root: Path) -> FileImages | None:
         return None
     assert isinstance(images, FileImages)
     found = FileImages(place, (f"{name.rpartition('.')[0]}.png" for name in images.names))
-    for index in spread(len(found), _PROBED):
+    for index in probe_indices(len(found), _PROBED):
         if not Path(found.path(index)).is_file():
             raise InputError(
                 f"no labels for {images.path(index)}: expected them in {found.path(index)}"

@@ -39,8 +39,8 @@ class Found:
     is_side_by_side: bool = False
 
 
-def spread(count: int, most: int) -> list[int]:
-    """Return up to `most` indices below `count`, evenly spread, with the first and the last."""
+def probe_indices(count: int, most: int) -> list[int]:
+    """Indices of up to `most` of `count` items, evenly spaced, the first and the last included."""
     if count <= most:
         return list(range(count))
     return [i * (count - 1) // (most - 1) for i in range(most)]
@@ -233,7 +233,7 @@ def fingerprint_of(found: Found) -> str:
         for position, listing in enumerate(listings):
             digest.update(f"\0{part} {position} {len(listing.names)}\0".encode())
             digest.update(os.fsencode("\0".join(listing.names)))
-            for index in spread(len(listing.names), _PROBED_SIZES):
+            for index in probe_indices(len(listing.names), _PROBED_SIZES):
                 size = (listing.folder / listing.names[index]).stat().st_size
                 digest.update(f"\0{size}".encode())
     return digest.hexdigest()[:32]

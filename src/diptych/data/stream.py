@@ -10,22 +10,19 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch.utils.data import DataLoader, Sampler
 
 from diptych.data.collections import Data, FileImages, HalfImages, Images, Labels
-from diptych.data.draws import BatchMaker, Column, Joined, Made, Recipe
+from diptych.data.draws import BatchMaker, BatchSettings, Column, Joined, Made
 from diptych.data.images import from_uint8
 from diptych.data.transforms import default_load_size
+from diptych.data.workers import decoded_ahead
 from diptych.errors import InputError, option
 from diptych.types import Adapting, Attributed, Batch, Labelled, Paired, PerDomain, Unpaired
-
-_PREFETCHED = 4  # batches a worker
 
 _log = logging.getLogger("diptych")
 B = TypeVar("B", bound=Batch)
@@ -46,15 +43,15 @@ class Stream(Iterator[B], Generic[B]):
         self.position = start
         """The number of the next batch: the place to resume at."""
         self.skipped: dict[str, str] = {}
-        """The images that could not be used so far: the reason, by name."""
-        draws = maker.recipe.batch_size * maker.recipe.world
+        """Images that could not be used so far, with the reasons."""
+        draws = maker.settings.batch_size * maker.settings.world
         self.epoch_batches = -(-max(len(column) for column in maker.columns) // draws)
         """Batches in one pass through the largest domain."""
         self.batch_images = draws * sum(len(column.members) for column in maker.columns)
         """Images in a batch, over all domains and processes."""
         self._build = build
         self._made: Iterator[Made] | None = (
-            iter(_loader(maker, start, workers, method))
+            decoded_ahead(maker, start, workers, method)
             if workers
             else (maker[number] for number in itertools.count(start))
         )
@@ -118,16 +115,16 @@ def stream(
     _check_numbers(batch_size, size, load_size, seed, start, workers)
     if not 0 <= rank < world:
         raise InputError(f"rank is {rank} of {world}: expected 0 to {world - 1}")
-    mirrors = data.may_mirror and batch_type is not Adapting  # mirroring may change the class
-    recipe = Recipe(batch_size, size, load_size, data.is_tiled, mirrors, seed, rank, world)
-    columns = _columns(data, batch_type, recipe)
+    mirrors = data.may_mirror and batch_type is not Adapting  # a class may not survive it
+    settings = BatchSettings(batch_size, size, load_size, data.is_tiled, mirrors, seed, rank, world)
+    columns = _columns(data, batch_type, settings)
     for column in columns:
         column.probe()
         column.unusable.clear()  # so that the first draw of an unusable image reports it
     has_attributes = batch_type is Labelled and data.train.attributes is not None
     build = _Build(Attributed if has_attributes else batch_type)
     return Stream(
-        BatchMaker(columns, recipe), build, start=start, workers=workers, method=start_method
+        BatchMaker(columns, settings), build, start=start, workers=workers, method=start_method
     )
 
 
@@ -160,15 +157,15 @@ def _check_numbers(
         )
 
 
-def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column, ...]:
+def _columns(data: Data, batch_type: type[Any], settings: BatchSettings) -> tuple[Column, ...]:
     domains, names = data.train.domains or data.train.pairs or (), data.domains
     attributes = data.train.attributes
     if batch_type is Labelled and attributes is not None:
-        return (Column(0, (attributes.images,), ("",), recipe, attributes.values),)
+        return (Column(0, (attributes.images,), ("",), settings, attributes.values),)
     if batch_type is Labelled:
-        return (Column(0, (Joined(domains, names),), ("",), recipe),)
+        return (Column(0, (Joined(domains, names),), ("",), settings),)
     if batch_type is PerDomain:
-        return _apart(domains, names, recipe)
+        return _apart(domains, names, settings)
     if batch_type not in (Unpaired, Paired, Adapting):
         kinds = "Unpaired, Paired, Labelled, PerDomain, Adapting"
         raise TypeError(f"no stream of {batch_type.__name__}: expected {kinds}")
@@ -180,7 +177,7 @@ def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column,
     if batch_type in (Unpaired, Adapting):
         # The target's labels are dropped here, so no method can see them.
         labels = [_source_labels(data) if batch_type is Adapting else None, None]
-        return _apart(domains, names, recipe, labels)
+        return _apart(domains, names, settings, labels)
     if data.train.pairs is None:
         raise InputError(
             "this method needs pairs, the same scenes in both domains, but "
@@ -188,19 +185,19 @@ def _columns(data: Data, batch_type: type[Any], recipe: Recipe) -> tuple[Column,
             f"{len(domains[1])} of {names[1]}: give both files of a pair the same name, or "
             "put side-by-side images in train/"
         )
-    return (Column(0, data.train.pairs, names, recipe),)
+    return (Column(0, data.train.pairs, names, settings),)
 
 
 def _apart(
     domains: Sequence[Images],
     names: Sequence[str],
-    recipe: Recipe,
+    settings: BatchSettings,
     labels: Sequence[Labels | None] | None = None,
 ) -> tuple[Column, ...]:
     """Return one column per domain."""
     labels = labels or [None] * len(domains)
     return tuple(
-        Column(position, (images,), (name,), recipe, label)
+        Column(position, (images,), (name,), settings, label)
         for position, (images, name, label) in enumerate(zip(domains, names, labels, strict=True))
     )
 
@@ -228,36 +225,3 @@ class _Build:
         if made.label is not None:
             images.insert(1, torch.from_numpy(made.label))  # the label of the first images
         return self.batch_type(*images)
-
-
-class _CountFrom(Sampler[int]):
-    def __init__(self, start: int) -> None:
-        self.start = start
-
-    def __iter__(self) -> Iterator[int]:
-        return itertools.count(self.start)
-
-
-def _loader(
-    maker: BatchMaker, start: int, workers: int, start_method: str | None
-) -> DataLoader[Made]:
-    return DataLoader(
-        maker,
-        batch_size=None,
-        sampler=_CountFrom(start),
-        num_workers=workers,
-        collate_fn=_as_it_is,
-        worker_init_fn=_leave_interrupts_to_the_parent,
-        prefetch_factor=_PREFETCHED,
-        multiprocessing_context=start_method,
-        generator=torch.Generator(),  # otherwise the loader draws from the global generator
-    )
-
-
-def _as_it_is(made: Any) -> Any:  # a Made; torch's annotation allows only lists
-    return made
-
-
-def _leave_interrupts_to_the_parent(worker: int) -> None:
-    """Ignore Ctrl-C, which reaches every process of a terminal. The parent decides how to stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

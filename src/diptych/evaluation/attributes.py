@@ -16,7 +16,7 @@ from torch import Tensor
 
 from diptych.data import Data, Split, evaluation_images
 from diptych.data.attributes import Values, changed, exclusions
-from diptych.data.collections import Attributes
+from diptych.data.collections import Attributes, evenly_spaced
 from diptych.errors import InputError
 from diptych.evaluation import paired
 from diptych.evaluation.distances import fid, kid
@@ -123,7 +123,7 @@ class _Change:
         fakes = self._translated(translate, inputs, targets)
         back = self._translated(translate, fakes, own)
         self.count += len(concerned)
-        self.cycle += float(paired.l1(back, inputs).double().sum())
+        self.cycle += float(paired.mean_absolute_error(back, inputs).double().sum())
         if network is not None:
             self.features.append(network(fakes).cpu())
 
@@ -154,10 +154,9 @@ class _Change:
 
 def _batches(known: Attributes, size: int, most: int | None) -> Iterator[tuple[Tensor, Values]]:
     """Yield at most `most` images, evenly spread, with their attributes, without unusable ones."""
-    count = min(len(known.images), most or len(known.images))
-    indices = [(2 * i + 1) * len(known.images) // (2 * count) for i in range(count)]
+    indices = evenly_spaced(len(known.images), most or len(known.images))
     is_empty = True
-    for start in range(0, count, _BATCH):
+    for start in range(0, len(indices), _BATCH):
         images, kept = [], []
         for index in indices[start : start + _BATCH]:
             with suppress(InputError):
@@ -167,4 +166,4 @@ def _batches(known: Attributes, size: int, most: int | None) -> Iterator[tuple[T
             is_empty = False
             yield torch.cat(images), known.values[kept]
     if is_empty:
-        raise InputError(f"none of {count} images to evaluate on can be used")
+        raise InputError(f"none of {len(indices)} images to evaluate on can be used")

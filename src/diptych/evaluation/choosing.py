@@ -67,6 +67,6 @@ def mean_kid(scores: Scores) -> float:
         why = missing[0] if missing else "nothing was scored"
         raise InputError(
             f"a checkpoint is chosen by KID, but there is none: {why}; KID's features are in the"
-            " samples extra: pip install 'diptych[samples]'"
+            " features extra: pip install 'diptych[features]'"
         )
     return statistics.fmean(kid["mean"] for kid in kids)

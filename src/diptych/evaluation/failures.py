@@ -91,14 +91,14 @@ class Changes:
 
     def add(self, fake: Tensor, image: Tensor, truth: Tensor | None) -> None:
         """Add a batch. All are (B, 3, H, W) in [-1, 1]; `truth` is None without true pairs."""
-        self.made += _sum(paired.l1(fake, image))
+        self.made += _sum(paired.mean_absolute_error(fake, image))
         self.brightness.add(fake, image)
-        self.of_others += sum(_sum(paired.l1(y[None], image)) for y in self.others) / len(
-            self.others
-        )
+        self.of_others += sum(
+            _sum(paired.mean_absolute_error(y[None], image)) for y in self.others
+        ) / len(self.others)
         if truth is not None:
             self.has_truth = True
-            self.of_truth += _sum(paired.l1(truth, image))
+            self.of_truth += _sum(paired.mean_absolute_error(truth, image))
             self.brightness_of_truth.add(truth, image)
 
     def scores(self) -> dict[str, float]:

@@ -43,6 +43,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from diptych.data import Data, Images
+from diptych.data.collections import evenly_spaced
 from diptych.data.images import to_tensor
 from diptych.errors import InputError
 from diptych.evaluation.precision import kth_nearest
@@ -318,16 +319,16 @@ def watch(folder: Path, domains: Sequence[str], fingerprint: str) -> Watch | Non
 
 def _looks(network: FeatureNetwork, images: Images) -> Look:
     """Return features of at most `MOST` images, evenly spread, without unusable ones."""
-    count = min(len(images), MOST)
+    indices = evenly_spaced(len(images), MOST)
     found: list[Look] = []
     batch: list[Tensor] = []
     problem: InputError | None = None
-    for i in range(count):
+    for index in indices:
         try:
-            batch.append(square(images.read((2 * i + 1) * len(images) // (2 * count))))
+            batch.append(square(images.read(index)))
         except InputError as error:
             problem = problem or error
-        if batch and (len(batch) == _BATCH or i == count - 1):
+        if batch and (len(batch) == _BATCH or index == indices[-1]):
             found.append(look(network, batch))
             batch = []
     if not found:

@@ -15,7 +15,7 @@ TOLERANCE = 16
 """A pixel counts as right if it is within this many of 255 levels of the truth."""
 
 
-def l1(image: Tensor, truth: Tensor) -> Tensor:
+def mean_absolute_error(image: Tensor, truth: Tensor) -> Tensor:
     """Return (B,) mean absolute differences, with values rescaled to [0, 1]."""
     return (image - truth).abs().flatten(1).mean(1) / 2
 
@@ -61,7 +61,7 @@ def within_16(image: Tensor, truth: Tensor) -> Tensor:
     return (difference <= TOLERANCE + 1e-3).flatten(1).float().mean(1)  # 1e-3 for rounding errors
 
 
-_MEASURES = {"l1": l1, "psnr": psnr, "ssim": ssim, "within_16": within_16}
+_MEASURES = {"l1": mean_absolute_error, "psnr": psnr, "ssim": ssim, "within_16": within_16}
 
 
 @dataclass

@@ -32,7 +32,7 @@ def precision_and_recall(real: Tensor, fake: Tensor, *, k: int = NEIGHBOURS) -> 
         there = f"there are {len(real)} and {len(fake)}"
         reason = {"why_not": f"{k} nearest neighbours need {k + 1} images a set; {there}"}
         return {"precision": reason, "recall": reason}
-    real, fake = _spread(real.double(), count), _spread(fake.double(), count)
+    real, fake = _every_nth(real.double(), count), _every_nth(fake.double(), count)
     facts = {"images": count, "neighbours": k}
     return {
         "precision": {"value": _covered(fake, real, k), **facts},
@@ -55,7 +55,7 @@ def _covered(points: Tensor, manifold: Tensor, k: int) -> float:
     return float(torch.cat(parts).double().mean())
 
 
-def _spread(features: Tensor, count: int) -> Tensor:
+def _every_nth(features: Tensor, count: int) -> Tensor:
     if len(features) == count:
         return features
     return features[torch.arange(count) * len(features) // count]

@@ -12,13 +12,14 @@ from rich.progress import Progress
 from torch import Tensor
 
 from diptych.data import Data, Images, Split, evaluation_pairs
+from diptych.data.collections import evenly_spaced
 from diptych.data.label_maps import LabelSquares
 from diptych.errors import InputError
 from diptych.evaluation.adaptation import Classify, accuracies
 from diptych.evaluation.attributes import attribute_scores
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.failures import Changes, findings, gain, unchanged_features
-from diptych.evaluation.paired import PairedScores, l1
+from diptych.evaluation.paired import PairedScores, mean_absolute_error
 from diptych.evaluation.perceptual import Perceptual
 from diptych.evaluation.precision import precision_and_recall
 from diptych.evaluation.segmentation import FCNScore, Segmenter
@@ -215,7 +216,7 @@ class _Direction:
         fake = translate(image, self.data.domains[self.target]).cpu()
         cycled = translate(fake, self.data.domains[self.source]).cpu()
         self.count += len(image)
-        self._sum("cycle", l1(cycled, image))
+        self._sum("cycle", mean_absolute_error(cycled, image))
         self.changes.add(fake, image, truth)
         if network is not None:
             self.features.append(network(fake).cpu())
@@ -308,8 +309,8 @@ def _batches(
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield batches of at most `most` images, evenly spread, without unusable ones."""
     length = len(sides[0])
-    count = min(length, most or length)
-    indices = [(2 * i + 1) * length // (2 * count) for i in range(count)]
+    indices = evenly_spaced(length, most or length)
+    count = len(indices)
     problem: InputError | None = None
     is_empty = True
     for start in range(0, count, _BATCH):
@@ -330,7 +331,7 @@ def installed() -> FeatureNetwork | None:
     """Return EfficientNet-Lite0 if it is installed, else None."""
     try:
         return load_features()
-    except InputError:  # the samples extra is not installed, which the scores' notes say
+    except InputError:  # the features extra is not installed, which the scores' notes say
         return None
 
 
@@ -380,4 +381,4 @@ def features_notes(features: FeatureNetwork | None) -> tuple[str, ...]:
     """Return a note that explains missing features; empty if there are features."""
     if features is not None:
         return ()
-    return ("no KID: its features need the samples extra, pip install 'diptych[samples]'",)
+    return ("no KID: its features need the features extra, pip install 'diptych[features]'",)

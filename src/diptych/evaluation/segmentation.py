@@ -37,7 +37,7 @@ from diptych.data import Data, Palette, Split
 from diptych.errors import InputError, option
 from diptych.evaluation.labels import Confusion, true_class
 from diptych.evaluation.segmentation_training import (
-    Labelled,
+    LabelledPixels,
     on_its_device,
     steps_for,
     trained_fcn,
@@ -126,7 +126,7 @@ def segmenter_for(
 
     Raises:
         InputError: no domain has a palette, all domains have one, or there are no training
-            pairs; the `samples` extra is not installed; `folder` cannot be written.
+            pairs; the `features` extra is not installed; `folder` cannot be written.
     """
     check_segmentation(data, data.train)
     pairs = data.train.pairs
@@ -135,7 +135,7 @@ def segmenter_for(
     wanted = [(a, b) for a in data.palettes for b in data.domains if b not in data.palettes]
     networks = {
         (labels, photos): trained_fcn(
-            Labelled(
+            LabelledPixels(
                 pairs[where[photos]],
                 pairs[where[labels]],
                 data.palettes[labels],

@@ -21,10 +21,15 @@ from torch import Tensor
 
 from diptych.data import Data, Images, Split, evaluation_pairs
 from diptych.data.label_maps import LabelSquares
-from diptych.data.splits import spread
+from diptych.data.splits import probe_indices
 from diptych.errors import InputError
 from diptych.evaluation.labels import Confusion, true_class
-from diptych.evaluation.segmentation_training import Labelled, on_its_device, train_fcn, trained_fcn
+from diptych.evaluation.segmentation_training import (
+    LabelledPixels,
+    on_its_device,
+    train_fcn,
+    trained_fcn,
+)
 
 Row = Literal["source only", "translated", "target (oracle)"]
 ROWS: tuple[Row, ...] = ("source only", "translated", "target (oracle)")
@@ -59,7 +64,7 @@ def adaptation_scores(
     Raises:
         InputError: there are not two domains; labels are missing for the source's training
             images, for the target's images in `split` or, for the oracle, for the target's
-            training images; the `samples` extra is not installed; `folder` cannot be written.
+            training images; the `features` extra is not installed; `folder` cannot be written.
     """
     check_adaptation(data, split, rows)
     target = data.domains[1]
@@ -118,7 +123,7 @@ def check_adaptation(data: Data, split: Split, rows: Sequence[Row] = ROWS) -> No
 
 
 def segmentation_scores(
-    network: Callable[[Tensor], Tensor], labelled: Labelled, *, size: int
+    network: Callable[[Tensor], Tensor], labelled: LabelledPixels, *, size: int
 ) -> dict[str, Any]:
     """Return `images`, the number of usable images, and their `Confusion.scores`.
 
@@ -155,7 +160,7 @@ def segmentation_scores(
 def _digest(labels: Images) -> str:
     """Hash up to 256 label images, since the data's fingerprint does not cover `pixel_labels`."""
     digest = hashlib.sha256()
-    for index in spread(len(labels), _PROBED):
+    for index in probe_indices(len(labels), _PROBED):
         try:
             digest.update(labels.read(index).tobytes())
         except InputError as error:  # training leaves this image out
@@ -163,11 +168,11 @@ def _digest(labels: Images) -> str:
     return digest.hexdigest()[:32]
 
 
-def _labelled(data: Data, split: Split, index: int) -> Labelled:
+def _labelled(data: Data, split: Split, index: int) -> LabelledPixels:
     labels = split.label_maps[index]
     assert labels is not None
     assert data.label_palette is not None
-    return Labelled(
+    return LabelledPixels(
         split.domains[index],
         labels,
         data.label_palette,

@@ -40,7 +40,7 @@ _TRUNK = "trunk."
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledPixels:
     """Images and label images. Item i of one belongs to item i of the other."""
 
     images: Images
@@ -54,7 +54,7 @@ class Labelled:
 
 
 def trained_fcn(
-    labelled: Labelled,
+    labelled: LabelledPixels,
     *,
     key: str,
     what: str,
@@ -107,7 +107,7 @@ def steps_for(images: int) -> int:
 
 
 def train_fcn(
-    labelled: Labelled,
+    labelled: LabelledPixels,
     *,
     size: int,
     seed: int = 0,
@@ -124,7 +124,7 @@ def train_fcn(
     the mirroring; no other random number is drawn. The result is frozen, in eval mode.
 
     Raises:
-        InputError: the `samples` extra, which has the pretrained weights, is not installed, or
+        InputError: the `features` extra, which has the pretrained weights, is not installed, or
             no image can be used.
     """
     steps = steps or STEPS
@@ -165,7 +165,7 @@ def pixel_loss(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def _batches(
-    labelled: Labelled, size: int, draws: torch.Generator
+    labelled: LabelledPixels, size: int, draws: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (B, 3, size, size) images and (B, size, size) classes without end.
 

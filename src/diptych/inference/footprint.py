@@ -22,7 +22,7 @@ NormCall = Callable[[nn.InstanceNorm2d, Tensor], Tensor]
 
 WORKSPACE = 2.25
 """Peak of a process over the maps that modules pass on: sums outside modules,
-kernels' own copies, the allocator's gaps. Measured; see docs/translating.md."""
+kernels' own copies, the allocator's gaps. Measured; see docs/explanation/tiles.md."""
 
 _PROBE_WIDTH = 640
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from diptych.data.images import save_image, to_tensor
 from diptych.data.transforms import evaluation_image
-from diptych.errors import InputError
+from diptych.errors import InputError, option
+from diptych.inference.kinds import as_image, take
 from diptych.inference.translator import Translator
 from diptych.report.grids import picture_grid, write_grid
 
@@ -24,7 +26,7 @@ def generate_files(
     translator: Translator,
     out: str | os.PathLike[str],
     *,
-    to: Sequence[str] = (),
+    to: str | Sequence[str] = (),
     count: int = 16,
     seed: int = 0,
     overwrite: bool = False,
@@ -39,8 +41,8 @@ def generate_files(
             files that are there already (unless `overwrite`).
     """
     if count < 1:
-        raise InputError(f"--count is {count}: it must be at least 1")
-    domains = tuple(to) or translator.domains
+        raise InputError(f"{option('count')} is {count}: it must be at least 1")
+    domains = _names(to) or translator.domains
     for domain in domains:
         translator.domain_index(domain)
     digits = max(3, len(str(count)))
@@ -62,24 +64,25 @@ def generate_files(
 
 def interpolate(
     translator: Translator,
-    first: Image.Image,
-    second: Image.Image,
+    first: Any,
+    second: Any,
     *,
     sources: tuple[str, str],
-    to: Sequence[str] = (),
+    to: str | Sequence[str] = (),
     steps: int = 8,
 ) -> Image.Image:
     """A strip from `first` to `second`, evenly through the latent space, a row a domain of `to`.
 
-    The images are of the domains `sources`, and are scaled and cropped to the size
-    that was trained on. Without `to`, all domains are shown.
+    The images are of any kind that a translator takes and of the domains `sources`; they are
+    scaled and cropped to the size that was trained on. Without `to`, all domains are shown.
 
     Raises:
         InputError: an unknown domain, a method without codes, fewer than 2 steps.
     """
     if steps < 2:
-        raise InputError(f"--steps is {steps}: it takes 2 or more to get from one to the other")
-    domains = tuple(to) or translator.domains
+        told = f"{option('steps')} is {steps}"
+        raise InputError(f"{told}: it takes 2 or more to get from one to the other")
+    domains = _names(to) or translator.domains
     ends = [
         translator.encode(_square(image, translator.size), source=source)
         for image, source in zip((first, second), sources, strict=True)
@@ -99,14 +102,20 @@ def write_strip(strip: Image.Image, path: Path, *, overwrite: bool = False) -> N
     write_grid(path, strip)
 
 
-def _square(image: Image.Image, size: int) -> Image.Image:
+def _names(to: str | Sequence[str]) -> tuple[str, ...]:
+    return (to,) if isinstance(to, str) else tuple(to)
+
+
+def _square(given: Any, size: int) -> Image.Image:
+    image = as_image(take(given, over_white=True).images[0])
     return evaluation_image(image, "the image", size=size, is_tiled=False)
 
 
 def _check_free(paths: Sequence[Path], overwrite: bool) -> None:
     taken = [path for path in paths if path.exists()]
     if taken and not overwrite:
-        raise InputError(f"{taken[0]} exists: give --overwrite or another place")
+        way_out = option("overwrite", True)
+        raise InputError(f"{taken[0]} exists: give {way_out} or another place")
 
 
 def _make(folder: Path) -> None:

@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from diptych.checkpoint import TranslatorInfo
-from diptych.data.images import from_pil, to_tensor
-from diptych.errors import InputError
+from diptych.errors import InputError, call
+from diptych.inference.kinds import take_tensor
 from diptych.types import Styles, Translates
 
 STYLE = "style"
@@ -20,19 +19,22 @@ STYLE = "style"
 
 
 def in_style_of(
-    method: nn.Module, info: TranslatorInfo, images: Sequence[Image.Image]
+    method: nn.Module, info: TranslatorInfo, images: Sequence[object]
 ) -> tuple[nn.Module, TranslatorInfo]:
     """`method` as one that translates to the common style of `images`, its only domain.
 
+    They are images of any kind that a translator takes, each of its own size.
+
     Raises:
-        InputError: the method takes no style from images.
+        InputError: the method takes no style from images, or one is no image.
     """
     if not isinstance(method, Styles) or not isinstance(method, Translates):
+        train = call("diptych train gatys", "diptych.train('gatys')")
         raise InputError(
             f"{info.method} takes no style from images: it translates to"
-            f" {' and '.join(info.domains)}; diptych train gatys makes what does"
+            f" {' and '.join(info.domains)}; {train} makes what does"
         )
-    styles = [to_tensor(from_pil(image).over_white())[None] for image in images]
+    styles = [take_tensor(image, over_white=True)[0] for image in images]
     return _Styled(method, styles), replace(info, domains=(STYLE,))
 
 

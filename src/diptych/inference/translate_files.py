@@ -23,8 +23,9 @@ from diptych.data.images import (
     to_image,
     to_tensor,
 )
-from diptych.errors import InputError
-from diptych.inference.translator import Translation, Translator
+from diptych.errors import InputError, option
+from diptych.inference.translation import Translation
+from diptych.inference.translator import Translator
 
 FORMATS = {
     "png": ".png",
@@ -63,25 +64,28 @@ class TranslatedFiles:
 
 def translate_files(
     translator: Translator,
-    inputs: Sequence[str | os.PathLike[str]],
+    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
-    to: str | Sequence[str],
+    to: str | Sequence[str] | None = None,
     source: str | None = None,
     overwrite: bool = False,
     format: str = "png",
     seed: int = 0,
-    samples: int | None = None,
+    draws: int | None = None,
     seen: Callable[[str, Image.Image], None] | None = None,
     console: Console | None = None,
 ) -> TranslatedFiles:
     """Translate files, folders with all that is in them, and patterns such as `album/**/*.jpg`.
 
+        diptych.translate_files(translator, "album/", "zebras/", to="zebra")
+
+    `inputs` is one of them or a list; `to` may be left out as when calling the translator.
     A file keeps its name in `out`, with the suffix of `format`; below a given
     folder, or the fixed part of a pattern, it keeps its sub-folder too. A file
     given twice is translated once. Transparency, colour profile and EXIF data
     are kept. Broken files are passed over. Progress is drawn on `console`
-    (standard error) where that is a terminal. With `samples`, each file becomes as
+    (standard error) where that is a terminal. With `draws`, each file becomes as
     many, of `seed` and the seeds after it: photo-1.png, photo-2.png. `seen` is shown
     each image once, by its file's name, over white where it is transparent.
 
@@ -95,10 +99,14 @@ def translate_files(
     if suffix is None:
         raise InputError(f"no format {format!r}: expected png, jpg, webp or tiff")
     translator.require_translation()
-    translator.targets(to, source=source)
-    if samples is not None and samples < 1:
-        raise InputError(f"--samples is {samples}: it must be at least 1")
-    ends = [suffix] if samples is None else [f"-{i + 1}{suffix}" for i in range(samples)]
+    places = translator.targets(to, source=source)
+    if to is None:
+        to = [translator.domains[place] for place in places]
+    if draws is not None and draws < 1:
+        raise InputError(f"{option('draws')} is {draws}: it must be at least 1")
+    if isinstance(inputs, (str, os.PathLike)):
+        inputs = [inputs]
+    ends = [suffix] if draws is None else [f"-{i + 1}{suffix}" for i in range(draws)]
     rounds = [plan_files(inputs, Path(out), suffix=end, overwrite=overwrite) for end in ends]
     console = console or Console(stderr=True)
     done = TranslatedFiles()
@@ -194,8 +202,8 @@ def _check_results(jobs: Iterable[tuple[Path, Path]], inputs: set[str], overwrit
             existing.append(result)
     if existing and not overwrite:
         others = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
-        exist = "exist" if others else "exists"
-        raise InputError(f"{existing[0]}{others} {exist}: give --overwrite or another folder")
+        exist, way_out = "exist" if others else "exists", option("overwrite", True)
+        raise InputError(f"{existing[0]}{others} {exist}: give {way_out} or another folder")
 
 
 @dataclass

@@ -4,72 +4,60 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, cast
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, Literal, TypeVar, cast, overload
 
-import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from diptych.checkpoint import TranslatorInfo, load_translator
-from diptych.data.images import Decoded, from_pil, to_image, to_tensor
-from diptych.errors import InputError
+from diptych.checkpoint import TranslatorInfo
+from diptych.data.images import Decoded, to_image, to_tensor
+from diptych.errors import InputError, call, option
+from diptych.inference.domains import only_target, shown
 from diptych.inference.footprint import (
     Forward,
     bytes_per_pixel,
     receptive_radius,
     whole_image_norms,
 )
-from diptych.inference.padding import reflect_to, resize
-from diptych.inference.tiling import (
-    MIN_MARGIN,
-    Progress,
-    find_statistics,
-    plan_grid,
-    translate_tiles,
+from diptych.inference.kinds import (
+    Picture,
+    Pixels,
+    as_image,
+    as_tensor,
+    size_of,
+    take,
+    take_picture,
 )
+from diptych.inference.large import translate_large
+from diptych.inference.network import TranslationNetwork
+from diptych.inference.padding import InputSize
+from diptych.inference.tiling import MIN_MARGIN, Progress
 from diptych.inference.trained import Trained
-from diptych.types import KnowsMemory, Labelled, Samples, Translates
+from diptych.inference.translation import Translation
+from diptych.types import Draws, KnowsMemory, Labelled, Translates
 
 Precision = Literal["fp32", "bf16"]
+P = TypeVar("P", bound=Picture)
+T = TypeVar("T", NDArray[Any], Tensor)
+E = TypeVar("E")
+Many = list[E] | tuple[E, ...]
+Target = str | Sequence[str] | None
+"""A domain, all the attributes that a result is to have, or None where there is one choice."""
 
 _log = logging.getLogger("diptych")
 _GIB = 2**30
 _PROBE_SIZE = 128  # borders weigh 9% here
 
 
-@dataclass(frozen=True)
-class Translation:
-    """A translated image and how it was made."""
-
-    image: Image.Image
-    """RGB, upright, of the input's size."""
-    tiles: int = 1
-    """1: the whole image at once, exactly as the method defines it."""
-    sweeps: int = 0
-    """Passes over the image that measured its statistics before the last one."""
-    whole_gib: float = 0.0
-    """The `memory_gib` from which this image is translated whole."""
-
-    @property
-    def note(self) -> str | None:
-        """One line for the user where tiles were used."""
-        if self.tiles == 1:
-            return None
-        width, height = self.image.size
-        return (
-            f"{width}x{height} was translated in {self.tiles} tiles with the whole image's "
-            f"statistics ({self.sweeps} sweeps); --memory {self.whole_gib:.1f} would take it whole"
-        )
-
-
 class Translator(Trained):
     """Translates images between the domains of one trained method, and makes new ones.
 
-    May be shared by threads, which then take turns.
+    May be shared by threads, which then take turns, and copied or sent to other processes.
     """
 
     def __init__(
@@ -77,21 +65,21 @@ class Translator(Trained):
         method: nn.Module,
         info: TranslatorInfo,
         *,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         precision: Precision = "fp32",
         memory_gib: float = 2.0,
-        samples: bool = False,
+        draws: bool = False,
     ) -> None:
         """`method` is moved and put in eval mode; without the capability `Translates`,
         translating raises InputError, and what else the method can do works.
 
         `memory_gib` bounds what a forward pass takes beyond the weights and
         the image itself. Whether an image is cut into tiles depends on it, the
-        method and the image's size, on nothing else. With `samples`, a seed gives
+        method and the image's size, on nothing else. With `draws`, a seed gives
         one of the many translations that the method knows, not the middle one.
 
         Raises:
-            InputError: the method has no samples; an unknown device or precision, or
+            InputError: the method has no draws; an unknown device or precision, or
                 no memory.
         """
         if precision not in ("fp32", "bf16"):
@@ -106,13 +94,23 @@ class Translator(Trained):
         self._is_random = False  # until a translation is seen to draw
         self._bytes_per_pixel: float | None = None
         self._radius: int | None = None
-        self._samples = samples
-        if samples and not self.has_samples:
-            raise InputError(f"{info.method} translates an image in one way: it has no samples")
+        self._draws = draws
+        if draws and not self.has_draws:
+            raise InputError(f"{info.method} translates an image in one way: it has no draws")
+
+    def __repr__(self) -> str:
+        domains = shown(self.domains, " ↔ " if self.translates else ", ")
+        precision = "" if self.precision == "fp32" else f", {self.precision}"
+        about = f"{self.info.method}, {domains}, {self.size} px, {self.device}{precision}"
+        return f"Translator({about})"
 
     @property
     def _method(self) -> Translates:
         return self.require_translation()
+
+    @property
+    def _size_inside(self) -> InputSize:
+        return self._sizes(self._method)
 
     @property
     def translates(self) -> bool:
@@ -120,10 +118,10 @@ class Translator(Trained):
         return self._translates is not None
 
     @property
-    def has_samples(self) -> bool:
+    def has_draws(self) -> bool:
         """Whether there is more than one translation of an image."""
         self._measure()
-        return self._is_random or isinstance(self._method, Samples)
+        return self._is_random or isinstance(self._method, Draws)
 
     @property
     def is_slow(self) -> bool:
@@ -137,91 +135,131 @@ class Translator(Trained):
             InputError: it does not.
         """
         if self._translates is None:
-            raise InputError(
-                f"{self.info.method} makes new images and translates none: use diptych generate"
-            )
+            way_out = call("use diptych generate", "use generate")
+            raise InputError(f"{self.info.method} makes new images and translates none: {way_out}")
         return self._translates
 
+    @overload
     def __call__(
-        self,
-        image: Image.Image,
-        *,
-        to: str | Sequence[str],
-        source: str | None = None,
-        seed: int = 0,
-    ) -> Image.Image:
-        """`image` in the domain `to`: upright, of the same size, RGB, or RGBA if it has alpha.
+        self, image: Picture, to: Target = None, *, source: str | None = None, seed: int = 0
+    ) -> Image.Image: ...
 
-        Where domains are attributes, `to` is one or a list of all that the result has.
-        `seed` matters to methods that draw; the same seed gives the same image.
+    @overload
+    def __call__(
+        self, image: T, to: Target = None, *, source: str | None = None, seed: int = 0
+    ) -> T: ...
+
+    @overload
+    def __call__(
+        self, image: Many[P], to: Target = None, *, source: str | None = None, seed: int = 0
+    ) -> list[Image.Image]: ...
+
+    @overload
+    def __call__(
+        self, image: Many[T], to: Target = None, *, source: str | None = None, seed: int = 0
+    ) -> list[T]: ...
+
+    def __call__(
+        self, image: Any, to: Target = None, *, source: str | None = None, seed: int = 0
+    ) -> Any:
+        """`image` in the domain `to`, as the same kind of image and of the same size.
+
+        - A PIL image, or the path of a file, gives a PIL image: upright, RGB, or RGBA if it
+          has transparency.
+        - A NumPy array (H, W, 3) or (B, H, W, 3) gives an array of its dtype: uint8 from 0 to
+          255, or floats from 0 to 1. Grey (H, W) becomes RGB; the alpha of (H, W, 4) is kept.
+        - A tensor (3, H, W) or (B, 3, H, W) of floats from -1 to 1 gives a tensor of its dtype
+          on its device.
+        - A list or a tuple of these gives a list. Neighbours of one size go through together.
+
+        `to` may be left out where there is one choice: a single domain, or the other one of
+        two where `source` is given. Where domains are attributes, `to` is one or a list of all
+        that the result has. `seed` matters to methods that draw; the same seed gives the same
+        image.
 
         Raises:
-            InputError: an unknown domain, `source` is `to`, or an image of a
-                mode without a known range.
+            InputError: an unknown domain, `source` is `to`, or no image of these kinds.
         """
-        decoded = from_pil(image)
-        result = self.translate(decoded, to=to, source=source, seed=seed)
-        if decoded.alpha is not None:
-            result.image.putalpha(decoded.alpha)
-        return result.image
+        target = self.targets(to, source=source)
+        given = take(image)
+        results: list[Pixels] = []
+        for _, images in groupby(given.images, size_of):
+            results += self._translate_equal(list(images), target, seed)
+        return given.restore(results)
 
     def translate(
         self,
-        decoded: Decoded,
+        image: Decoded | Picture,
+        to: Target = None,
         *,
-        to: str | Sequence[str],
         source: str | None = None,
         seed: int = 0,
         progress: Progress | None = None,
     ) -> Translation:
-        """As calling, for a decoded file; says how it was done and, by `progress`, how far it is.
+        """As calling, for one image; says how it was done and, by `progress`, how far it is.
 
         Raises:
             InputError: as calling, or not even a tile fits in the memory.
         """
         target = self.targets(to, source=source)
-        width, height = decoded.image.size
+        given = take_picture(image)
+        pixels = as_image(given.images[0])
+        width, height = pixels.size
         with self._lock, torch.no_grad():
             if self.fits(height, width):
-                batch = to_tensor(decoded.image)[None]
+                batch = to_tensor(pixels)[None]
                 output = self._translate_whole(batch, target, seed)[0]
-                return Translation(to_image(output), whole_gib=self.gib_for(height, width))
-            return self._translate_tiled(decoded.image, target, seed, progress)
+                made = Translation(to_image(output), whole_gib=self.gib_for(height, width))
+            else:
+                made = self._translate_tiled(pixels, target, seed, progress)
+        return replace(made, image=given.restore([made.image]))
 
-    def translate_batch(self, images: Tensor, to: str | Sequence[str], seed: int = 0) -> Tensor:
+    def translate_batch(self, images: Tensor, to: Target = None, seed: int = 0) -> Tensor:
         """(B, 3, H, W) in [-1, 1], B at least 1, to the same, on `images`' device.
 
         Each result is that of its image alone (to rounding, which kernels may
         do by batch size). Images too large for the memory are taken in tiles,
-        and then come back in 256 levels.
+        and then come back in 256 levels. Values are not checked.
 
         Raises:
-            InputError: an unknown domain.
-            ValueError: another shape.
+            InputError: an unknown domain, or another shape.
         """
         target = self.targets(to)
         if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
-            raise ValueError(f"expected (B, 3, H, W) images, got {tuple(images.shape)}")
-        height, width = images.shape[2:]
-        with self._lock, torch.no_grad():
-            if not self.fits(height, width):
-                results = [
-                    to_tensor(self._translate_tiled(to_image(image), target, seed, None).image)
-                    for image in images
-                ]
-            else:
-                chunks = torch.split(images, self.batch_size(height, width))
-                results = [o for c in chunks for o in self._translate_whole(c, target, seed)]
-        return torch.stack(results).to(images.device)
+            raise InputError(f"expected (B, 3, H, W) images, got {tuple(images.shape)}")
+        results = self._translate_equal(list(images), target, seed)
+        return torch.stack([as_tensor(result) for result in results]).to(images.device)
 
-    def targets(self, to: str | Sequence[str], *, source: str | None = None) -> tuple[int, ...]:
+    def network(self, to: Target = None) -> TranslationNetwork:
+        """The translation to `to` as a plain `nn.Module`, for export and for code of your own.
+
+        It takes (B, 3, H, W) in [-1, 1] to the same, at sizes that it states:
+        `size_multiple`, `fixed_size`, `least_size`. See `TranslationNetwork`.
+
+        Raises:
+            InputError: an unknown domain, or a method that translates by optimising an image.
+        """
+        target = self.targets(to)
+        if self.is_slow:
+            raise InputError(
+                f"{self.info.method} translates by optimising each image: there is no network"
+                " from image to image"
+            )
+        return TranslationNetwork(self._method, target, self._size_inside)
+
+    def targets(self, to: Target, *, source: str | None = None) -> tuple[int, ...]:
         """The places of `to`, a domain or several attributes, among the domains.
 
         Raises:
             InputError: one is no domain or `source`, or there is not one of them where
                 the method translates to one domain at a time.
         """
-        names = (to,) if isinstance(to, str) else tuple(to)
+        if to is None:
+            self.require_translation()
+            if source is not None:
+                self.domain_index(source)
+            to = only_target(self.domains, source)
+        names = (to,) if not isinstance(to, (list, tuple, set, frozenset)) else tuple(to)
         places = tuple(sorted({self.domain_index(name, source=source) for name in names}))
         takes_any = self.info.has_attributes and issubclass(
             cast(type[object], getattr(self._method, "batch_type", object)), Labelled
@@ -235,7 +273,7 @@ class Translator(Trained):
 
     def fits(self, height: int, width: int) -> bool:
         """Whether an image of this size is translated whole."""
-        return self._method.fixed_size is not None or (
+        return self._size_inside.fixed is not None or (
             self._bytes(height, width) <= self.memory_gib * _GIB
         )
 
@@ -251,9 +289,7 @@ class Translator(Trained):
         """Memory for one image; the first call runs the method on a small one."""
         self._measure()
         assert self._bytes_per_pixel is not None
-        fixed = self._method.fixed_size
-        padded = (fixed, fixed) if fixed is not None else self._padded(self._method, height, width)
-        return self._bytes_per_pixel * padded[0] * padded[1]
+        return self._bytes_per_pixel * math.prod(self._size_inside.padded(height, width))
 
     def _measure(self) -> None:
         with self._lock, torch.no_grad():
@@ -262,8 +298,8 @@ class Translator(Trained):
             if isinstance(self._method, KnowsMemory):
                 self._bytes_per_pixel = self._method.bytes_per_pixel
                 return
-            fixed, multiple = self._method.fixed_size, self._method.size_multiple
-            size = fixed if fixed is not None else -(-_PROBE_SIZE // multiple) * multiple
+            sizes = self._size_inside
+            size = sizes.fixed or -(-_PROBE_SIZE // sizes.multiple) * sizes.multiple
             self._bytes_per_pixel = bytes_per_pixel(
                 self._network, self._forward((0,), 0), size=size, device=self.device
             )
@@ -277,8 +313,8 @@ class Translator(Trained):
             with torch.autocast(
                 self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
             ):
-                if self._samples and isinstance(self._method, Samples):
-                    output = self._method.sample(images, target, rng)
+                if self._draws and isinstance(self._method, Draws):
+                    output = self._method.draw(images, target, rng)
                 else:
                     output = self._method.translate(images, target, rng)
             self._is_random |= not torch.equal(before, rng.get_state())
@@ -286,114 +322,73 @@ class Translator(Trained):
 
         return forward
 
+    def _translate_equal(
+        self, images: Sequence[Pixels], target: tuple[int, ...], seed: int
+    ) -> list[Pixels]:
+        """Images of one size, as many at once as fit."""
+        height, width = size_of(images[0])
+        results: list[Pixels] = []
+        with self._lock, torch.no_grad():
+            if not self.fits(height, width):
+                return [self._translate_tiled(as_image(i), target, seed).image for i in images]
+            count = self.batch_size(height, width)
+            for start in range(0, len(images), count):
+                chunk = [
+                    as_tensor(image).to(self.device) for image in images[start : start + count]
+                ]
+                results += self._translate_whole(torch.stack(chunk), target, seed)
+        return results
+
     def _translate_whole(self, images: Tensor, target: tuple[int, ...], seed: int) -> Tensor:
-        """(B, 3, H, W) to the same on the CPU or the device, at once."""
+        """(B, 3, H, W) to the same on the device, at once."""
         height, width = images.shape[2:]
-        images = images.to(self.device, torch.float32)
-        fixed = self._method.fixed_size
-        if fixed is not None:
-            images = resize(images, fixed, fixed)
-        else:
-            images = reflect_to(images, *self._padded(self._method, height, width))
+        images = self._size_inside.prepare(images.to(self.device, torch.float32))
         forward = self._forward(target, seed)
         output = forward(images[:1]) if self._is_random else forward(images)
         if self._is_random and len(images) > 1:  # in a batch, only the first saw its own draws
             output = torch.cat([forward(image[None]) for image in images])
-        if fixed is not None:
-            return resize(output, height, width).clamp(-1, 1)
-        return output[..., :height, :width]
+        return self._size_inside.finish(output, height, width)
 
     def _translate_tiled(
-        self, image: Image.Image, target: tuple[int, ...], seed: int, progress: Progress | None
+        self,
+        image: Image.Image,
+        target: tuple[int, ...],
+        seed: int,
+        progress: Progress | None = None,
     ) -> Translation:
         width, height = image.size
-        if self._samples:
-            raise InputError(
-                f"{width}x{height} does not fit in {self.memory_gib:g} GiB, and samples of tiles"
-                f" would not match: raise --memory to {self.gib_for(height, width):.1f}"
-            )
+        memory = option("memory_gib", flag="memory")
+        too_large = f"{width}x{height} does not fit in {self.memory_gib:g} GiB"
+        way_out = f"raise {memory} to {self.gib_for(height, width):.1f}"
+        if self._draws:
+            raise InputError(f"{too_large}, and draws of tiles would not match: {way_out}")
         if self.is_slow:
             raise InputError(
-                f"{width}x{height} does not fit in {self.memory_gib:g} GiB, and {self.info.method}"
-                f" takes an image whole: raise --memory to {self.gib_for(height, width):.1f}, or"
+                f"{too_large}, and {self.info.method} takes an image whole: {way_out}, or"
                 " give a smaller image"
             )
-        padded_height, padded_width = self._padded(self._method, height, width)
-        forward = self._forward(target, seed)
-        multiple = self._method.size_multiple
+        sizes, forward = self._size_inside, self._forward(target, seed)
         if self._radius is None:
             self._radius = receptive_radius(
-                self._network, forward, multiple=multiple, device=self.device
+                self._network, forward, multiple=sizes.multiple, device=self.device
             )
-        least = math.prod(self._padded(self._method, 1, 1))
-        pixels = int(self.memory_gib * _GIB / self._bytes(1, 1) * least)
-        grid = plan_grid(
-            padded_height,
-            padded_width,
-            tile_pixels=pixels,
-            radius=self._radius,
-            multiple=multiple,
-        )
-        if grid is None or pixels < least:
-            side = 4 * max(MIN_MARGIN, multiple)
-            raise InputError(
-                f"memory of {self.memory_gib:g} GiB is too little for a tile of this "
-                f"{width}x{height} image: raise --memory to {self.gib_for(side, side):.1f} or more"
-            )
-        small = self._shrunk(image, pixels)
-        tensor = reflect_to(to_tensor(image)[None], padded_height, padded_width)[0]
-        statistics, sweeps = find_statistics(
-            forward, self._norms, tensor, small=small, grid=grid, progress=progress
-        )
-        strips = translate_tiles(
+        least = math.prod(sizes.padded(1, 1))
+        made = translate_large(
+            image,
             forward,
             self._norms,
-            tensor,
-            statistics=statistics,
-            grid=grid,
+            sizes=sizes,
+            tile_pixels=int(self.memory_gib * _GIB / self._bytes(1, 1) * least),
+            radius=self._radius,
             device=self.device,
             progress=progress,
         )
-        result = np.empty((height, width, 3), np.uint8)
-        for top, strip in strips:
-            levels = np.asarray(to_image(strip[..., :width]))[: max(height - top, 0)]
-            result[top : top + len(levels)] = levels
-        whole = self.gib_for(height, width)
-        made = Translation(Image.fromarray(result), grid.tiles, sweeps, whole)
-        _log.info("%s", made.note)
-        return made
-
-    def _shrunk(self, image: Image.Image, pixels: int) -> Tensor:
-        """The largest (1, 3, h, w) likeness of at most `pixels`, on the device."""
-        multiple, least = self._method.size_multiple, self._padded(self._method, 1, 1)[0]
-
-        def whole(side: float) -> int:
-            return max(int(side) // multiple * multiple, least)
-
-        scale = math.sqrt(pixels / (image.width * image.height))
-        width = whole(min(image.width * scale, pixels / least))
-        height = whole(min(image.height * scale, pixels / width))
-        small = image.resize((width, height), Image.Resampling.LANCZOS)
-        return to_tensor(small)[None].to(self.device)
-
-
-def load(
-    path: str | os.PathLike[str],
-    *,
-    device: str = "auto",
-    precision: Precision = "fp32",
-    memory_gib: float = 2.0,
-    samples: bool = False,
-) -> Translator:
-    """The translator of a run's folder or of a .safetensors file.
-
-    `device` is auto (a GPU if there is one), cpu, cuda, cuda:1, mps; see
-    `Translator` for `memory_gib` and `samples`. Runs no code from the file.
-
-    Raises:
-        InputError: missing, damaged or unusable files and options.
-    """
-    method, info = load_translator(path)
-    return Translator(
-        method, info, device=device, precision=precision, memory_gib=memory_gib, samples=samples
-    )
+        if made is None:
+            side = 4 * max(MIN_MARGIN, sizes.multiple)
+            raise InputError(
+                f"memory of {self.memory_gib:g} GiB is too little for a tile of this "
+                f"{width}x{height} image: raise {memory} to {self.gib_for(side, side):.1f} or more"
+            )
+        translation = Translation(*made, self.gib_for(height, width))
+        _log.info("%s", translation.note)
+        return translation

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal, cast
 
@@ -34,7 +35,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal
-from diptych.objectives import log_loss, saturating
+from diptych.objectives import GAN_LOSSES
 from diptych.types import Attributed, Clock, Group, Labelled, Update
 
 SUMMARY = "one generator for all classes; the discriminator also names the class"
@@ -61,8 +62,8 @@ class Config:
     """Numbers in z; with ten classes G sees 110, as in the appendix."""
     dropout: float = 0.5
     """Share of D's activations that are dropped after each convolution; 0.5 in the appendix."""
-    gan_loss: Literal["log-saturating", "log"] = "log-saturating"
-    """Of G: the paper's -L_S as written, or Goodfellow et al.'s non-saturating one."""
+    gan_loss: Literal["log-saturating", "log", "hinge"] = "log-saturating"
+    """L_S's logarithms (G as written or non-saturating), or hinge."""
     lr: float = 2e-4
     """Adam's learning rate; of 1e-4, 2e-4 and 3e-4 in the appendix."""
     beta1: float = 0.5
@@ -107,14 +108,11 @@ class ACGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(module: nn.Module) -> Group:
-            betas = (c.beta1, 0.999)
-            return Group(modules=(module,), lr=c.lr, betas=betas, decay_from=c.decay_from)
-
-        return {"discriminator": group(self.D), "generator": group(self.G)}
+        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
+        return {"discriminator": group(modules=(self.D,)), "generator": group(modules=(self.G,))}
 
     def iteration(self, batches: Iterator[Labelled], clock: Clock) -> Iterator[Update]:
+        gan = GAN_LOSSES[self.config.gan_loss]
         batch = next(batches)
         may_differ = clock.step == 0 or isinstance(batch, Attributed)
         if may_differ and (others := int((batch.label.sum(1) != 1).sum())):
@@ -129,7 +127,7 @@ class ACGAN(nn.Module):
         real_source, real_class = self.judge(x)
         fake_source, fake_class = self.judge(fake)
         terms = {
-            "D_S": log_loss(real_source, real=True) + log_loss(fake_source, real=False),  # -L_S
+            "D_S": gan.tell_apart(real_source, fake_source),  # -L_S
             "D_C": _wrong(real_class, c_real) + _wrong(fake_class, c_fake),  # -L_C
         }
         yield Update("discriminator", terms["D_S"] + terms["D_C"], terms)  # maximises L_S + L_C
@@ -137,9 +135,8 @@ class ACGAN(nn.Module):
         # Resumed here only after the trainer has stepped D.
         c_fake, z = self._draw(len(x), clock.rng, x)
         source, kind = self.judge(self.make(c_fake, z))
-        is_written = self.config.gan_loss == "log-saturating"
         terms = {
-            "source": saturating(source) if is_written else log_loss(source, real=True),  # L_S
+            "source": gan.fool(source),  # L_S
             "class": _wrong(kind, c_fake),  # -L_C
         }
         yield Update("generator", terms["source"] + terms["class"], terms)  # maximises L_C - L_S

@@ -17,6 +17,8 @@ Where the papers are silent or ambiguous:
 - Which kind of pair is called real is a matter of names: here, as in the authors'
   code, (x, G(x)). G and F are trained by the labels exchanged, as BiGAN's Sec. 3.4
   recommends for its stronger gradient, rather than by D's loss negated.
+- With a hinge loss D's side alone is hinged, as in BigBiGAN (Donahue and Simonyan 2019,
+  arXiv:1907.02544).
 - D is stepped before G and F, as in the authors' code, on histories of both kinds
   of pair, since both hold a generated image.
 """
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -35,7 +38,7 @@ from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
-from diptych.objectives import log_loss, lsgan
+from diptych.objectives import GAN_LOSSES
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "one discriminator of pairs: (x, G(x)) against (F(y), y)"
@@ -53,8 +56,8 @@ class Config:
     """Images of each domain a step; 1 in CycleGAN's Sec. 4."""
     discriminator: Patch = "70x70"
     """The patch, in pixels, of both images that a score of D judges; CycleGAN's Sec. 4."""
-    gan_loss: Literal["lsgan", "log"] = "lsgan"
-    """Least squares, as CycleGAN's authors compare, or the logarithms of BiGAN's Eq. (3)."""
+    gan_loss: Literal["lsgan", "log", "hinge"] = "lsgan"
+    """Least squares, as CycleGAN's authors compare, BiGAN's Eq. (3)'s logarithms, or hinge."""
     buffer_size: int = 50
     """Pairs of each kind kept for D; 0 shows it the latest only, as in BiGAN's own paper."""
     lr: float = 2e-4
@@ -105,15 +108,14 @@ class BiGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            betas = (c.beta1, 0.999)
-            return Group(modules=modules, lr=c.lr, betas=betas, decay_from=c.decay_from)
-
-        return {"discriminator": group(self.D), "generators": group(self.G, self.F)}
+        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
+        return {
+            "discriminator": group(modules=(self.D,)),
+            "generators": group(modules=(self.G, self.F)),
+        }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
-        loss = lsgan if self.config.gan_loss == "lsgan" else log_loss
+        gan = GAN_LOSSES[self.config.gan_loss]
         batch = next(batches)
         x, y = batch.x, batch.y
         of_G = torch.cat([x, self.G(x)], dim=1)  # (x, G(x)): BiGAN's (x, E(x))
@@ -122,12 +124,12 @@ class BiGAN(nn.Module):
         past_F = self.pairs_of_F.exchange(of_F, clock.rng)
         score_G, score_F = together(self.D, past_G, past_F)
         # BiGAN's Eq. (3); halved as CycleGAN's appendix does.
-        tell_apart = 0.5 * (loss(score_G, real=True) + loss(score_F, real=False))
+        tell_apart = 0.5 * gan.tell_apart(score_G, score_F)
         yield Update("discriminator", tell_apart, {"D": tell_apart})
 
         # Resumed here only after the trainer has stepped D.
         score_G, score_F = together(self.D, of_G, of_F)
-        terms = {"G": loss(score_G, real=False), "F": loss(score_F, real=True)}  # exchanged
+        terms = {"G": gan.G_loss(score_G, real=False), "F": gan.fool(score_F)}  # exchanged
         yield Update("generators", terms["G"] + terms["F"], terms)
 
     def translate(

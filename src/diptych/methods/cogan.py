@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, cast
 
@@ -36,7 +37,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal
-from diptych.objectives import log_loss
+from diptych.objectives import LOG
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "two GANs with shared layers; a search for the noise translates"
@@ -129,19 +130,16 @@ class CoGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            return Group(
-                modules=modules,
-                lr=c.lr,
-                betas=(c.beta1, 0.999),
-                weight_decay=c.weight_decay,
-                decay_from=c.decay_from,
-            )
-
+        group = partial(
+            Group,
+            lr=c.lr,
+            betas=(c.beta1, 0.999),
+            weight_decay=c.weight_decay,
+            decay_from=c.decay_from,
+        )
         return {
-            "discriminators": group(self.D1, self.D2, self.D_shared),
-            "generators": group(self.G_shared, self.G1, self.G2),
+            "discriminators": group(modules=(self.D1, self.D2, self.D_shared)),
+            "generators": group(modules=(self.G_shared, self.G1, self.G2)),
         }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
@@ -151,15 +149,15 @@ class CoGAN(nn.Module):
             fake1, fake2 = self._render(self._draw(len(x1), clock.rng).to(x1))
         real_score1, fake_score1, real_score2, fake_score2 = self._judge(x1, fake1, x2, fake2)
         terms = {  # V of Sec. 3, which f1 and f2 minimise
-            "D1": log_loss(real_score1, real=True) + log_loss(fake_score1, real=False),
-            "D2": log_loss(real_score2, real=True) + log_loss(fake_score2, real=False),
+            "D1": LOG.tell_apart(real_score1, fake_score1),
+            "D2": LOG.tell_apart(real_score2, fake_score2),
         }
         yield Update("discriminators", terms["D1"] + terms["D2"], terms)
 
         # Resumed here only after the trainer has stepped the discriminators.
         fake1, fake2 = self._render(self._draw(len(x1), clock.rng).to(x1))
         _, score1, _, score2 = self._judge(x1, fake1, x2, fake2)
-        terms = {"G1": log_loss(score1, real=True), "G2": log_loss(score2, real=True)}
+        terms = {"G1": LOG.fool(score1), "G2": LOG.fool(score2)}
         yield Update("generators", terms["G1"] + terms["G2"], terms)
 
     def translate(

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, cast
 
@@ -41,7 +42,7 @@ from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.resnet import ResNetGenerator, blocks_for
-from diptych.objectives import lsgan
+from diptych.objectives import LSGAN
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "patches of the output must match those of the input (contrastive loss); no way back"
@@ -130,14 +131,10 @@ class CUT(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            betas = (c.beta1, 0.999)
-            return Group(modules=modules, lr=c.lr, betas=betas, decay_from=c.decay_from)
-
+        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
         return {
-            "discriminators": group(self.D_X, self.D_Y),
-            "generators": group(self.G, self.F, self.H_X, self.H_Y),
+            "discriminators": group(modules=(self.D_X, self.D_Y)),
+            "generators": group(modules=(self.G, self.F, self.H_X, self.H_Y)),
         }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
@@ -148,13 +145,13 @@ class CUT(nn.Module):
         fake_y, same_y = self._run(self.G, x, y, flips)
         fake_x, same_x = self._run(self.F, y, x, flips)
         terms = {
-            "D_Y": self._tell_apart(self.D_Y, y, fake_y.detach()),
-            "D_X": self._tell_apart(self.D_X, x, fake_x.detach()),
+            "D_Y": 0.5 * LSGAN.tell_apart(*together(self.D_Y, y, fake_y.detach())),  # Eq. (1)
+            "D_X": 0.5 * LSGAN.tell_apart(*together(self.D_X, x, fake_x.detach())),
         }
         yield Update("discriminators", terms["D_Y"] + terms["D_X"], terms)
 
         # Resumed here only after the trainer has stepped the discriminators.
-        adversarial = lsgan(self.D_Y(fake_y), real=True) + lsgan(self.D_X(fake_x), real=True)
+        adversarial = LSGAN.fool(self.D_Y(fake_y)) + LSGAN.fool(self.D_X(fake_x))
         terms = {"adversarial": adversarial}
         loss = c.gan_weight * adversarial  # Eq. (1), both ways
         if c.nce_x_weight:
@@ -209,11 +206,6 @@ class CUT(nn.Module):
                 z = h(_at(key, places))
             losses.append(patch_nce(z_hat, z, self.config.temperature))
         return torch.stack(losses).mean()
-
-    @staticmethod
-    def _tell_apart(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        real_score, fake_score = together(D, real, fake)
-        return 0.5 * (lsgan(real_score, real=True) + lsgan(fake_score, real=False))
 
 
 def patch_nce(query: Tensor, key: Tensor, temperature: float) -> Tensor:

@@ -23,8 +23,9 @@ its batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -36,7 +37,7 @@ from diptych.networks.patchgan import Patch, check_discriminator_size, make_disc
 from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.networks.unet import UNetGenerator
-from diptych.objectives import l1, log_loss, lsgan, saturating
+from diptych.objectives import GAN_LOSSES, l1
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "two generators, trained to be each other's inverse"
@@ -60,8 +61,8 @@ class Config:
     """The patch, in pixels, that a score of D judges; 70x70 in Sec. 4."""
     discriminators: int = 1
     """How many a domain, averaged: another cure for oscillation, at the price of memory."""
-    gan_loss: Literal["lsgan", "log", "log-saturating"] = "lsgan"
-    """Least squares (Sec. 4), or Eq. (1)'s logarithms, for G non-saturating or as written."""
+    gan_loss: Literal["lsgan", "log", "log-saturating", "hinge"] = "lsgan"
+    """Least squares (Sec. 4), Eq. (1)'s logarithms (G non-saturating or as written), or hinge."""
     gan_weight: float = 1.0
     """Weight of Eq. (1) in Eq. (3); 0 is the ablation "cycle alone"."""
     cycle: Literal["both", "forward", "backward", "none"] = "both"
@@ -185,13 +186,9 @@ class CycleGAN(nn.Module):
         c = self.config
         judges: list[nn.Module] = [self.D_X, self.D_Y] if c.gan_weight else []
         judges += [C for C in (self.C_X, self.C_Y) if len(C)]
-
-        def group(*modules: nn.Module) -> Group:
-            betas = (c.beta1, 0.999)
-            return Group(modules=modules, lr=c.lr, betas=betas, decay_from=c.decay_from)
-
-        groups = {"generators": group(self.G, self.F)}
-        return groups | ({"discriminators": group(*judges)} if judges else {})
+        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
+        groups = {"generators": group(modules=(self.G, self.F))}
+        return groups | ({"discriminators": group(modules=tuple(judges))} if judges else {})
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
         c = self.config
@@ -240,19 +237,15 @@ class CycleGAN(nn.Module):
         return cast(Tensor, network(image))
 
     def _fool(self, D: Iterable[nn.Module], fake: Tensor) -> Tensor:
-        """G's part of Eq. (1): the fakes should pass for real."""
-        if self.config.gan_loss == "lsgan":
-            return _mean(lsgan(d(fake), real=True) for d in D)  # Sec. 4
-        if self.config.gan_loss == "log":
-            return _mean(log_loss(d(fake), real=True) for d in D)
-        return _mean(saturating(d(fake)) for d in D)  # Eq. (1) as written
+        """G's part of Eq. (1), a mean over the discriminators: the fakes should pass for real."""
+        gan = GAN_LOSSES[self.config.gan_loss]
+        return _mean(gan.fool(d(fake)) for d in D)
 
     def _tell_apart(self, D: Iterable[nn.Module], real: Tensor, fake: Tensor) -> Tensor:
-        """D's part of Eq. (1), to minimise."""
-        loss: Callable[..., Tensor] = lsgan if self.config.gan_loss == "lsgan" else log_loss
-        scores = (together(d, real, fake) for d in D)
-        both = (loss(r, real=True) + loss(f, real=False) for r, f in scores)
-        return 0.5 * _mean(both)  # halved to slow D relative to G: appendix
+        """D's part of Eq. (1), to minimise, a mean over the discriminators."""
+        gan = GAN_LOSSES[self.config.gan_loss]
+        losses = (gan.tell_apart(*together(d, real, fake)) for d in D)
+        return 0.5 * _mean(losses)  # halved to slow D relative to G: appendix
 
     def _cycle(self, C: nn.ModuleList, image: Tensor, cycled: Tensor | None) -> Tensor:
         """One half of Eq. (2), 0 where the configuration leaves it out."""

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, cast
 
@@ -42,7 +43,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, check_bounds
 from diptych.networks.norm import AveragesKept
-from diptych.objectives import l2, log_loss
+from diptych.objectives import LOG, l2
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "two generators with a narrow bottleneck, which frees shapes"
@@ -133,19 +134,16 @@ class DiscoGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            return Group(
-                modules=modules,
-                lr=c.lr,
-                betas=(c.beta1, 0.999),
-                weight_decay=c.weight_decay,
-                decay_from=c.decay_from,
-            )
-
+        group = partial(
+            Group,
+            lr=c.lr,
+            betas=(c.beta1, 0.999),
+            weight_decay=c.weight_decay,
+            decay_from=c.decay_from,
+        )
         return {
-            "discriminators": group(self.D_A, self.D_B),
-            "generators": group(self.G_AB, self.G_BA),
+            "discriminators": group(modules=(self.D_A, self.D_B)),
+            "generators": group(modules=(self.G_AB, self.G_BA)),
         }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
@@ -165,7 +163,7 @@ class DiscoGAN(nn.Module):
             ("D_B", self.D_B, batch.y, fake_b),
         ):
             # One after the other: batch norm must not see which is which.
-            terms[name] = log_loss(D(real)[0], real=True) + log_loss(D(fake)[0], real=False)  # (6)
+            terms[name] = LOG.tell_apart(D(real)[0], D(fake)[0])  # Eq. (6)
         return Update("discriminators", terms["D_A"] + terms["D_B"], terms)
 
     def _generate(self, batch: Unpaired, rate: float) -> Update:
@@ -176,7 +174,7 @@ class DiscoGAN(nn.Module):
             again_a, again_b = self.G_BA(fake_b), self.G_AB(fake_a)  # Eq. (2)
         score_a, of_fake_a = self.D_A(fake_a)
         score_b, of_fake_b = self.D_B(fake_b)
-        adversarial = log_loss(score_a, real=True) + log_loss(score_b, real=True)  # Eq. (4)
+        adversarial = LOG.fool(score_a) + LOG.fool(score_b)  # Eq. (4)
         reconstruction = in_unit_range(again_a, a) + in_unit_range(again_b, b)  # Eq. (3)
         terms = {"adversarial": adversarial, "reconstruction": reconstruction}
         loss = (1 - self.config.matching_rate) * adversarial

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, cast
 
 import torch
@@ -39,7 +40,7 @@ from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.unet import UNetGenerator
-from diptych.objectives import l1, wgan
+from diptych.objectives import WGAN, l1
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "CycleGAN's idea with U-Nets and Wasserstein critics"
@@ -121,17 +122,17 @@ class DualGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            return Group(
-                modules=modules,
-                lr=c.lr,
-                optimiser="rmsprop",
-                betas=(0.0, c.smoothing),
-                decay_from=c.decay_from,
-            )
-
-        return {"critics": group(self.D_A, self.D_B), "generators": group(self.G_A, self.G_B)}
+        group = partial(
+            Group,
+            lr=c.lr,
+            optimiser="rmsprop",
+            betas=(0.0, c.smoothing),
+            decay_from=c.decay_from,
+        )
+        return {
+            "critics": group(modules=(self.D_A, self.D_B)),
+            "generators": group(modules=(self.G_A, self.G_B)),
+        }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
         c = self.config
@@ -142,8 +143,8 @@ class DualGAN(nn.Module):
                 fake_v = self._run(self.G_A, u, clock.rng)
                 fake_u = self._run(self.G_B, v, clock.rng)
             terms = {
-                "D_A": self._tell_apart(self.D_A, v, fake_v),  # Eq. (1)
-                "D_B": self._tell_apart(self.D_B, u, fake_u),  # Eq. (2)
+                "D_A": WGAN.tell_apart(*together(self.D_A, v, fake_v)),  # Eq. (1)
+                "D_B": WGAN.tell_apart(*together(self.D_B, u, fake_u)),  # Eq. (2)
             }
             yield Update("critics", terms["D_A"] + terms["D_B"], terms)
             self._clip()  # the trainer has stepped the critics
@@ -154,7 +155,7 @@ class DualGAN(nn.Module):
         terms = {
             "reconstructed_u": l1(self._run(self.G_B, fake_v, clock.rng), u),
             "reconstructed_v": l1(self._run(self.G_A, fake_u, clock.rng), v),
-            "adversarial": wgan(self.D_A(fake_v), real=True) + wgan(self.D_B(fake_u), real=True),
+            "adversarial": WGAN.fool(self.D_A(fake_v)) + WGAN.fool(self.D_B(fake_u)),
         }
         weighted = c.u_weight * terms["reconstructed_u"] + c.v_weight * terms["reconstructed_v"]
         yield Update("generators", weighted + terms["adversarial"], terms)  # Eq. (3)
@@ -179,12 +180,6 @@ class DualGAN(nn.Module):
         count = len(image) if draws is None else draws
         z = G.noise(count, image.shape[2], image.shape[3], self.config.dropout, rng)
         return cast(Tensor, G(image, z))
-
-    @staticmethod
-    def _tell_apart(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """Eqs. (1, 2): D(fake) - D(real)."""
-        real_score, fake_score = together(D, real, fake)
-        return wgan(fake_score, real=False) + wgan(real_score, real=True)
 
     @torch.no_grad()
     def _clip(self) -> None:

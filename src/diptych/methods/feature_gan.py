@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -41,7 +42,7 @@ from diptych.networks.features import FEATURES, FeatureNetwork, load_features
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
-from diptych.objectives import l1, log_loss, lsgan
+from diptych.objectives import GAN_LOSSES, l1
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "SimGAN with the L1 loss on pretrained features"
@@ -59,8 +60,8 @@ class Config:
     """Images of each domain a step; 1 in CycleGAN's Sec. 4."""
     discriminator: Patch = "70x70"
     """The patch, in pixels, that a score of D judges: the local loss of Sec. 2.2."""
-    gan_loss: Literal["lsgan", "log"] = "lsgan"
-    """Least squares, as CycleGAN's authors compare, or SimGAN's logarithms."""
+    gan_loss: Literal["lsgan", "log", "hinge"] = "lsgan"
+    """Least squares, as CycleGAN's authors compare, SimGAN's logarithms, or hinge."""
     features: Literal["efficientnet-lite0", "vgg16"] = "efficientnet-lite0"
     """The pretrained network; VGG-16 in CycleGAN's Sec. 5.1.2."""
     feature_file: str | None = None
@@ -144,12 +145,11 @@ class FeatureGAN(nn.Module):
     def groups(self) -> dict[str, Group]:
         c = self.config
         self._features()  # what is missing shows before anything is trained
-
-        def group(*modules: nn.Module) -> Group:
-            betas = (c.beta1, 0.999)
-            return Group(modules=modules, lr=c.lr, betas=betas, decay_from=c.decay_from)
-
-        return {"refiners": group(self.G, self.F), "discriminators": group(self.D_X, self.D_Y)}
+        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
+        return {
+            "refiners": group(modules=(self.G, self.F)),
+            "discriminators": group(modules=(self.D_X, self.D_Y)),
+        }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
         c = self.config
@@ -171,8 +171,10 @@ class FeatureGAN(nn.Module):
         terms = {"feature": l1(psi_y, of_x) + l1(psi_x, of_y)}  # ‖ψ(G(x)) − ψ(x)‖₁
         loss = self.config.feature_weight * terms["feature"]
         if is_judged:
-            realism = [self._loss(s, real=True) for s in (self.D_Y(fake_y), self.D_X(fake_x))]
-            terms["adversarial"] = realism[0] + realism[1]  # Eq. (3)
+            gan = GAN_LOSSES[self.config.gan_loss]
+            terms["adversarial"] = gan.fool(self.D_Y(fake_y)) + gan.fool(
+                self.D_X(fake_x)
+            )  # Eq. (3)
             loss = terms["adversarial"] + loss  # Eq. (4)
         return Update("refiners", loss, terms)
 
@@ -180,14 +182,15 @@ class FeatureGAN(nn.Module):
         """The discriminators' part: SimGAN's Eq. (2), both ways, half of the fakes from history."""
         with torch.no_grad():
             fake_y, fake_x = self.G(batch.x), self.F(batch.y)
+        gan = GAN_LOSSES[self.config.gan_loss]
         terms = {}
         for name, D, real, fake, history in (
             ("D_Y", self.D_Y, batch.y, fake_y, self.fakes_y),
             ("D_X", self.D_X, batch.x, fake_x, self.fakes_x),
         ):
-            real_score, fake_score = together(D, real, history.mix(fake, rng))  # Sec. 2.3
-            both = self._loss(real_score, real=True) + self._loss(fake_score, real=False)
-            terms[name] = 0.5 * both  # Eq. (2), halved as CycleGAN's appendix does
+            scores = together(D, real, history.mix(fake, rng))  # Sec. 2.3
+            # Eq. (2), halved as CycleGAN's appendix does.
+            terms[name] = 0.5 * gan.tell_apart(*scores)
         return Update("discriminators", terms["D_Y"] + terms["D_X"], terms)
 
     def _psi(self, image: Tensor) -> Tensor:
@@ -204,10 +207,6 @@ class FeatureGAN(nn.Module):
         if not self._loaded:
             self._loaded.append(load_features(c.features, c.feature_file))
         return self._loaded[0].to(device) if device is not None else self._loaded[0]
-
-    def _loss(self, score: Tensor, *, real: bool) -> Tensor:
-        loss = lsgan if self.config.gan_loss == "lsgan" else log_loss
-        return loss(score, real=real)
 
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None

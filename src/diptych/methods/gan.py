@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal, cast
 
@@ -37,7 +38,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal
-from diptych.objectives import log_loss, nonsaturating, saturating
+from diptych.objectives import GAN_LOSSES
 from diptych.types import Clock, Group, PerDomain, Update
 
 SUMMARY = "a generator and a discriminator for each domain"
@@ -60,8 +61,8 @@ class Config:
     """Numbers in z; 100 in DCGAN and in the paper's code."""
     discriminator_steps: int = 1
     """k of Algorithm 1: steps of D before one of G; 1 in the paper."""
-    gan_loss: Literal["log", "log-saturating"] = "log"
-    """Of G: non-saturating, as Sec. 3 recommends, or Algorithm 1's as written."""
+    gan_loss: Literal["log", "log-saturating", "hinge"] = "log"
+    """Eq. (1)'s logarithms (G non-saturating, Sec. 3, or as written), or hinge."""
     lr: float = 2e-4
     """Adam's learning rate; 2e-4 in DCGAN."""
     beta1: float = 0.5
@@ -103,15 +104,14 @@ class GAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            betas = (c.beta1, 0.999)
-            return Group(modules=modules, lr=c.lr, betas=betas, decay_from=c.decay_from)
-
-        return {"discriminators": group(*self.D), "generators": group(*self.G)}
+        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
+        return {
+            "discriminators": group(modules=tuple(self.D)),
+            "generators": group(modules=tuple(self.G)),
+        }
 
     def iteration(self, batches: Iterator[PerDomain], clock: Clock) -> Iterator[Update]:
-        fool = nonsaturating if self.config.gan_loss == "log" else saturating
+        gan = GAN_LOSSES[self.config.gan_loss]
         terms: dict[str, Tensor] = {}
         for _ in range(self.config.discriminator_steps):  # Algorithm 1: k steps
             images = next(batches).images
@@ -120,15 +120,14 @@ class GAN(nn.Module):
                 with torch.no_grad():
                     fake = self.G[k](self._draw(len(x), clock.rng).to(x))
                 # Eq. (1), negated.
-                loss = log_loss(self.D[k](x), real=True) + log_loss(self.D[k](fake), real=False)
-                terms[f"D{k + 1}"] = loss
+                terms[f"D{k + 1}"] = gan.tell_apart(self.D[k](x), self.D[k](fake))
             yield Update("discriminators", torch.stack([*terms.values()]).sum(), terms)
 
         # Resumed here only after the trainer has stepped the discriminators.
         terms = {}
         for k, x in enumerate(images):
             fake = self.G[k](self._draw(len(x), clock.rng).to(x))
-            terms[f"G{k + 1}"] = fool(self.D[k](fake))
+            terms[f"G{k + 1}"] = gan.fool(self.D[k](fake))
         yield Update("generators", torch.stack([*terms.values()]).sum(), terms)
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:

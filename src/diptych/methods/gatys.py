@@ -122,7 +122,6 @@ class Gatys(nn.Module):
     exportable: ClassVar[bool] = False
     fixed_size: ClassVar[int | None] = None
     size_multiple: ClassVar[int] = 16
-    epochs: ClassVar[float] = 1.0
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
@@ -158,7 +157,7 @@ class Gatys(nn.Module):
         assert to in ((0,), (1,)), to
         return self._render_each(image, self.collected.style(to[0]), rng)
 
-    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         """As `translate`, from noise that `rng` draws."""
         return self._render_each(image, self.collected.style(to[0]), rng, start="noise")
 

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -40,7 +41,7 @@ from diptych.networks.patchgan import Patch, check_discriminator_size, make_disc
 from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.networks.unet import UNetGenerator
-from diptych.objectives import l1, log_loss, lsgan
+from diptych.objectives import GAN_LOSSES, l1
 from diptych.types import Clock, Group, Paired, Recipe, Update
 
 SUMMARY = "a conditional GAN with an L1 loss, trained on pairs"
@@ -62,8 +63,8 @@ class Config:
     """The patch, in pixels, that a score of D judges; 70x70 in Sec. 4.4."""
     is_conditional: bool = True
     """Whether D sees the input too: Eq. (1), or without it Eq. (2)."""
-    gan_loss: Literal["log", "lsgan"] = "log"
-    """Eqs. (1, 2)'s logarithms, for G non-saturating (Sec. 3.3), or least squares."""
+    gan_loss: Literal["log", "lsgan", "hinge"] = "log"
+    """Eqs. (1, 2)'s logarithms (G non-saturating, Sec. 3.3), least squares, or hinge."""
     gan_weight: float = 1.0
     """Weight of the adversarial loss in Eq. (4); 0 is the ablation "L1"."""
     l1_weight: float = 100.0
@@ -151,16 +152,14 @@ class Pix2Pix(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            betas = (c.beta1, 0.999)
-            return Group(modules=modules, lr=c.lr, betas=betas, decay_from=c.decay_from)
-
-        groups = {"generators": group(self.G, self.F)}
-        return groups | ({"discriminators": group(self.D_X, self.D_Y)} if c.gan_weight else {})
+        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
+        groups = {"generators": group(modules=(self.G, self.F))}
+        judges = {"discriminators": group(modules=(self.D_X, self.D_Y))}
+        return groups | (judges if c.gan_weight else {})
 
     def iteration(self, batches: Iterator[Paired], clock: Clock) -> Iterator[Update]:
         c = self.config
+        gan = GAN_LOSSES[c.gan_loss]
         batch = next(batches)
         x, y = batch.x, batch.y
         fake_y = self.G(x, *self._noise(self.G, x, len(x), clock.rng))
@@ -169,9 +168,10 @@ class Pix2Pix(nn.Module):
         if c.gan_weight:
             past_y = self.fakes_y.exchange(seen_y, clock.rng)
             past_x = self.fakes_x.exchange(seen_x, clock.rng)
+            # D's part of Eqs. (1, 2), to minimise, halved to slow D relative to G: Sec. 3.3.
             terms = {
-                "D_Y": self._tell_apart(self.D_Y, self._seen(x, y), past_y),
-                "D_X": self._tell_apart(self.D_X, self._seen(y, x), past_x),
+                "D_Y": 0.5 * gan.tell_apart(*together(self.D_Y, self._seen(x, y), past_y)),
+                "D_X": 0.5 * gan.tell_apart(*together(self.D_X, self._seen(y, x), past_x)),
             }
             yield Update("discriminators", terms["D_Y"] + terms["D_X"], terms)
 
@@ -179,7 +179,8 @@ class Pix2Pix(nn.Module):
         terms = {"l1": l1(fake_y, y) + l1(fake_x, x)}  # Eq. (3), both ways
         loss = c.l1_weight * terms["l1"]
         if c.gan_weight:
-            terms["adversarial"] = self._fool(self.D_Y, seen_y) + self._fool(self.D_X, seen_x)
+            # G's part of Eqs. (1, 2): maximise log D, not minimise log(1 - D), Sec. 3.3.
+            terms["adversarial"] = gan.fool(self.D_Y(seen_y)) + gan.fool(self.D_X(seen_x))
             loss = c.gan_weight * terms["adversarial"] + loss  # Eq. (4)
         yield Update("generators", loss, terms)
 
@@ -206,17 +207,6 @@ class Pix2Pix(nn.Module):
     def _seen(self, given: Tensor, judged: Tensor) -> Tensor:
         """What D sees: (B, 6, H, W) in Eq. (1), (B, 3, H, W) in Eq. (2)."""
         return torch.cat([given, judged], dim=1) if self.config.is_conditional else judged
-
-    def _fool(self, D: nn.Module, fake: Tensor) -> Tensor:
-        """G's part of Eqs. (1, 2): maximise log D rather than minimise log(1 - D), Sec. 3.3."""
-        loss = lsgan if self.config.gan_loss == "lsgan" else log_loss
-        return loss(D(fake), real=True)
-
-    def _tell_apart(self, D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """D's part of Eqs. (1, 2), to minimise."""
-        loss = lsgan if self.config.gan_loss == "lsgan" else log_loss
-        real_score, fake_score = together(D, real, fake)
-        return 0.5 * (loss(real_score, real=True) + loss(fake_score, real=False))  # Sec. 3.3
 
 
 def _generator(config: Config) -> nn.Module:

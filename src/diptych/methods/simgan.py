@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -38,7 +39,7 @@ from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
-from diptych.objectives import l1, log_loss, lsgan
+from diptych.objectives import GAN_LOSSES, l1
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "a refiner kept close to its input by an L1 loss on pixels"
@@ -56,8 +57,8 @@ class Config:
     """Images of each domain a step; 1 in CycleGAN's Sec. 4."""
     discriminator: Patch = "70x70"
     """The patch, in pixels, that a score of D judges: the local loss of Sec. 2.2."""
-    gan_loss: Literal["lsgan", "log"] = "lsgan"
-    """Least squares, as CycleGAN's authors compare, or the logarithms of Eqs. (2, 3)."""
+    gan_loss: Literal["lsgan", "log", "hinge"] = "lsgan"
+    """Least squares, as CycleGAN's authors compare, Eqs. (2, 3)'s logarithms, or hinge."""
     regularisation_weight: float = 10.0
     """λ in Eq. (4); 10 in the code of CycleGAN's authors."""
     refiner_steps: int = 2
@@ -120,12 +121,11 @@ class SimGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            betas = (c.beta1, 0.999)
-            return Group(modules=modules, lr=c.lr, betas=betas, decay_from=c.decay_from)
-
-        return {"refiners": group(self.G, self.F), "discriminators": group(self.D_X, self.D_Y)}
+        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
+        return {
+            "refiners": group(modules=(self.G, self.F)),
+            "discriminators": group(modules=(self.D_X, self.D_Y)),
+        }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
         c = self.config
@@ -144,8 +144,10 @@ class SimGAN(nn.Module):
         terms = {"self_regularisation": l1(fake_y, batch.x) + l1(fake_x, batch.y)}  # ℓ_reg
         loss = self.config.regularisation_weight * terms["self_regularisation"]
         if is_judged:
-            realism = [self._loss(s, real=True) for s in (self.D_Y(fake_y), self.D_X(fake_x))]
-            terms["adversarial"] = realism[0] + realism[1]  # Eq. (3)
+            gan = GAN_LOSSES[self.config.gan_loss]
+            terms["adversarial"] = gan.fool(self.D_Y(fake_y)) + gan.fool(
+                self.D_X(fake_x)
+            )  # Eq. (3)
             loss = terms["adversarial"] + loss  # Eq. (4)
         return Update("refiners", loss, terms)
 
@@ -153,19 +155,16 @@ class SimGAN(nn.Module):
         """The discriminators' part: Eq. (2), both ways, half of the fakes from the history."""
         with torch.no_grad():
             fake_y, fake_x = self.G(batch.x), self.F(batch.y)
+        gan = GAN_LOSSES[self.config.gan_loss]
         terms = {}
         for name, D, real, fake, history in (
             ("D_Y", self.D_Y, batch.y, fake_y, self.fakes_y),
             ("D_X", self.D_X, batch.x, fake_x, self.fakes_x),
         ):
-            real_score, fake_score = together(D, real, history.mix(fake, rng))  # Sec. 2.3
-            both = self._loss(real_score, real=True) + self._loss(fake_score, real=False)
-            terms[name] = 0.5 * both  # Eq. (2), halved as CycleGAN's appendix does
+            scores = together(D, real, history.mix(fake, rng))  # Sec. 2.3
+            # Eq. (2), halved as CycleGAN's appendix does.
+            terms[name] = 0.5 * gan.tell_apart(*scores)
         return Update("discriminators", terms["D_Y"] + terms["D_X"], terms)
-
-    def _loss(self, score: Tensor, *, real: bool) -> Tensor:
-        loss = lsgan if self.config.gan_loss == "lsgan" else log_loss
-        return loss(score, real=real)
 
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None

@@ -39,6 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, cast
 
@@ -48,7 +49,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, check_bounds
 from diptych.networks.norm import InstanceNorm2d
-from diptych.objectives import gradient_penalty, l1, wgan
+from diptych.objectives import WGAN, gradient_penalty, l1
 from diptych.types import Attributed, Clock, Group, Labelled, Recipe, Update
 
 SUMMARY = "one generator for all domains, told which one to translate to"
@@ -132,12 +133,8 @@ class StarGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(module: nn.Module) -> Group:
-            betas = (c.beta1, 0.999)
-            return Group(modules=(module,), lr=c.lr, betas=betas, decay_from=c.decay_from)
-
-        return {"discriminator": group(self.D), "generator": group(self.G)}
+        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
+        return {"discriminator": group(modules=(self.D,)), "generator": group(modules=(self.G,))}
 
     def iteration(self, batches: Iterator[Labelled], clock: Clock) -> Iterator[Update]:
         for _ in range(self.config.critic_steps):
@@ -157,7 +154,7 @@ class StarGAN(nn.Module):
         real_score, fake_score = scores.chunk(2)
         share = torch.rand(len(x), generator=rng)
         terms = {
-            "D": wgan(real_score, real=True) + wgan(fake_score, real=False),  # Eq. (8)
+            "D": WGAN.tell_apart(real_score, fake_score),  # Eq. (8)
             "penalty": gradient_penalty(lambda image: self.D(image)[0], x, fake, share),  # Eq. (8)
             "D_classification": classification(logits[: len(x)], batch.label, batch),  # Eq. (2)
         }
@@ -171,7 +168,7 @@ class StarGAN(nn.Module):
         fake = self._run(x, target)
         score, logits = self.D(fake)
         terms = {
-            "adversarial": wgan(score, real=True),  # Eq. (8)
+            "adversarial": WGAN.fool(score),  # Eq. (8)
             "classification": classification(logits, target, batch),  # Eq. (3)
             "reconstruction": l1(self._run(fake, batch.label), x),  # Eq. (4)
         }

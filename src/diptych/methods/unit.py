@@ -21,7 +21,7 @@ Where the paper is silent or ambiguous:
   authors' code draws again in between.
 
 Deviations: G's loss is the non-saturating one by default (`gan_loss`); images
-are translated by the mean of their code unless samples are asked for; the
+are translated by the mean of their code unless draws are asked for; the
 authors' code decays weights by 1e-4, which the paper does not say and we do not;
 below 64 pixels D has fewer layers, since its last one needs a 2x2 map.
 """
@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal, cast
 
@@ -39,7 +40,7 @@ from torch import Tensor, nn
 from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal, together
 from diptych.networks.norm import InstanceNorm2d
-from diptych.objectives import l1, log_loss, lsgan, saturating
+from diptych.objectives import GAN_LOSSES, l1
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
 
 SUMMARY = "two VAE/GANs that share one latent space"
@@ -61,8 +62,8 @@ class Config:
     """Images of each domain a step; 1 in Sec. 4."""
     shared_layers: int = 1
     """Residual blocks that the encoders share, and as many that the generators share."""
-    gan_loss: Literal["log", "log-saturating", "lsgan"] = "log"
-    """Eqs. (5, 6)'s logarithms, for G non-saturating or as written, or least squares."""
+    gan_loss: Literal["log", "log-saturating", "lsgan", "hinge"] = "log"
+    """Eqs. (5, 6)'s logarithms (G non-saturating or as written), least squares, or hinge."""
     gan_weight: float = 10.0
     """λ0 in Eqs. (5, 6); 10 in Sec. 4."""
     kl_weight: float = 0.1
@@ -154,16 +155,14 @@ class UNIT(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            betas = (c.beta1, 0.999)
-            return Group(modules=modules, lr=c.lr, betas=betas, decay_from=c.decay_from)
-
-        groups = {"vaes": group(self.E1, self.E2, self.E_shared, self.G_shared, self.G1, self.G2)}
-        return groups | ({"discriminators": group(self.D1, self.D2)} if c.gan_weight else {})
+        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
+        vaes = (self.E1, self.E2, self.E_shared, self.G_shared, self.G1, self.G2)
+        judges = {"discriminators": group(modules=(self.D1, self.D2))}
+        return {"vaes": group(modules=vaes)} | (judges if c.gan_weight else {})
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
         c = self.config
+        gan = GAN_LOSSES[c.gan_loss]
         batch = next(batches)
         x1, x2 = batch.x, batch.y
         mu1, mu2 = self._encode(x1, x2)
@@ -172,8 +171,8 @@ class UNIT(nn.Module):
         x12, x22 = together(self.G2, h1, h2)
         if c.gan_weight:
             terms = {
-                "D1": self._tell_apart(self.D1, x1, x21.detach()),
-                "D2": self._tell_apart(self.D2, x2, x12.detach()),
+                "D1": gan.tell_apart(*together(self.D1, x1, x21.detach())),  # Eq. (5), negated
+                "D2": gan.tell_apart(*together(self.D2, x2, x12.detach())),  # Eq. (6), negated
             }
             # Resumed here only after the trainer has stepped D1 and D2: Sec. 3.
             yield Update("discriminators", c.gan_weight * (terms["D1"] + terms["D2"]), terms)
@@ -185,7 +184,7 @@ class UNIT(nn.Module):
         loss = c.kl_weight * terms["kl"]  # Eqs. (3, 4)
         loss = loss + c.reconstruction_weight * terms["reconstruction"]  # Eqs. (3, 4)
         if c.gan_weight:
-            terms["adversarial"] = self._fool(self.D1, x21) + self._fool(self.D2, x12)
+            terms["adversarial"] = gan.fool(self.D1(x21)) + gan.fool(self.D2(x12))
             loss = loss + c.gan_weight * terms["adversarial"]  # Eqs. (5, 6)
         if c.has_cycle:
             mu21, mu12 = self._encode(x21, x12)
@@ -203,7 +202,7 @@ class UNIT(nn.Module):
         assert to in ((0,), (1,)), to
         return self.decode(self.encode(image, 1 - to[0]), to[0])
 
-    def sample(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
         """(B, 3, H, W) in [-1, 1], by a sample of the code, as the paper translates."""
         assert to in ((0,), (1,)), to
         return self.decode(self._sample(self.encode(image, 1 - to[0]), rng), to[0])
@@ -232,18 +231,6 @@ class UNIT(nn.Module):
     def _sample(mu: Tensor, rng: torch.Generator) -> Tensor:
         """z ~ N(`mu`, I) (Sec. 3)."""
         return mu + torch.randn(mu.shape, generator=rng).to(mu)
-
-    def _fool(self, D: nn.Module, fake: Tensor) -> Tensor:
-        if self.config.gan_loss == "lsgan":
-            return lsgan(D(fake), real=True)
-        if self.config.gan_loss == "log":
-            return log_loss(D(fake), real=True)
-        return saturating(D(fake))  # Eqs. (5, 6) as written
-
-    def _tell_apart(self, D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        loss = lsgan if self.config.gan_loss == "lsgan" else log_loss
-        real_score, fake_score = together(D, real, fake)
-        return loss(real_score, real=True) + loss(fake_score, real=False)
 
 
 def kl(mu: Tensor) -> Tensor:

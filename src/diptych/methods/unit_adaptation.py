@@ -38,6 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal, cast
 
@@ -47,7 +48,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError
 from diptych.networks.augmentation import augmented, half_inverted
-from diptych.objectives import l1, log_loss
+from diptych.objectives import LOG, l1
 from diptych.types import Adapting, Clock, Group, Recipe, Update
 
 SUMMARY = "UNIT with a classifier: labels of one domain, predictions in the other"
@@ -184,23 +185,21 @@ class UNITAdaptation(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            return Group(
-                modules=modules,
-                lr=c.lr,
-                betas=(c.beta1, 0.999),
-                weight_decay=c.weight_decay,
-                decay_from=c.decay_from,
-            )
-
+        group = partial(
+            Group,
+            lr=c.lr,
+            betas=(c.beta1, 0.999),
+            weight_decay=c.weight_decay,
+            decay_from=c.decay_from,
+        )
         if not c.adapts:
-            return {"discriminators": group(self.D1, self.D_shared, self.C)}
+            return {"discriminators": group(modules=(self.D1, self.D_shared, self.C))}
+        judges = (self.D1, self.D2, self.D_shared, self.D_real)
         classifier = (self.C,) if c.classification_weight or c.translated_weight else ()
-        vaes = (self.E1, self.E2, self.E_shared, self.E_mu, self.E_sigma)
+        encoders = (self.E1, self.E2, self.E_shared, self.E_mu, self.E_sigma)
         return {
-            "discriminators": group(self.D1, self.D2, self.D_shared, self.D_real, *classifier),
-            "vaes": group(*vaes, self.G_shared, self.G1, self.G2),
+            "discriminators": group(modules=(*judges, *classifier)),
+            "vaes": group(modules=(*encoders, self.G_shared, self.G1, self.G2)),
         }
 
     def iteration(self, batches: Iterator[Adapting], clock: Clock) -> Iterator[Update]:
@@ -231,7 +230,7 @@ class UNITAdaptation(nn.Module):
         f11, f21, f12, f22 = fakes.chunk(4)
         terms = {
             # Half of the generated images are translations, half reconstructions.
-            "D": self._judge(torch.cat([f1, f2]), real=True) + self._judge(fakes, real=False),
+            "D": LOG.tell_apart(self.D_real(torch.cat([f1, f2])), self.D_real(fakes)),
             "feature": self._distance(f11, f12) + self._distance(f21, f22),
         }
         loss = c.gan_weight * terms["D"] + c.feature_weight * terms["feature"]
@@ -247,8 +246,8 @@ class UNITAdaptation(nn.Module):
         reconstructed = torch.cat([self.D1(x11), self.D2(x22)])
         translated = torch.cat([self.D1(x21), self.D2(x12)])
         terms = {
-            "adversarial": self._judge(self._features(reconstructed), real=True)
-            + self._judge(self._features(translated), real=True),
+            "adversarial": LOG.fool(self.D_real(self._features(reconstructed)))
+            + LOG.fool(self.D_real(self._features(translated))),
             "kl": 2 * kl(mu, sigma),  # of either domain, by the mean over both
             "reconstruction": F.mse_loss(x11.float(), x1) + F.mse_loss(x22.float(), x2),
         }
@@ -326,9 +325,6 @@ class UNITAdaptation(nn.Module):
 
     def _class_scores(self, features: Tensor) -> Tensor:
         return cast(Tensor, self.C(features)).flatten(1).float()
-
-    def _judge(self, features: Tensor, *, real: bool) -> Tensor:
-        return log_loss(self.D_real(features), real=real)
 
     def _distance(self, features: Tensor, others: Tensor) -> Tensor:
         if self.config.feature_loss == "l1":

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -40,7 +41,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal
-from diptych.objectives import log_loss, nonsaturating, saturating
+from diptych.objectives import GAN_LOSSES
 from diptych.types import Clock, Group, PerDomain, Update
 
 SUMMARY = "a VAE that compares images by a GAN discriminator's features"
@@ -63,8 +64,8 @@ class Config:
     """Numbers in a code; 128 in the code."""
     similarity_weight: float = 1e-5
     """γ of L_llike in Dec's update; 1e-5 in the code."""
-    gan_loss: Literal["log-saturating", "log"] = "log-saturating"
-    """Of Dec: Algorithm 1's as written, or non-saturating."""
+    gan_loss: Literal["log-saturating", "log", "hinge"] = "log-saturating"
+    """Algorithm 1's logarithms (Dec as written or non-saturating), or hinge."""
     lr: float = 3e-4
     """RMSProp's learning rate; 3e-4 in the paper."""
     decay_from: float = 1.0
@@ -118,24 +119,18 @@ class VAEGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-
-        def group(*modules: nn.Module) -> Group:
-            return Group(
-                modules=modules,
-                lr=c.lr,
-                betas=(0.0, 0.9),
-                optimiser="rmsprop",
-                decay_from=c.decay_from,
-            )
-
+        group = partial(
+            Group, lr=c.lr, betas=(0.0, 0.9), optimiser="rmsprop", decay_from=c.decay_from
+        )
         return {
-            "encoders": group(*self.Enc),
-            "decoders": group(*self.Dec),
-            "discriminators": group(*self.Dis_l, *self.Dis_end),
+            "encoders": group(modules=tuple(self.Enc)),
+            "decoders": group(modules=tuple(self.Dec)),
+            "discriminators": group(modules=(*self.Dis_l, *self.Dis_end)),
         }
 
     def iteration(self, batches: Iterator[PerDomain], clock: Clock) -> Iterator[Update]:
         """Algorithm 1, domain by domain; each update's graph is built at the stepped weights."""
+        gan = GAN_LOSSES[self.config.gan_loss]
         images = next(batches).images
         eps = [self._draw(len(x), clock.rng).to(x) for x in images]
         Z_p = [self._draw(len(x), clock.rng).to(x) for x in images]  # from the prior N(0, I)
@@ -154,13 +149,12 @@ class VAEGAN(nn.Module):
 
         with torch.no_grad():  # of the encoders as they are now
             Z = [sample(*self._moments(k, X), eps[k]) for k, X in enumerate(images)]
-        fool = saturating if self.config.gan_loss == "log-saturating" else nonsaturating
         losses, terms = [], {}
         for k, X in enumerate(images):
             fakes = self.Dec[k](torch.cat([Z[k], Z_p[k]])).chunk(2)
             maps = self._see(k, X, *fakes)
             _, score_tilde, score_p = self._judge(k, maps)
-            adversarial = fool(score_tilde) + fool(score_p)
+            adversarial = gan.fool(score_tilde) + gan.fool(score_p)
             losses.append(self.config.similarity_weight * gaussian(maps[0], maps[1]) + adversarial)
             terms[f"G{k + 1}"] = adversarial
         yield Update("decoders", torch.stack(losses).sum(), terms)
@@ -170,8 +164,8 @@ class VAEGAN(nn.Module):
             with torch.no_grad():  # of the decoders as they are now
                 fakes = self.Dec[k](torch.cat([Z[k], Z_p[k]])).chunk(2)
             score, score_tilde, score_p = self._judge(k, self._see(k, X, *fakes))
-            fake = log_loss(score_tilde, real=False) + log_loss(score_p, real=False)
-            terms[f"D{k + 1}"] = log_loss(score, real=True) + fake  # L_GAN, negated
+            fake = gan.D_loss(score_tilde, real=False) + gan.D_loss(score_p, real=False)
+            terms[f"D{k + 1}"] = gan.D_loss(score, real=True) + fake  # L_GAN, negated
         yield Update("discriminators", torch.stack([*terms.values()]).sum(), terms)
 
     def encode(self, image: Tensor, source: int) -> Tensor:

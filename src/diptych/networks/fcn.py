@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.networks.features import FeatureNetwork, map_channels, resize
+from diptych.networks.features import FeatureNetwork, map_channels, resize_square
 
 SKIPS = ("stage3", "stage5", "head")
 """The trunk's maps of strides 8, 16 and 32, each the deepest of its stride."""
@@ -50,7 +50,7 @@ class FCN8s(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         size = images.shape[-1]
-        maps = self.trunk.maps(resize(images, input_side(size)), SKIPS, is_resized=False)
+        maps = self.trunk.maps(resize_square(images, input_side(size)), SKIPS, is_resized=False)
         shallow, middle, deep = (maps[layer] for layer in SKIPS)
         h: Tensor = self.up32(self.score32(deep)) + self.score16(middle)
         h = self.up16(h) + self.score8(shallow)

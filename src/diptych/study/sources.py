@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diptych.data import Data, Images
+from diptych.data.collections import evenly_spaced
 from diptych.data.images import IMAGE_SUFFIXES, read_image, to_image, to_tensor
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError, option
@@ -77,9 +78,7 @@ class HeldOut:
         chosen = choose_split(self.data, self.split)
         sides = chosen.domains if chosen.pairs is None else chosen.pairs
         images: Images = sides[self.data.domains.index(domain)]
-        count = min(len(images), self.most)
-        for i in range(count):
-            index = (2 * i + 1) * len(images) // (2 * count)
+        for index in evenly_spaced(len(images), self.most):
             # Without pairs, images of different domains show different scenes.
             scene = str(index) if chosen.pairs is not None else f"{domain}/{images.name(index)}"
             try:

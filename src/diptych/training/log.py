@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: metrics.jsonl and TensorBoard events.
+"""What a run writes down as it goes: metrics.jsonl, and what loggers are told.
 
 metrics.jsonl holds one JSON object a logged step:
 
@@ -13,24 +13,19 @@ from __future__ import annotations
 import json
 import math
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from diptych.errors import InputError
 from diptych.files import atomic_write
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from diptych.training.loggers import Logger
 
 METRICS_FILE = "metrics.jsonl"
-EVENTS_FOLDER = "tensorboard"
 
 
 class RunLog:
@@ -44,27 +39,18 @@ class RunLog:
         self,
         folder: str | os.PathLike[str],
         resume_at: int | None = None,
-        *,
-        tensorboard: bool = True,
+        loggers: Sequence[Logger] = (),
     ) -> None:
+        """`loggers` are told the same; they are closed with it."""
         self._path = Path(folder) / METRICS_FILE
         kept = []
         if resume_at is not None and self._path.exists():
             kept = [line for line in read_metrics(self._path) if line["step"] <= resume_at]
         _rewrite(self._path, kept)
         self.seconds_before: float = (kept[-1].get("seconds") or 0.0) if kept else 0.0
-        """The `seconds` of the last line kept: the time that earlier sittings took."""
+        """The `seconds` of the last line kept: the time that earlier sessions took."""
         self._file = self._path.open("a", encoding="utf-8")
-        self._events: SummaryWriter | None = None
-        if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter  # slow to import
-
-            events = self._path.parent / EVENTS_FOLDER
-            _wait_for_a_later_name(events)
-            self._events = SummaryWriter(
-                str(events),
-                purge_step=0 if resume_at is None else resume_at + 1,
-            )
+        self._loggers = loggers
 
     def write(
         self,
@@ -77,7 +63,7 @@ class RunLog:
     ) -> dict[str, Any]:
         """Log one step: () scalars by term, rates by group; returns the line.
 
-        `seconds` counts the whole run, earlier sittings included. NaN and the
+        `seconds` counts the whole run, earlier sessions included. NaN and the
         infinities become null, which JSON can say.
         """
         line = {
@@ -89,27 +75,24 @@ class RunLog:
         }
         self._file.write(_as_json(line) + "\n")
         self._file.flush()
-        if self._events is not None:
-            for name, value in losses.items():  # as they are: TensorBoard marks NaN itself
-                self._scalar(f"losses/{name}", float(value), step)
-            for name, value in learning_rates.items():
-                self._scalar(f"learning_rates/{name}", value, step)
-            self._scalar("speed/images_per_second", images_per_second, step)
+        values = {f"losses/{name}": float(value) for name, value in losses.items()}
+        values |= {f"learning_rates/{name}": rate for name, rate in learning_rates.items()}
+        values["speed/images_per_second"] = images_per_second
+        for logger in self._loggers:
+            logger.log(step, values)
         return line
 
-    def picture(self, step: int, picture: Image.Image, name: str = "samples") -> None:
-        """Add a picture, such as a sample grid, to the TensorBoard events."""
-        if self._events is not None:
-            pixels = np.asarray(picture.convert("RGB"))
-            self._events.add_image(name, pixels, step, dataformats="HWC")
-            self._events.flush()
+    def preview(self, step: int, grid: Image.Image) -> None:
+        """Show the preview of a step to the loggers."""
+        for logger in self._loggers:
+            logger.preview(step, grid)
 
     def close(self) -> None:
         """Write out what is buffered; closing twice does no harm."""
-        self._file.close()
-        if self._events is not None:
-            self._events.close()
-            self._events = None
+        if not self._file.closed:
+            self._file.close()
+            for logger in self._loggers:
+                logger.close()
 
     def __enter__(self) -> RunLog:
         return self
@@ -121,23 +104,6 @@ class RunLog:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _scalar(self, name: str, value: float, step: int) -> None:
-        assert self._events is not None
-        self._events.add_scalar(name, value, step)
-
-
-def _wait_for_a_later_name(folder: Path) -> None:
-    """Return once a new event file in `folder` sorts after all that are there.
-
-    TensorBoard reads them in the order of their names, events.out.tfevents.SECONDS.HOST.PID.N.
-    Of two from one second N decides, as text: 10 would come before 9, and what a
-    resumed run wrote anew would be purged for what it replaces.
-    """
-    names = [path.name.split(".") for path in folder.glob("events.out.tfevents.*")]
-    seconds = {name[3] for name in names}
-    while f"{int(time.time()):010d}" in seconds:
-        time.sleep(0.02)
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:

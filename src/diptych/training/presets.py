@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from diptych.errors import InputError
-from diptych.methods import find_method, find_recipe
+from diptych.methods import config_class, find_method, find_recipe
 from diptych.types import Recipe
 
 PRESETS: Mapping[str, Recipe] = {
@@ -36,10 +36,9 @@ def chosen(
         raise InputError(f"no preset {preset!r}; there are: {', '.join(PRESETS)}")
     sets = []
     if preset is not None:
-        module = find_method(method)
-        known = {field.name for field in fields(module.Config)}
+        known = {field.name for field in fields(config_class(method))}
         config = {name: v for name, v in PRESETS[preset].config.items() if name in known}
-        own = vars(module).get("PRESETS", {}).get(preset, {})
+        own = vars(find_method(method)).get("PRESETS", {}).get(preset, {})
         sets.append(replace(PRESETS[preset], config=config | own))
     sets += [find_recipe(method, recipe)] if recipe is not None else []
     return (

@@ -1,8 +1,14 @@
-"""The pictures of how far a run is: input, translation, reconstruction, truth; or new images."""
+"""Previews: pictures of how far a training is, and when they are drawn.
+
+A preview is a grid of held-out inputs with their translations, reconstructions and, in pairs,
+the true image; or of new images. Each is a file in the run's folder, previews/STEP.png.
+"""
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -10,10 +16,17 @@ from torch import Tensor, nn
 
 from diptych.data import Data, Split, evaluation_images, evaluation_pairs
 from diptych.data.attributes import Values, changed, exclusions
+from diptych.data.collections import evenly_spaced
 from diptych.errors import InputError
-from diptych.report.grids import picture_grid
+from diptych.report.grids import picture_grid, write_grid
 from diptych.types import Encodes, Generates, Translates
 
+PREVIEWS_FOLDER = "previews"
+_EARLIER_FOLDER = "samples"
+"""Where runs of version 0.1.0 have them."""
+PREVIEW_FOLDERS = (_EARLIER_FOLDER, PREVIEWS_FOLDER)
+PER_RUN = 12
+"""How many previews a run draws, besides the one before its first step."""
 ROWS = 6
 _SLOW_ROWS = 2
 """Of methods that optimise when they translate, which takes seconds an image."""
@@ -25,7 +38,7 @@ _MOST_ATTRIBUTES = 10
 """So many columns can be told apart on a screen."""
 
 
-class Samples:
+class Previews:
     """The same held-out images, translated again and again as training goes on.
 
     Of methods that do not translate, what they make of the same noise.
@@ -137,6 +150,30 @@ class Samples:
         return picture_grid(rows, ["input", *names])
 
 
+def steps_between(steps: int, every: int | None) -> int:
+    """Steps from one preview to the next in a run of `steps`; `every` if it is given."""
+    return every or math.ceil(steps / PER_RUN)
+
+
+def write_preview(folder: Path, step: int, grid: Image.Image) -> None:
+    """Keep the grid of `step` in the run's `folder`."""
+    (folder / PREVIEWS_FOLDER).mkdir(exist_ok=True)
+    write_grid(folder / PREVIEWS_FOLDER / f"{step:08d}.png", grid)
+
+
+def previews_of(folder: Path) -> list[tuple[int, Path]]:
+    """The previews of the run in `folder`, as (step, file), oldest first."""
+    files = [f for name in PREVIEW_FOLDERS for f in (folder / name).glob("*.png")]
+    found = {int(file.stem): file for file in files if file.stem.isdigit()}
+    return sorted(found.items())
+
+
+def latest_preview(folder: Path) -> Path | None:
+    """The newest preview of the run in `folder`, if it has any."""
+    found = previews_of(folder)
+    return found[-1][1] if found else None
+
+
 def _usable(data: Data, size: int, rows: int) -> tuple[Split, list[Tensor]]:
     """The first split that has images to show: of a few held out, all may be broken."""
     splits = [split for split in (data.validation, data.test) if split is not None]
@@ -149,10 +186,10 @@ def _usable(data: Data, size: int, rows: int) -> tuple[Split, list[Tensor]]:
 def _images(split: Split, size: int, rows: int, is_tiled: bool) -> list[Tensor]:
     """A (N, 3, size, size) a domain; pairs, where there are any, row by row."""
     if split.pairs is not None:
-        indices = _spread(len(split.pairs[0]), rows)
+        indices = evenly_spaced(len(split.pairs[0]), rows)
         return list(evaluation_pairs(split.pairs, indices, size=size, is_tiled=is_tiled))
     return [
-        evaluation_images(images, _spread(len(images), rows), size=size, is_tiled=is_tiled)
+        evaluation_images(images, evenly_spaced(len(images), rows), size=size, is_tiled=is_tiled)
         for images in split.domains
     ]
 
@@ -163,16 +200,10 @@ def _with_attributes(data: Data, size: int, rows: int) -> list[tuple[Tensor, Val
         if split is None or split.attributes is None:
             continue
         known, found = split.attributes, []
-        for index in _spread(len(known.images), rows):
+        for index in evenly_spaced(len(known.images), rows):
             with suppress(InputError):
                 image = evaluation_images(known.images, [index], size=size, is_tiled=False)
                 found.append((image, known.values[index]))
         if found:
             return found
     raise InputError(f"none of the images tried in {data.source} can be used")
-
-
-def _spread(length: int, rows: int) -> list[int]:
-    """The middles of equal parts: neighbours in a collection are often alike."""
-    count = min(rows, length)
-    return [(2 * i + 1) * length // (2 * count) for i in range(count)]

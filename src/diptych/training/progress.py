@@ -13,15 +13,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from diptych.training.notebook import Notebook
+
 _AVERAGED = 20  # losses shown are means over about this many reports
 _RATE_WINDOW_SECONDS = 30.0
+_NOTEBOOK_SECONDS = 0.5
 
 
 class TrainingProgress:
     """Shows steps, losses, speed and time left on standard error; a context manager.
 
-    On a terminal it is two lines that stay in place; elsewhere (a file, CI) one
-    plain line at most every `every_seconds`, and one at the end.
+    On a terminal it is two lines that stay in place, in a notebook a bar; elsewhere
+    (a file, CI) one plain line at most every `every_seconds`, and one at the end.
     """
 
     def __init__(
@@ -32,12 +35,15 @@ class TrainingProgress:
         images_per_step: int = 1,
         console: Console | None = None,
         every_seconds: float = 10.0,
+        notebook: Notebook | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.total_steps, self.step = total_steps, start
         self._start, self._images_per_step = start, images_per_step
         self._console = console if console is not None else Console(stderr=True)
-        self._every_seconds, self._clock = every_seconds, clock
+        self._notebook = notebook
+        self._every_seconds = every_seconds if notebook is None else _NOTEBOOK_SECONDS
+        self._clock = clock
         self._losses: dict[str, float] = {}
         self._reports, self._reported_at = 0, dict[str, int]()
         self._began = self._printed_at = clock()
@@ -48,9 +54,11 @@ class TrainingProgress:
     def __enter__(self) -> TrainingProgress:
         self._began = self._printed_at = self._clock()
         self._marks = deque([(self._began, self.step)])
-        if self._console.is_terminal:
+        if self._is_live:
             self._live = Live(self, console=self._console, refresh_per_second=4)
             self._live.start()
+        elif self._notebook is not None:
+            self._print()  # the bar stands above the first picture
         return self
 
     def __exit__(
@@ -76,7 +84,7 @@ class TrainingProgress:
         if losses:
             self._average(losses)
         is_due = now - self._printed_at >= self._every_seconds
-        if is_due and not self._console.is_terminal:
+        if is_due and not self._is_live:
             self._print()
 
     def _average(self, losses: Mapping[str, float]) -> None:
@@ -91,9 +99,16 @@ class TrainingProgress:
 
     def message(self, text: str) -> None:
         """Print a line of its own, above the display where there is one."""
+        if self._notebook is not None:
+            self._notebook.message(text)
+            return
         # In a file it stays one line; on a terminal it breaks between words.
         whole = not self._console.is_terminal
         self._console.print(text, markup=False, highlight=False, soft_wrap=whole)
+
+    @property
+    def _is_live(self) -> bool:
+        return self._console.is_terminal and self._notebook is None
 
     @property
     def steps_per_second(self) -> float:
@@ -149,8 +164,10 @@ class TrainingProgress:
         return (self.total_steps - self.step) / rate if rate > 0 else None
 
     def _print(self) -> None:
-        # Not through rich, which would break the line at the width it guesses.
-        print(self.line(), file=self._console.file, flush=True)
+        if self._notebook is not None:
+            self._notebook.progress(self.step / max(1, self.total_steps), self.line())
+        else:  # not through rich, which would break the line at the width it guesses
+            print(self.line(), file=self._console.file, flush=True)
         self._printed_at, self._printed_step = self._clock(), self.step
 
 

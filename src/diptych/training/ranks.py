@@ -87,6 +87,15 @@ class Ranks:
             with _exchange():
                 dist.barrier()
 
+    @contextmanager
+    def first_one_first(self) -> Iterator[None]:
+        """The block runs in the first process, and only then in the others."""
+        if not self.is_first:
+            self.wait()
+        yield
+        if self.is_first:
+            self.wait()
+
 
 @contextmanager
 def _exchange() -> Iterator[None]:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from diptych.checkpoint import TRANSLATOR_FILE, TranslatorInfo, save_state, save_translator
 from diptych.data import Data
-from diptych.report.grids import write_grid
+from diptych.training.forecast import Forecast
 from diptych.training.interrupt import Interrupt
 from diptych.training.log import RunLog
+from diptych.training.loggers import Callbacks, LoggedRun, Logger, open_logger
 from diptych.training.loop import DivergedError
-from diptych.training.previews import Samples
+from diptych.training.notebook import find_notebook
+from diptych.training.previews import Previews, steps_between, write_preview
 from diptych.training.progress import TrainingProgress
 from diptych.training.ranks import Ranks
 from diptych.training.settings import Plan
-from diptych.training.summary import SAMPLES_FOLDER
 from diptych.training.trainer import Trainer
 from diptych.types import Kept
 
 SNAPSHOTS_FOLDER = "snapshots"
 _CHECKPOINT_SECONDS = 120.0
 _METRICS_LINES = 2000
-_PICTURES = 12
 
 
-class Sitting:
+class Session:
     """Steps a trainer, and writes down what happens.
 
     Whatever kills it, its folder holds a state from which the rest of the run
@@ -34,20 +35,29 @@ class Sitting:
     """
 
     def __init__(
-        self, folder: Path, plan: Plan, data: Data, trainer: Trainer, ranks: Ranks | None = None
+        self,
+        folder: Path,
+        plan: Plan,
+        data: Data,
+        trainer: Trainer,
+        ranks: Ranks | None = None,
+        callbacks: Callbacks | None = None,
     ) -> None:
         assert plan.resolved.steps is not None
         self._ranks = ranks or Ranks()
         self.folder, self.plan, self.data, self.trainer = folder, plan, data, trainer
         self.steps = plan.resolved.steps
-        self._samples = Samples(data, plan.config.size)
+        self._callbacks = callbacks
+        self._previews = Previews(data, plan.config.size)
         self._log_every = max(1, self.steps // _METRICS_LINES)
-        self._sample_every = plan.run.sample_every or math.ceil(self.steps / _PICTURES)
+        self._preview_every = steps_between(self.steps, plan.run.preview_every)
         self._checkpoint_due = _Due(plan.run.checkpoint_every, _CHECKPOINT_SECONDS)
         self._checkpoint_due.last_step = trainer.clock.step or None
+        self.failure: Exception | None = None
+        """What a logger or a callback raised: the training stopped for it, and was saved."""
 
     def run(self, resume_at: int | None) -> None:
-        """Train until the budget is spent or Ctrl-C asks for a stop, then save.
+        """Train until the budget is spent, Ctrl-C asks for a stop or `failure` is set; then save.
 
         Raises:
             DivergedError: a loss was not finite; the last good checkpoint stays.
@@ -57,19 +67,29 @@ class Sitting:
             self._follow()
             return
         trainer = self.trainer
+        notebook = find_notebook()
         progress = TrainingProgress(
-            self.steps, trainer.clock.step, images_per_step=trainer.step_images
+            self.steps,
+            trainer.clock.step,
+            images_per_step=trainer.step_images,
+            notebook=notebook,
         )
-        with Interrupt() as interrupt, RunLog(self.folder, resume_at) as log, progress:
+        loggers = [logger for logger in (notebook, *self._loggers(resume_at)) if logger is not None]
+        with Interrupt() as interrupt, RunLog(self.folder, resume_at, loggers) as log, progress:
             for note in self.data.notes if resume_at is None else ():
                 progress.message(note)
             if trainer.clock.step == 0:
                 self._draw(log)
             began = time.monotonic() - log.seconds_before
-            (stops,) = self._ranks.any(interrupt.requested)
+            forecast = Forecast(self.plan, self.steps, done=trainer.clock.step)
+            (stops,) = self._ranks.any(interrupt.requested or self._has_failed)
             while trainer.clock.step < self.steps and not stops:
                 self._step(log, progress, began)
-                stops, saves = self._ranks.any(interrupt.requested, self._is_checkpoint_due())
+                for line in forecast.after_step():
+                    progress.message(line)
+                stops, saves = self._ranks.any(
+                    interrupt.requested or self._has_failed, self._is_checkpoint_due()
+                )
                 if saves:
                     self._save()
             self._save()
@@ -99,14 +119,15 @@ class Sitting:
         step = trainer.clock.step
         progress.update(step, losses)
         if step % self._log_every == 0 or step == self.steps:
-            log.write(
-                step,
-                losses,
-                learning_rates=trainer.learning_rates,
-                seconds=time.monotonic() - began,
-                images_per_second=progress.images_per_second,
-            )
-        if step % self._sample_every == 0 or step == self.steps:
+            with self._failures_noted():
+                log.write(
+                    step,
+                    losses,
+                    learning_rates=trainer.learning_rates,
+                    seconds=time.monotonic() - began,
+                    images_per_second=progress.images_per_second,
+                )
+        if step % self._preview_every == 0 or step == self.steps:
             self._draw(log)
         keep_every = self.plan.run.keep_every
         if keep_every is not None and step % keep_every == 0 and self._is_kept:
@@ -114,14 +135,41 @@ class Sitting:
             self._save_translator(self.folder / SNAPSHOTS_FOLDER / f"{step:08d}.safetensors")
 
     def _draw(self, log: RunLog) -> None:
-        """Add a picture of how far it is to samples/ and to TensorBoard."""
+        """Keep a preview and show it to the loggers."""
         trainer = self.trainer
         with trainer.averaged():
-            grid = self._samples.draw(trainer.method, trainer.device)
+            grid = self._previews.draw(trainer.method, trainer.device)
         if grid is not None:
-            (self.folder / SAMPLES_FOLDER).mkdir(exist_ok=True)
-            write_grid(self.folder / SAMPLES_FOLDER / f"{trainer.clock.step:08d}.png", grid)
-            log.picture(trainer.clock.step, grid)
+            write_preview(self.folder, trainer.clock.step, grid)
+            with self._failures_noted():
+                log.preview(trainer.clock.step, grid)
+
+    def _loggers(self, resume_at: int | None) -> tuple[Logger | None, ...]:
+        plan = self.plan
+        tables = {plan.method: plan.config, "run": plan.run, "resolved": plan.resolved}
+        options = {
+            f"{table}.{name}": value
+            for table, values in tables.items()
+            for name, value in vars(values).items()
+            if value is not None
+        }
+        run = LoggedRun(self.folder, resume_at, options)
+        return open_logger(plan.run.logger, run), self._callbacks
+
+    @contextmanager
+    def _failures_noted(self) -> Iterator[None]:
+        """What a logger or a callback raises stops all processes of the run, as Ctrl-C does.
+
+        Raised at once, it would leave the other processes waiting for this one.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.failure = self.failure or error
+
+    @property
+    def _has_failed(self) -> bool:
+        return self.failure is not None
 
     def _save(self) -> None:
         # The state comes last: once it says that the run is done, everything else is there.

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import tomli_w
+from torch import nn
 
 from diptych import __version__
-from diptych.errors import InputError, dataclass_from
+from diptych.errors import InputError, dataclass_from, option
 from diptych.files import atomic_write_text
-from diptych.methods import make_config
+from diptych.methods import give_for, make_config
 from diptych.networks.device import Precision
+from diptych.training.loggers import LoggerName
 
 CONFIG_FILE = "config.toml"
+RENAMED = {"sample_every": "preview_every"}
+"""Settings of earlier versions, by the names that they have now."""
 T = TypeVar("T")
 
 
@@ -51,8 +55,10 @@ class Settings:
     """Iterations between checkpoints; every two minutes by default."""
     keep_every: int | None = None
     """Iterations between translators that are kept, in snapshots/; none by default."""
-    sample_every: int | None = None
-    """Iterations between sample pictures; twelve a run by default."""
+    preview_every: int | None = None
+    """Iterations between preview pictures; by default, twelve per run."""
+    logger: LoggerName = "tensorboard"
+    """Where losses and previews go besides the run's folder."""
     load_size: int | None = None
     """Pixels of the shorter side before the random crop; 286/256 of the size by default, 0 is
     no scaling."""
@@ -82,21 +88,24 @@ class Settings:
     def __post_init__(self) -> None:
         budgets = [b for b in ("steps", "epochs", "minutes") if vars(self)[b] is not None]
         if len(budgets) > 1:
-            raise InputError(f"give one budget, not --{' and --'.join(budgets)}")
-        positive = ("checkpoint_every", "keep_every", "sample_every", "threads", "starts")
+            raise InputError(f"give one budget, not {' and '.join(map(option, budgets))}")
+        positive = ("checkpoint_every", "keep_every", "preview_every", "threads", "starts")
         for name in (*budgets, *positive):
             value = vars(self)[name]
             if value is not None and not 0 < value < math.inf:
-                raise InputError(f"{_flag(name)} is {value}: it must be above 0")
+                raise InputError(f"{option(name)} is {value}: it must be above 0")
         if not 0 < self.lr_scale < math.inf:
-            raise InputError(f"--lr-scale is {self.lr_scale}: it must be above 0")
+            raise InputError(f"{option('lr_scale')} is {self.lr_scale}: it must be above 0")
         if not 0 <= self.ema < 1:
-            raise InputError(f"--ema is {self.ema}: it must be from 0 to below 1")
+            raise InputError(f"{option('ema')} is {self.ema}: it must be from 0 to below 1")
         for name in ("seed", "workers", "load_size"):
             if (vars(self)[name] or 0) < 0:
-                raise InputError(f"{_flag(name)} is {vars(self)[name]}: it must not be negative")
+                raise InputError(f"{option(name)} is {vars(self)[name]}: it must not be negative")
         if self.starts > 1 and self.init is not None:
-            raise InputError("give --init or --starts: from given weights there is but one start")
+            raise InputError(
+                f"give {option('init')} or {option('starts')}: from given weights there is but one"
+                " start"
+            )
         _check_data(self)
 
 
@@ -150,8 +159,8 @@ def write_plan(folder: Path, plan: Plan) -> None:
     atomic_write_text(folder / CONFIG_FILE, text)
 
 
-def read_plan(folder: Path) -> Plan:
-    """The plan of the run in `folder`.
+def read_plan(folder: Path, method: type[nn.Module] | None = None) -> Plan:
+    """The plan of the run in `folder`; `method` is its class, if it is from outside.
 
     Raises:
         InputError: it is missing, or something in it is unknown or out of range.
@@ -159,7 +168,7 @@ def read_plan(folder: Path) -> Plan:
     path = folder / CONFIG_FILE
     tables = read_toml(path)
     try:
-        method, config, run, resolved = (
+        name, config, run, resolved = (
             tables.pop(key) for key in ("method", "config", "run", "resolved")
         )
     except KeyError as error:
@@ -169,12 +178,13 @@ def read_plan(folder: Path) -> Plan:
     for key, table in (("config", config), ("run", run), ("resolved", resolved)):
         if not isinstance(table, dict):
             raise InputError(f"{path}: {key} is {table!r}: it must be a table")
-    if not isinstance(method, str):
-        raise InputError(f"{path}: method is {method!r}: it must be a method's name")
+    if not isinstance(name, str):
+        raise InputError(f"{path}: method is {name!r}: it must be a method's name")
+    give_for(name, path, method)
     return Plan(
-        method=method,
-        config=make_config(method, config),
-        run=_settings(Settings, run, str(path)),
+        method=name,
+        config=make_config(name, config),
+        run=_settings(Settings, renamed(run), str(path)),
         resolved=_settings(Resolved, resolved, str(path)),
     )
 
@@ -205,7 +215,7 @@ def check_seeds(plans: Mapping[str, Plan]) -> None:
         if other.run.seed in seeds:
             raise InputError(
                 f"{seeds[other.run.seed]} and {name} have the same seed, {other.run.seed}:"
-                " train one with another --seed"
+                f" train one with another {option('seed')}"
             )
         seeds[other.run.seed] = name
 
@@ -213,7 +223,7 @@ def check_seeds(plans: Mapping[str, Plan]) -> None:
 def _differing(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
     """Options that matter, with both values."""
     shared = [f.name for f in fields(one) if f.name not in _OWN]
-    return [(_flag(name), vars(one)[name], vars(other)[name]) for name in shared]
+    return [(option(name), vars(one)[name], vars(other)[name]) for name in shared]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -230,6 +240,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is no TOML: {error}") from error
 
 
+def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings, those of earlier versions by their names of now."""
+    return {RENAMED.get(name, name): value for name, value in settings.items()}
+
+
 def _settings(kind: type[T], values: dict[str, Any], owner: str) -> T:
     lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
     return dataclass_from(kind, values | lists, owner=owner)
@@ -237,19 +252,16 @@ def _settings(kind: type[T], values: dict[str, Any], owner: str) -> T:
 
 def _check_data(settings: Settings) -> None:
     if settings.data is not None and (settings.x or settings.y):
-        raise InputError("give --data, or --x and --y, not both")
+        raise InputError(f"give {option('data')}, or {option('x')} and {option('y')}, not both")
     if settings.attributes is not None and settings.data is None:
         raise InputError(
-            f"--attributes {settings.attributes} is about the images of a folder: give it as --data"
+            f"{option('attributes', settings.attributes)} is about the images of a folder: give it"
+            f" as {option('data')}"
         )
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 _OWN = (
     "seed", "out", "device", "threads", "workers", "compile", "recompute",
-    "checkpoint_every", "keep_every", "sample_every",
+    "checkpoint_every", "keep_every", "preview_every", "logger",
 )  # fmt: skip
 SETTING_NAMES = tuple(f.name for f in fields(Settings))

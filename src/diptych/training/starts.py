@@ -14,21 +14,22 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from diptych.checkpoint import save_state
 from diptych.data import Data
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.evaluation import Scores, evaluate
+from diptych.training.folder import RunFolder
+from diptych.training.forecast import Forecast
 from diptych.training.interrupt import Interrupt
+from diptych.training.notebook import find_notebook
 from diptych.training.progress import TrainingProgress
 from diptych.training.ranks import Ranks
-from diptych.training.settings import Plan, write_plan
+from diptych.training.settings import Plan
 from diptych.training.trainer import Trainer
 from diptych.types import Translates
 
@@ -42,12 +43,14 @@ def check_starts(plan: Plan, data: Data, trainer: Trainer) -> None:
         return
     if data.validation is None or data.validation.pairs is None:
         raise InputError(
-            f"--starts {plan.run.starts} compares starts on true pairs of the validation split,"
-            f" and {data.source} has none: train with several --seed and compare the pictures"
+            f"{option('starts', plan.run.starts)} compares starts on true pairs of the validation"
+            f" split, and {data.source} has none: train with several {option('seed')} and compare"
+            " the pictures"
         )
     if not isinstance(trainer.method, Translates):
         raise InputError(
-            f"--starts {plan.run.starts} compares translations, and {plan.method} makes none"
+            f"{option('starts', plan.run.starts)} compares translations, and {plan.method} makes"
+            " none"
         )
 
 
@@ -62,7 +65,7 @@ def budget_of_all(starts: int) -> float:
 
 
 def choose_start(
-    folder: Path, plan: Plan, data: Data, ranks: Ranks, begin: Callable[[int], Trainer]
+    folder: RunFolder, plan: Plan, data: Data, ranks: Ranks, begin: Callable[[int], Trainer]
 ) -> Plan | None:
     """Try the plan's starts and save the state of the best in `folder`.
 
@@ -73,17 +76,26 @@ def choose_start(
     each = steps_of_one(steps)
     images = 2 * plan.config.batch_size * ranks.world
     console = None if ranks.is_first else Console(file=io.StringIO())
-    progress = TrainingProgress(starts * each, images_per_step=images, console=console)
+    progress = TrainingProgress(
+        starts * each,
+        images_per_step=images,
+        console=console,
+        notebook=find_notebook() if ranks.is_first else None,
+    )
     figures: list[float] = []
     best, state, name = 0, None, ""
     with Interrupt() as interrupt, progress:
         progress.message(f"trying {starts} starts, {each} steps each")
+        forecast: Forecast | None = None
         for k in range(starts):
             trainer = begin(k)
+            forecast = forecast or Forecast(plan, round(steps * budget_of_all(starts)))
             try:
                 for step in range(each):
                     losses = trainer.step(steps)
                     progress.update(k * each + step + 1, losses)
+                    for line in forecast.after_step():
+                        progress.message(line)
                     if ranks.any(interrupt.requested)[0]:
                         return None
                 name, figure = ranks.share(judge(trainer, data, plan.config.size))
@@ -97,10 +109,9 @@ def choose_start(
     progress.message(f"start {best + 1} goes on")
     resolved = replace(plan.resolved, starts=tuple(figures), starts_by=name)
     plan = replace(plan, resolved=resolved)
-    if ranks.is_first:
-        assert state is not None
-        write_plan(folder, plan)
-        save_state(folder, state)  # last: with it, this is done
+    assert state is not None
+    folder.write(plan)
+    folder.save(state)  # last: with it, this is done
     ranks.wait()
     return plan
 

@@ -8,32 +8,40 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from diptych.data import Palette
 from diptych.methods import method_class
 from diptych.report.page import write_report
 from diptych.training.log import METRICS_FILE, read_metrics
+from diptych.training.previews import previews_of
 from diptych.training.settings import Plan, read_plan
 
-SAMPLES_FOLDER = "samples"
 SCORES_FILE = "scores.json"
 
 
 def summarise(
-    folder: Path, *, notes: tuple[str, ...] = (), palettes: Mapping[str, Palette] | None = None
+    folder: Path,
+    *,
+    method: type[nn.Module] | None = None,
+    notes: tuple[str, ...] = (),
+    palettes: Mapping[str, Palette] | None = None,
 ) -> Path:
     """Write report.html from what the run in `folder` has left so far; returns its path.
+
+    `method` is the class of a method from outside that this process has not used yet.
 
     Raises:
         InputError: `folder` holds no run, or cannot be written.
     """
-    plan = read_plan(folder)
+    plan = read_plan(folder, method)
     scores = folder / SCORES_FILE
     data = plan.run.data or f"{plan.run.x} and {plan.run.y}"
     resolved = _given(plan.resolved)
-    method = method_class(plan.method)
+    kind = method_class(plan.method)
     return write_report(
         folder,
-        title=f"{method.__name__} on {data}",
+        title=f"{kind.__name__} on {data}",
         domains=plan.resolved.domains,
         config={plan.method: _given(plan.config), "run": _given(plan.run), "resolved": resolved},
         defaults={
@@ -42,13 +50,11 @@ def summarise(
             "resolved": resolved,
         },
         metrics=read_metrics(folder / METRICS_FILE),
-        samples=[
-            (int(path.stem), path) for path in sorted((folder / SAMPLES_FOLDER).glob("*.png"))
-        ],
+        previews=previews_of(folder),
         scores=json.loads(scores.read_text("utf-8")) if scores.exists() else None,
         notes=(*notes, *starts_note(plan)),
         palettes=palettes,
-        translates=hasattr(method, "translate"),
+        translates=hasattr(kind, "translate"),
     )
 
 

