@@ -150,4 +150,4 @@ def test_translating_names_inputs_unlike_the_training_images_once_scored(
     assert known is not None
     assert known.parts.keys() == {"dark", "bright"}
     (run / familiarity.FAMILIARITY_FILE).write_bytes(b"damaged")
-    assert "diptych evaluate writes it anew" in translate()  # and the images were translated
+    assert "diptych evaluate writes a new one" in translate()  # and the images were translated

@@ -93,4 +93,4 @@ def test_adaptation_of_a_folder_adds_its_three_networks(tmp_path, capsys):
     assert len(set((tmp_path / "cache" / "fcn").iterdir()) - kept) == len(kept) == 2
     (data / "pixel_labels").rename(tmp_path / "elsewhere")
     assert main(["evaluate", str(run), "--adaptation", "--device", "cpu"]) == 2
-    assert "no labels of the pixels of x's training images" in capsys.readouterr().err
+    assert "no pixel labels for x's training images" in capsys.readouterr().err

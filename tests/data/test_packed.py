@@ -108,7 +108,7 @@ def test_svhn_comes_upright_in_rgb_with_10_for_0_and_trains_on_extra_where_it_is
     write_svhn(tmp_path / "svhn", "extra")
     data = packed_domain(tmp_path / "svhn", "svhn", 32)
     assert data is not None
-    assert data.notes == ("svhn: SVHN's extra images are trained on, as in the paper",)
+    assert data.notes == ("svhn: SVHN's extra images are used for training, as in the paper",)
 
 
 def test_svhn_asks_for_scipy_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

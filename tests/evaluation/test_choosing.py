@@ -74,7 +74,7 @@ def test_of_equals_the_first_is_chosen_and_the_figure_is_the_mean_over_direction
 
 
 def test_without_validation_images_or_features_nothing_is_chosen() -> None:
-    with pytest.raises(InputError, match="chosen on validation images, and test has none"):
+    with pytest.raises(InputError, match="chosen on validation images, but test has none"):
         choose({"last": _scorer(0.0)}, _data(validation=False))
     blind = partial(evaluate, lambda image, to: image, size=8, features=None)
     with pytest.raises(InputError, match=r"chosen by KID, and there is none.*diptych\[features\]"):

@@ -191,7 +191,7 @@ def test_data_without_labels_or_pairs_or_photos_are_one_clear_line(tmp_path):
 
 
 def test_a_segmenter_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="images of 32 pixels for a segmenter of 64"):
+    with pytest.raises(ValueError, match="images have 32 pixels, but the segmenter needs 64"):
         evaluate(lambda x, to: x, Data("d", (), None), size=32, segmenter=Segmenter({}, {}, 64, 0))  # type: ignore[arg-type]
 
 

@@ -165,9 +165,9 @@ def test_what_is_missing_is_named_before_anything_is_trained(monkeypatch):
         return str(caught.value)
 
     bare = replace(data.test, label_maps=())
-    assert "no labels of the pixels of photo's held-out images" in refused(data, bare)
+    assert "no pixel labels for photo's held-out images" in refused(data, bare)
     no_oracle = replace(data.train, label_maps=(data.train.label_maps[0], None))
-    wanted = "no labels of the pixels of photo's training images"
+    wanted = "no pixel labels for photo's training images"
     assert wanted in refused(replace(data, train=no_oracle), data.test)
     assert "negative's training" in refused(replace(data, label_palette=None), data.test)
     three = replace(data, domains=("a", "b", "c"))

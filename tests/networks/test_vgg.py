@@ -137,7 +137,7 @@ def test_files_that_are_not_keras_are_named_and_h5py_is_asked_for(
         load_features("vgg16-hed", path)
     path.write_bytes(b"")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(InputError, match=r"w\.h5 takes h5py: pip install h5py$"):
+    with pytest.raises(InputError, match=r"w\.h5 needs h5py: pip install h5py$"):
         load_features("vgg16-hed", path)
     module = types.ModuleType("h5py")
     module.File = lambda path, mode: _H5()  # type: ignore[attr-defined]

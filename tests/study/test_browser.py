@@ -315,7 +315,7 @@ def test_an_invitation_opens_the_study_and_nothing_else_does(chromium, new_study
             page.goto(url)
             expect(page.get_by_text("This study is by invitation")).to_be_visible()
             page.goto(f"{url}#{code}")  # into the same window: no new page is asked for
-            expect(page.get_by_text("Which link you came by is kept")).to_be_visible()
+            expect(page.get_by_text("The link you used is stored")).to_be_visible()
             page.get_by_role("button", name="I agree, begin").click()
             expect(page.locator("#progress")).to_have_text("1 of 2")
     assert len({r["participant"] for r in Study(folder).records()}) == 1

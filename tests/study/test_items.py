@@ -20,7 +20,7 @@ SETTINGS = StudySettings(direction="x→y", methods=("a",), practice=1, counted=
 
 def test_images_that_differ_in_size_make_no_study(tmp_path) -> None:
     odd = Item("odd", Image.new("RGB", (32, 31)))
-    with pytest.raises(InputError, match="scene-0 of the real images is 32x32 and odd of a 32x31"):
+    with pytest.raises(InputError, match="images is 32x32 but odd of a is 32x31"):
         make_study(
             tmp_path / "s", grey_items(REAL, 4), {"a": [*grey_items(FAKE, 4), odd]}, SETTINGS
         )
@@ -28,12 +28,12 @@ def test_images_that_differ_in_size_make_no_study(tmp_path) -> None:
 
 
 def test_too_few_images_make_no_study(tmp_path) -> None:
-    with pytest.raises(InputError, match="4 real images and 3 of a give 3 pairs, and a session of"):
+    with pytest.raises(InputError, match="4 real images and 3 of a give 3 pairs, but a session of"):
         make_study(tmp_path / "s", grey_items(REAL, 4), {"a": grey_items(FAKE, 3)}, SETTINGS)
     same = StudySettings(direction="", methods=("a",), practice=1, counted=3, pairing="same")
     with pytest.raises(InputError, match="give 0 pairs of the same scenes"):
         make_study(tmp_path / "s", grey_items(REAL, 4), {"a": grey_items(FAKE, 4, "no")}, same)
-    with pytest.raises(InputError, match="two images of the real ones have one name"):
+    with pytest.raises(InputError, match="two of the real images have the same name"):
         make_study(tmp_path / "s", grey_items(REAL, 4) * 2, {"a": grey_items(FAKE, 4)}, SETTINGS)
     assert list(tmp_path.iterdir()) == []
 
@@ -41,7 +41,7 @@ def test_too_few_images_make_no_study(tmp_path) -> None:
 def test_a_study_that_is_there_is_never_written_to(new_study) -> None:
     folder = new_study()
     before = (folder / "study.sqlite").read_bytes()
-    with pytest.raises(InputError, match="is there already: give another out"):
+    with pytest.raises(InputError, match="already exists: give another out"):
         make_study(folder, grey_items(REAL, 4), {"a": grey_items(FAKE, 4)}, SETTINGS)
     assert (folder / "study.sqlite").read_bytes() == before
 

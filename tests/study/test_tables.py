@@ -61,5 +61,5 @@ def test_figures_that_an_interval_cannot_carry_are_named() -> None:
     few = StudyReport("x→y", {"a": cell(0.3, 0.1, people=3)}, 0, ())
     assert "intervals of fewer than 10 participants are too narrow" in notes([few])
     none = StudyReport("x→y", {"a": cell(0.0, 0.0)}, 0, ())
-    assert any("a bootstrap knows no doubt" in line for line in notes([none]))
+    assert any("the bootstrap's ± 0.0 is too small" in line for line in notes([none]))
     assert not any("bootstrap knows" in line or "narrow" in line for line in notes(REPORTS))

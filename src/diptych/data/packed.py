@@ -92,7 +92,9 @@ def packed_domain(path: Path, name: str, size: int) -> Data | None:
     found = read_packed(path)
     if found is None:
         return None
-    notes = (f"{name}: SVHN's extra images are trained on, as in the paper",) * ("extra" in found)
+    notes = (f"{name}: SVHN's extra images are used for training, as in the paper",) * (
+        "extra" in found
+    )
     train = found["extra" if "extra" in found else "train"]
     return domain_data(name, train, found["test"], size, str(path), notes)
 

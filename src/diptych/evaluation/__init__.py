@@ -1,4 +1,4 @@
-"""Scores of translations, new images and classifiers; given callables, never a method."""
+"""Scores of translations, generated images and classifiers. They take callables, not methods."""
 
 from diptych.evaluation.generated import evaluate_generated
 from diptych.evaluation.scores import Scores, evaluate

@@ -1,4 +1,4 @@
-"""Scores of a classifier: how often it names the class of an image, domain by domain."""
+"""Accuracy of a classifier, domain by domain."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from diptych.data.transforms import evaluation_images
 from diptych.errors import InputError
 
 Classify = Callable[[Tensor, str], Tensor]
-"""(B, 3, H, W) images in [-1, 1] and their domain's name to (B, classes) scores."""
+"""Takes (B, 3, H, W) images in [-1, 1] and their domain's name; returns (B, classes) scores."""
 
 _BATCH = 100
 
 
 def accuracies(classify: Classify, data: Data, split: Split, *, size: int) -> dict[str, Any]:
-    """`accuracy` of every domain of `split` whose images are labelled, by the domain's name.
+    """Return the `accuracy` of each domain of `split` that has labels, by the domain's name.
 
     Images are scaled and cropped to `size` pixels.
 
@@ -50,10 +50,11 @@ def accuracy(
     size: int,
     is_tiled: bool,
 ) -> dict[str, Any]:
-    """The share of images whose highest score is that of their class, of all and class by class.
+    """Return the share of images whose highest score is that of their class.
 
-    Unusable images are left out. Returns `images`, their number, `accuracy` and
-    `accuracy_per_class`, None where a class has no image.
+    Images are scaled and cropped to `size` pixels. Unusable images are left out. The result has
+    `images`, their number, `accuracy` in [0, 1], and `accuracy_per_class`, which is None for a
+    class without images.
 
     Raises:
         InputError: no image can be used.

@@ -1,4 +1,4 @@
-"""Scores of translations that change one attribute of an image and keep the others."""
+"""Scores of translations that change one attribute of an image and keep the other attributes."""
 
 from __future__ import annotations
 
@@ -37,13 +37,17 @@ def attribute_scores(
     seed: int,
     console: Console,
 ) -> dict[str, dict[str, Any]]:
-    """Scores by the change that is made, such as "→Young" and "→no Young".
+    """Return scores for each change of an attribute, such as "→Young" and "→no Young".
 
-    Images of `split` without the attribute are given it (those that have one of several
-    that exclude each other lose that), and compared with real images that have it;
-    images with it lose it, where no other takes its place, and are compared with those
-    without. All other attributes stay. KID of the inputs and of real training images
-    stand beside it. The cycle error is of the way back to the image's own attributes.
+    For "→Young", images of `split` without the attribute are given it, and the results are
+    compared with real images that have it. Attributes that exclude it are removed. For
+    "→no Young", images with the attribute lose it, and the results are compared with real
+    images without it. This change is skipped for attributes that exclude others, because
+    nothing says which of these should replace it. All other attributes stay.
+
+    Each change also has the KID of its inputs and of real training images. The cycle error
+    compares an image with its translation back to its own attributes. At most `most` images are
+    used, evenly spread. `seed` draws KID's subsets.
 
     Raises:
         InputError: none of the images can be used.
@@ -71,7 +75,7 @@ def attribute_scores(
 
 @dataclass
 class _Real:
-    """Features of real images, and what each image has."""
+    """Features of real images, and each image's attributes."""
 
     parts: list[Tensor] = field(default_factory=list)
     labels: list[Values] = field(default_factory=list)
@@ -82,14 +86,14 @@ class _Real:
             self.labels.append(labels)
 
     def of(self, attribute: int, has_it: bool) -> Tensor:
-        """(N, D), of the images that have the attribute, or of those that have not."""
+        """Return (N, D) features of the images that have the attribute, or of the others."""
         chosen = np.concatenate(self.labels)[:, attribute] == has_it
         return torch.cat(self.parts)[torch.from_numpy(chosen)]
 
 
 @dataclass
 class _Change:
-    """One attribute given, or taken away."""
+    """One change: an attribute is given or taken away."""
 
     data: Data
     attribute: int
@@ -126,7 +130,7 @@ class _Change:
     def _translated(
         self, translate: Callable[[Tensor, Any], Tensor], images: Tensor, labels: Values
     ) -> Tensor:
-        """Each image by its own label, those of one label together."""
+        """Translate each image to its own label. Images of the same label form one batch."""
         results = torch.empty_like(images)
         for label in np.unique(labels, axis=0):
             same = torch.from_numpy((labels == label).all(1))

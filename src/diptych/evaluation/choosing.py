@@ -1,8 +1,7 @@
-"""Which of a run's checkpoints to use: chosen on validation images, then scored on others.
+"""Choose one of a run's checkpoints by its score on validation images.
 
-A checkpoint chosen by its score on the test images has seen them, and its score
-there flatters. So the test split is taken out of the data before the first
-candidate is scored.
+A checkpoint that is chosen by its score on test images has an optimistic score on them. So the
+test split is removed from the data before the first candidate is scored.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from diptych.evaluation.scores import Scores
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen among what, and by which figures."""
+    """The chosen checkpoint, and the figures it was chosen by."""
 
     name: str
     figures: Mapping[str, float]
-    """By candidate, its mean KID over all directions on the validation images."""
+    """Mean KID over all directions on the validation images, by candidate."""
 
     @property
     def note(self) -> str:
@@ -35,17 +34,18 @@ class Choice:
 
 
 def choose(candidates: Mapping[str, Callable[[Data, str], Scores]], data: Data) -> Choice:
-    """The best of several, each given as what scores it on a split of some data.
+    """Return the candidate with the lowest mean KID on the validation images.
 
-    The first of equals is chosen, so give the simplest choice first.
+    Each candidate is a function that scores it on a split of some data. If several are equally
+    good, the first is chosen, so give the simplest choice first.
 
     Raises:
-        InputError: the data have no validation images, or there is no KID of them.
+        InputError: the data have no validation images, or a candidate has no KID.
     """
     if data.validation is None:
         raise InputError(
-            f"a checkpoint is chosen on validation images, and {data.source} has none: put some in"
-            f" folders valA and valB beside trainA and trainB, or leave out {option('choose')}"
+            f"a checkpoint is chosen on validation images, but {data.source} has none: put some in"
+            f" valA and valB beside trainA and trainB, or leave out {option('choose')}"
         )
     without_test = replace(data, test=None)
     figures = {
@@ -55,10 +55,10 @@ def choose(candidates: Mapping[str, Callable[[Data, str], Scores]], data: Data) 
 
 
 def mean_kid(scores: Scores) -> float:
-    """Over directions, or over domains where images are made and not translated.
+    """Return the mean KID over directions, or over domains if images are made from noise.
 
     Raises:
-        InputError: one has no KID.
+        InputError: a direction or domain has no KID.
     """
     parts: list[Mapping[str, Any]] = list((scores.directions or scores.domains).values())
     kids = [part.get("kid", {"why_not": "no feature network is installed"}) for part in parts]

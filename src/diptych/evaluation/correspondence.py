@@ -1,8 +1,8 @@
-"""Whether images of two domains show the same scenes, for pairs of which no truth is known.
+"""Measure whether pairs of images show the same scenes, without knowing the true pairs.
 
-Two images of one scene differ in colours and texture; what they share is where things
-begin and end. So images are compared by where their edges are, and a pair corresponds
-as far as its two images are more alike than images of different pairs.
+Two images of one scene may differ in colours and texture, but they share the places of their
+edges. So we compare edges. Pairs correspond if their two images are more alike than images of
+different pairs.
 """
 
 from __future__ import annotations
@@ -12,21 +12,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _BLUR = 5
-"""Pixels: edges of one scene may be that far apart and still meet."""
+"""Side of the blur in pixels. Edges of one scene still match at about this distance."""
 
 
 def correspondence(x: Tensor, y: Tensor) -> float:
-    """Share of wrong partners that are less alike than the right one; 0.5 is chance, 1 the best.
+    """Return the share of wrong partners that are less alike than the right one, in [0, 1].
 
-    `x` and `y` are (N, 3, H, W) in [-1, 1], and x[i] belongs to y[i]. Each image's right
-    partner is compared with every other image of that side, in both directions; a tie
-    counts half. This is the area under the ROC curve of telling right from wrong partners.
+    1 is best and 0.5 is chance. `x` and `y` are (N, 3, H, W) in [-1, 1], and x[i] belongs to
+    y[i]. Each image's right partner is compared with every other image of that side, in both
+    directions. A tie counts half.
 
     Raises:
         ValueError: the shapes differ, or there are fewer than two pairs.
     """
     if x.shape != y.shape or len(x) < 2:
-        raise ValueError(f"two or more pairs of one shape, not {tuple(x.shape)}, {tuple(y.shape)}")
+        raise ValueError(
+            f"expected two or more pairs of one shape, not {tuple(x.shape)}, {tuple(y.shape)}"
+        )
     alike = edges(x) @ edges(y).T  # (N, N)
     right = alike.diagonal()
     wins = sum(
@@ -39,7 +41,7 @@ def correspondence(x: Tensor, y: Tensor) -> float:
 
 
 def edges(image: Tensor) -> Tensor:
-    """(N, 3, H, W) to (N, H·W): where colours change, blurred; each of mean 0 and length 1.
+    """Return blurred edges of (N, 3, H, W) images as (N, H·W), each with mean 0 and length 1.
 
     An image of one colour gives zeros.
     """

@@ -1,9 +1,9 @@
-"""Distances between two sets of images by a network's features.
+"""Distances between two sets of images by a network's features: KID and FID.
 
 Kernel inception distance: Binkowski et al. 2018 (arXiv:1801.01401), the
 unbiased squared MMD with the kernel (x·y/d + 1)³. Fréchet inception distance:
-Heusel et al. 2017 (arXiv:1706.08500). Both by torchmetrics, which is given the
-features, so that each image is seen by the network once.
+Heusel et al. 2017 (arXiv:1706.08500). torchmetrics computes both from features, so the network
+sees each image once.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from torch import Tensor, nn
 SUBSETS = 100
 MOST_IN_SUBSET = 1000
 FID_IMAGES_PER_DIMENSION = 2
-"""With fewer images the covariance is so poorly known that FID measures their number."""
+"""FID is not computed with fewer images. The covariance would then be estimated so poorly that
+FID depends mainly on the number of images."""
 
 
 def kid(real: Tensor, fake: Tensor, *, seed: int = 0) -> dict[str, Any]:
-    """KID of two sets of (N, D) features: mean and spread over random subsets.
+    """Return the KID of two sets of (N, D) features: mean and spread over random subsets.
 
-    A subset is half of the smaller set, at most 1,000 images. Returns
-    `mean`, `std`, `images`, `real_images`, `subsets` and `subset_size`, or
-    `why_not` where a set has fewer than 4 images.
+    A subset is half of the smaller set, at most 1,000 images. `seed` draws the subsets. The
+    result has `mean`, `std`, `images`, `real_images`, `subsets` and `subset_size`, or only
+    `why_not` if a set has fewer than 4 images.
     """
     smaller = min(len(real), len(fake))
     if smaller < 4:
@@ -34,7 +35,7 @@ def kid(real: Tensor, fake: Tensor, *, seed: int = 0) -> dict[str, Any]:
 
     size = min(MOST_IN_SUBSET, smaller // 2)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # It says that it keeps all features in memory: for its use here, they are there anyway.
+        # It warns that it keeps all features in memory. Here they are in memory anyway.
         warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance`")
         metric = KernelInceptionDistance(
             feature=_Given(real.shape[1]), subsets=SUBSETS, subset_size=size
@@ -54,10 +55,10 @@ def kid(real: Tensor, fake: Tensor, *, seed: int = 0) -> dict[str, Any]:
 
 
 def fid(real: Tensor, fake: Tensor) -> dict[str, Any]:
-    """FID of two sets of (N, D) features, where they are large enough for it.
+    """Return the FID of two sets of (N, D) features, if they are large enough.
 
-    Returns `value` and the numbers of images, or `why_not`: each set needs at
-    least twice as many images as the features have dimensions.
+    Each set needs at least twice as many images as the features have dimensions. The result has
+    `value`, `images` and `real_images`, or only `why_not`.
     """
     needed = FID_IMAGES_PER_DIMENSION * real.shape[1]
     if min(len(real), len(fake)) < needed:
@@ -74,7 +75,7 @@ def fid(real: Tensor, fake: Tensor) -> dict[str, Any]:
 
 
 class _Given(nn.Module):
-    """Stands where torchmetrics expects a network: the features are computed already."""
+    """Takes the place of the network in torchmetrics, since the features are already computed."""
 
     def __init__(self, dimensions: int) -> None:
         super().__init__()

@@ -1,26 +1,31 @@
-"""Failures that averages hide: translations that change nothing, negatives, classes that swap.
+"""Failures that averages hide: unchanged translations, negatives and swapped classes.
 
 Zhu et al. 2017, Sec. 6: dog → cat "often degenerates to making minimal changes", and labels
-of tree and building are permuted in photos → labels. KID, cycle and even paired scores
-of such a translator can look fair.
+of tree and building are permuted in photos → labels. KID, cycle error and even paired scores
+of such a translator can look good.
 
-*Unchanged* is 1 - d(G(x), x) / d(y, x), the means over inputs x and over pairs of an input
-and any image y of the target domain: 1 for the identity, 0 for translations as far from
-their inputs as another domain's images are from them (further counts as 0). d is the
-mean absolute difference of pixels, or the Euclidean distance of features, which does not
-mind a shift or another hue. A high value alone is no failure, since horse → zebra should
-keep the meadow: where true pairs exist the truth's own value stands beside it, and
-only with a low *gain* is it called a failure. Pixels say so only beside the truth, as most of a
-picture may rightly stay. Gain is 1 - KID(G(X), Y) / KID(X, Y): the share
-of what untranslated inputs lack that translating makes up for; negative where it harms.
+*Unchanged* is 1 - d(G(x), x) / d(y, x). The first mean is over inputs x, the second over pairs
+of an input and any image y of the target domain. The identity has 1. A translation that is as
+far from its input as the target domain's images has 0, and so has one that is further away. d
+is the mean absolute difference of pixels, or the Euclidean distance of features, which tolerates
+a shift or another hue.
 
-*Brightness* is the correlation of G(x)'s with x's over all pixels: a negative's is -1. Cycle
-consistency holds for a negative as well, so that luck decides, and with it which classes swap.
-It is called a failure where it is far below 0 and not the truth's.
+A high value alone is not a failure, since horse → zebra should keep the meadow. So it counts as
+a failure only if the *gain* is low. Where true pairs exist, the truth's own value is given too.
+Pixels count only in comparison with the truth, since most of a picture may rightly stay.
 
-*Classes swap* where each of two is mostly taken for the other: by the nearest colour in
-photos → labels, and in labels → photos by the FCN of `segmentation.py`, which reads the photos;
-what it swaps in real photos, too, is its own error.
+*Gain* is 1 - KID(G(X), Y) / KID(X, Y): the share of the inputs' KID that translating removes. It
+is negative if translating makes KID worse.
+
+*Brightness* is the correlation of the brightness of G(x) and x over all pixels. A negative has
+-1. A negative can satisfy cycle consistency too, so chance decides whether a run learns one, and
+then which classes swap. It counts as a failure if the correlation is far below 0 while the
+truth's is not.
+
+*Classes swap* if each of two classes is mostly taken for the other. In photos → labels, the
+nearest colour gives the class. In labels → photos, the FCN of `segmentation.py` reads the photos.
+Classes that the FCN also swaps in real photos are its own error and are not reported.
+
 The names and the thresholds are this project's own.
 """
 
@@ -37,13 +42,13 @@ from diptych.evaluation import paired
 from diptych.evaluation.labels import Confusion
 
 UNCHANGED = 0.5
-"""From here on a translation keeps more of its input than it changes."""
+"""At this value or above, a translation keeps more of its input than it changes."""
 BEYOND_TRUTH = 0.25
-"""By so much more than the truth it keeps of the pixels, too."""
+"""For pixels, *unchanged* must also exceed the truth's value by this much."""
 GAIN = 0.25
-"""Below it, and that unchanged, translating has failed."""
+"""An unchanged translation with less gain than this counts as a failure."""
 NEGATIVE = -0.5
-"""A correlation of brightness as low as this is a negative's."""
+"""A correlation of brightness at or below this counts as a negative."""
 Pair = tuple[int, int]
 """Two classes, the lower first."""
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -52,20 +57,20 @@ _ROWS = 1024
 
 @dataclass
 class Brightness:
-    """How the brightness of some images' pixels goes with that of others' at the same place."""
+    """The correlation of two sets of images' brightness, pixel by pixel."""
 
     sums: Tensor = field(default_factory=lambda: torch.zeros(6, dtype=torch.float64))
-    """The coefficients of 1, a, b, a², b² and ab."""
+    """The sums of 1, a, b, a², b² and ab over all pixels, for brightnesses a and b."""
 
     def add(self, image: Tensor, other: Tensor) -> None:
-        """(B, 3, H, W) each, in [-1, 1]."""
+        """Add a batch. Both are (B, 3, H, W) in [-1, 1]."""
         luma = torch.tensor(_LUMA, dtype=torch.float64)
         a, b = (i.double().movedim(1, -1) @ luma for i in (image, other))
         self.sums += torch.stack([x.sum() for x in (torch.ones_like(a), a, b, a * a, b * b, a * b)])
 
     @property
     def correlation(self) -> float | None:
-        """Pearson's, -1 to 1; None where one of both has one brightness everywhere."""
+        """Pearson's correlation in [-1, 1]; None if one side has the same brightness everywhere."""
         n, a, b, aa, bb, ab = self.sums.tolist()
         spread = (n * aa - a * a) * (n * bb - b * b)
         return (n * ab - a * b) / spread**0.5 if spread > 1e-9 * n**4 else None
@@ -73,10 +78,10 @@ class Brightness:
 
 @dataclass
 class Changes:
-    """How far the translations of one direction are from their inputs, in pixels."""
+    """The distance of one direction's translations from their inputs, in pixels."""
 
     others: Tensor
-    """(R, 3, H, W) in [-1, 1]: images of the target domain, any."""
+    """(R, 3, H, W) in [-1, 1]: any images of the target domain."""
     made: float = 0.0
     of_truth: float = 0.0
     of_others: float = 0.0
@@ -97,7 +102,7 @@ class Changes:
             self.brightness_of_truth.add(truth, image)
 
     def scores(self) -> dict[str, float]:
-        """`unchanged` and `brightness`, and where pairs exist the same `_of_truth`."""
+        """Return `unchanged` and `brightness`, and with true pairs both `_of_truth`."""
         result = {"unchanged": unchanged(self.made, self.of_others)}
         if self.has_truth:
             result["unchanged_of_truth"] = unchanged(self.of_truth, self.of_others)
@@ -109,14 +114,18 @@ class Changes:
 
 
 def unchanged(from_input: float, of_others: float) -> float:
-    """1 - d(G(x), x) / d(y, x), from 0 to 1; see above."""
-    if of_others == 0:  # all the target domain is this one input
+    """Return 1 - d(G(x), x) / d(y, x), clamped at 0, in [0, 1]. See the module's docstring."""
+    if of_others == 0:  # every image of the target domain equals the input
         return float(from_input == 0)
     return max(0.0, 1 - from_input / of_others)
 
 
 def unchanged_features(fakes: Tensor, inputs: Tensor, others: Tensor) -> float:
-    """The same of features: (N, D) and (N, D) of the same images, and (M, D) of any others."""
+    """Return `unchanged` for features.
+
+    `fakes` and `inputs` are (N, D) of the same images. `others` is (M, D) of any images of the
+    target domain.
+    """
     parts = torch.split(inputs.double(), _ROWS)
     of_others = sum(float(torch.cdist(part, others.double()).sum()) for part in parts)
     made = float((fakes.double() - inputs.double()).norm(dim=1).mean())
@@ -124,7 +133,11 @@ def unchanged_features(fakes: Tensor, inputs: Tensor, others: Tensor) -> float:
 
 
 def gain(made: Mapping[str, Any], untranslated: Mapping[str, Any], real: Mapping[str, Any]) -> Any:
-    """A finding from three KIDs against the target's images, as `kid` gives them."""
+    """Return the gain from three results of `kid` against the target's images.
+
+    The result has `value`, or `why_not` if there is no KID, or if the inputs are no further
+    from the target domain than its own training images.
+    """
     if "mean" not in made or "mean" not in untranslated:
         return {"why_not": "there is no KID"}
     if untranslated["mean"] <= max(0.0, real.get("mean", 0.0)):
@@ -133,7 +146,7 @@ def gain(made: Mapping[str, Any], untranslated: Mapping[str, Any], real: Mapping
 
 
 def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
-    """What has failed in a direction, a sentence each."""
+    """Return the failures of a direction, one sentence each."""
     found = []
     kept = _kept(scores)
     gained = scores.get("kid_gain", {}).get("value")
@@ -155,12 +168,12 @@ def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
 
 
 def lacks_brightness(scores: Mapping[str, Any]) -> bool:
-    """Whether a direction was scored before `brightness` was: negatives are then not found."""
+    """Whether old scores lack `brightness`, so that negatives cannot be found in them."""
     return "unchanged" in scores and not {"brightness", "brightness_of_truth"} & scores.keys()
 
 
 def _kept(scores: Mapping[str, Any]) -> str | None:
-    """What is kept, if it is more than is changed: in features, or in pixels beside the truth."""
+    """Describe an unchanged translation, by features, or by pixels compared with the truth."""
     features, pixels = scores.get("unchanged_features", 0.0), scores.get("unchanged", 0.0)
     of_truth = scores.get("unchanged_of_truth", 1.0)
     if features >= UNCHANGED:
@@ -171,7 +184,7 @@ def _kept(scores: Mapping[str, Any]) -> str | None:
 
 
 def _negative(scores: Mapping[str, Any]) -> str | None:
-    """That brightness is turned round, if the truth's is not."""
+    """Describe inverted brightness, unless the truth's brightness is inverted too."""
     brightness, of_truth = scores.get("brightness", 0.0), scores.get("brightness_of_truth")
     if brightness > NEGATIVE or (of_truth is not None and of_truth < 0):
         return None
@@ -186,7 +199,7 @@ def _negative(scores: Mapping[str, Any]) -> str | None:
 
 
 def _swaps_in(scores: Mapping[str, Any], but: Collection[Pair] = ()) -> list[str]:
-    """`swaps` in the `confusion` of scores that may have none."""
+    """Return the `swaps` of the scores' `confusion`, if there is one."""
     table = scores.get("confusion")
     return [] if table is None else swaps(_counted(table), table["classes"], but)
 
@@ -200,8 +213,10 @@ def _counted(table: Mapping[str, Any]) -> Confusion:
 
 
 def swaps(confusion: Confusion, names: Sequence[str], but: Collection[Pair] = ()) -> list[str]:
-    """The pairs of classes each of which is mostly (over a half) taken for the other, without
-    those of `but`."""
+    """Describe the pairs of classes, except those in `but`, that are mostly taken for each other.
+
+    Mostly means more than half of the pixels of each class.
+    """
     return [
         f"{names[i]} and {names[j]} are swapped ({there:.0%} of {names[i]} is {names[j]},"
         f" {back:.0%} of {names[j]} is {names[i]})"
@@ -211,7 +226,7 @@ def swaps(confusion: Confusion, names: Sequence[str], but: Collection[Pair] = ()
 
 
 def _swapped(confusion: Confusion) -> dict[Pair, tuple[float, float]]:
-    """Pairs of classes, the lower first, and the share of each that is taken for the other."""
+    """Return swapped pairs, the lower class first: the share of each taken for the other."""
     share = confusion.counts.double() / confusion.counts.sum(1, keepdim=True).clamp_min(1)
     both = torch.minimum(share, share.T).triu(1)
     return {

@@ -1,25 +1,29 @@
-"""Whether an image is like those that a translator was trained on.
+"""Detect images that are unlike a translator's training images.
 
-Zhu et al. 2017, Sec. 6: a horse with a rider becomes a zebra with a striped rider, as no
-training image showed one. A translator takes any image and says nothing. Here an image's
-distance to a domain is that of its features to the k-th nearest of the domain's training
-images (Sun et al. 2022, arXiv:2204.06507): unit-length features of a pretrained network,
-Euclidean distance. It is *unlike* the domain beyond a threshold that at most about one in a
-hundred held-out images exceed: the ⌈0.99 (n + 1)⌉-th smallest of n distances of validation
-images. Where there are fewer than 99 that is their largest, which one in n + 1 exceeds; then,
-and without a validation split, the training images themselves are held out, each from all the
-others, and the further of the two thresholds holds.
+In Zhu et al. 2017, Sec. 6, a horse with a rider becomes a zebra with a striped rider, because no
+training image showed a rider. A translator accepts any image without a warning, so we check
+its inputs.
 
-A rider is a part of a picture that as a whole is like others. So parts are judged too (Roth et
-al. 2022, arXiv:2106.08265, PatchCore): a middle map's features, each the mean of 3x3 places,
-against those of the training images; an image is as far off as its furthest part, with a
-threshold of its own by the same rule. Both together are exceeded by at most about two in a hundred.
+Whole images (Sun et al. 2022, arXiv:2204.06507): the distance of an image to a domain is the
+Euclidean distance of its features to those of its k-th nearest training image. Features come
+from a pretrained network and have unit length. We flag an image whose distance exceeds the
+⌈0.99 (n + 1)⌉-th smallest distance of n validation images, which about one in a hundred
+held-out images exceeds. With fewer than 99 validation images, this is their largest distance,
+which one in n + 1 exceeds. Then each training image is also compared with all the others, and
+the larger of the two thresholds is used. Without a validation split, only the second is used.
 
-Deviations: k is 5 of at most 512 images, evenly spread (the paper: 50 to 1,000 of
-thousands); of the 49 parts of each 16 are kept, by turns, where PatchCore selects; their layer is
-one, not two, and the fifth nearest counts, not the first; images are seen as squares of 112
-pixels, not 224, for a quarter of the time; the threshold's quantile is 99%, not 95%, as it is a
-person who reads the warnings.
+Parts (PatchCore, Roth et al. 2022, arXiv:2106.08265): a picture with a rider may look ordinary
+as a whole, so we check its parts too. A part is the mean of 3x3 places in a middle map. An image
+is as far away as its furthest part, and the threshold follows the same rule. At most about two
+in a hundred held-out images exceed one of the two thresholds.
+
+Deviations from the papers:
+
+- k is 5 of at most 512 images, evenly spread. Sun et al. use 50 to 1,000 of thousands.
+- Of the 49 parts of each image, 16 are kept in rotation, where PatchCore selects them.
+- Parts come from one layer, not two, and the fifth nearest counts, not the first.
+- Images are scaled to 112 pixels, not 224, which takes a quarter of the time.
+- The quantile is 99%, not 95%, because people read the warnings.
 """
 
 from __future__ import annotations
@@ -47,59 +51,60 @@ from diptych.files import atomic_write
 from diptych.networks.features import FeatureNetwork, load_features
 
 FAMILIARITY_FILE = "familiarity.safetensors"
-"""Beside a run's translator; who passes the translator on alone has no warnings."""
+"""The file lies beside a run's translator. A translator copied without it gives no warnings."""
 NEIGHBOURS = 5
 MOST = 512
-"""Training images of a domain that are kept, as features of half precision: 1.3 MB."""
+"""Training images kept per domain, as features in half precision: 1.3 MB."""
 QUANTILE = 0.99
 PARTS = 16
-"""Parts kept of the 49 of each training image: 1.8 MB more."""
+"""Parts kept per training image, of 49: another 1.8 MB."""
 _ENOUGH = 99
-"""Held-out images: of fewer, more than one in a hundred images like them exceed the largest."""
+"""With fewer held-out images, more than one in a hundred similar images exceed the largest
+distance."""
 _SIDE = 112
 _BATCH = 16
 _NAMED = 5  # of unlike inputs
 _FORMAT = 1
 _LAYER = "stage5"
-"""EfficientNet-Lite0's, of 7x7 places for 112 pixels."""
+"""A layer of EfficientNet-Lite0, with 7x7 places for 112 pixels."""
 _OF_PARTS = "parts/"
-"""Before a domain's name, in a file: older versions read on."""
+"""The prefix of a domain's parts in the file. Older versions ignore these tensors."""
 
 
 class Look(NamedTuple):
     """Features of images, of unit length."""
 
     whole: Tensor
-    """(B, D)."""
+    """(B, D), one per image."""
     parts: Tensor
-    """(B, P, C), of the same P places of each."""
+    """(B, P, C), at the same P places of each image."""
 
 
 @dataclass(frozen=True)
 class Familiarity:
-    """What the training images of each domain look like to a feature network."""
+    """Features of each domain's training images, and thresholds for the distances to them."""
 
     features: Mapping[str, Tensor]
-    """By domain, (N, D) of unit length."""
+    """(N, D) of unit length, by domain."""
     thresholds: Mapping[str, float]
-    """By domain: distances above it are unlike."""
+    """The largest distance of a familiar image, by domain."""
     network: str
     fingerprint: str
     """The fingerprint of the data."""
     parts: Mapping[str, Tensor] = field(default_factory=dict)
-    """By domain, (M, C) of unit length; none in the files of older versions."""
+    """(M, C) of unit length, by domain; empty in files of older versions."""
     part_thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def distances(self, features: Tensor, domain: str) -> Tensor:
-        """(B,), of (B, D) features of unit length, to the domain's training images."""
+        """Return (B,) distances of (B, D) unit-length features to the domain's training images."""
         known = self.features[domain]
         return kth_nearest(features.double(), known.double(), min(NEIGHBOURS, len(known)))
 
     def is_unlike(self, seen: Look, domains: Sequence[str]) -> Tensor:
-        """(B,) bool: whether images are unlike every one of `domains`, as a whole or in a part."""
+        """Return (B,) bool: whether an image, or a part of it, is unlike each of `domains`."""
         found = torch.ones(len(seen.whole), dtype=torch.bool)
         for name in domains:
-            if found.any():  # else the other domains need not be asked
+            if found.any():  # otherwise the remaining domains cannot change the result
                 found &= self._is_unlike(seen, name)
         return found
 
@@ -112,7 +117,10 @@ class Familiarity:
 
 
 def part_distances(parts: Tensor, known: Tensor) -> Tensor:
-    """(B,): of (B, P, C) images' parts the furthest from its k-th nearest of (M, C) known ones."""
+    """Return (B,): each image's largest distance of a part to its k-th nearest known part.
+
+    `parts` is (B, P, C) and `known` is (M, C).
+    """
     k, found = min(NEIGHBOURS, len(known)), []
     for some in torch.split(parts, _BATCH):
         apart = torch.cdist(some.flatten(0, 1), known)
@@ -122,12 +130,15 @@ def part_distances(parts: Tensor, known: Tensor) -> Tensor:
 
 
 def square(image: Image.Image) -> Tensor:
-    """The middle of an RGB image as (3, 112, 112) in [-1, 1]."""
+    """Return the middle of an RGB image as (3, 112, 112) in [-1, 1]."""
     return to_tensor(ImageOps.fit(image, (_SIDE, _SIDE), Image.Resampling.BICUBIC))
 
 
 def look(network: FeatureNetwork, squares: Sequence[Tensor]) -> Look:
-    """Features of images: the deepest map's mean, and a middle map's means of 3x3 places."""
+    """Return features of (3, 112, 112) images in [-1, 1].
+
+    `whole` is the mean of the deepest map. `parts` are means of 3x3 places of a middle map.
+    """
     deepest = network.layers[-1]
     with torch.no_grad():
         maps = network.maps(torch.stack(list(squares)), [_LAYER, deepest], is_resized=False)
@@ -136,7 +147,7 @@ def look(network: FeatureNetwork, squares: Sequence[Tensor]) -> Look:
 
 
 def learn_familiarity(network: FeatureNetwork, data: Data) -> Familiarity:
-    """From the training images of each domain, and thresholds from held-out ones.
+    """Compute features of each domain's training images, and thresholds from held-out images.
 
     Raises:
         InputError: none of a domain's images can be used.
@@ -148,7 +159,7 @@ def learn_familiarity(network: FeatureNetwork, data: Data) -> Familiarity:
         others = Look(known.whole[:0], known.parts[:0])
         if held_out is not None and len(held_out):
             others = _looks(network, held_out)
-        features[name] = known.whole.half().float()  # as it is saved
+        features[name] = known.whole.half().float()  # rounded as in the file
         thresholds[name] = _limit(known.whole.double(), others.whole.double())
         parts[name] = _kept(known.parts).flatten(0, 1).half().float()
         part_thresholds[name] = _limit_of_parts(known.parts, others.parts)
@@ -156,7 +167,7 @@ def learn_familiarity(network: FeatureNetwork, data: Data) -> Familiarity:
 
 
 def _kept(parts: Tensor) -> Tensor:
-    """At most `PARTS` of each image's (N, P, C) parts, so that all places have their turn."""
+    """Keep at most `PARTS` parts of each image, from (N, P, C), so that all places take turns."""
     count, places, channels = parts.shape
     step = max(1, places // PARTS)
     chosen = torch.arange(min(PARTS, places)) * step + torch.arange(count)[:, None]
@@ -164,17 +175,17 @@ def _kept(parts: Tensor) -> Tensor:
 
 
 def _limit(known: Tensor, held_out: Tensor) -> float:
-    """The threshold of a domain, of (N, D) training images and (n, D) others, n = 0 included."""
+    """Return a domain's threshold from (N, D) training images and (n, D) others; n may be 0."""
     limits = []
     if len(held_out):
         limits.append(threshold(kth_nearest(held_out, known, min(NEIGHBOURS, len(known)))))
-    if len(held_out) < _ENOUGH:  # the nearest of each is itself
+    if len(held_out) < _ENOUGH:  # one more neighbour, since each image's nearest is itself
         limits.append(threshold(kth_nearest(known, known, min(NEIGHBOURS + 1, len(known)))))
     return max(limits)
 
 
 def _limit_of_parts(known: Tensor, held_out: Tensor) -> float:
-    """The same of (N, P, C) parts and (n, P, C)."""
+    """Return a domain's threshold from (N, P, C) parts of training images and (n, P, C) others."""
     kept, limits = _kept(known), []
     if len(held_out):
         limits.append(threshold(part_distances(held_out, kept.flatten(0, 1))))
@@ -188,13 +199,20 @@ def _limit_of_parts(known: Tensor, held_out: Tensor) -> float:
 
 
 def threshold(distances: Tensor) -> float:
-    """What about one in a hundred further distances exceed, of (N,) held-out ones."""
+    """Return the value that about one in a hundred new distances exceeds.
+
+    `distances` is (N,), of held-out images.
+    """
     place = min(math.ceil(QUANTILE * (len(distances) + 1)), len(distances))
     return float(distances.sort().values[place - 1])
 
 
 def save_familiarity(path: Path, known: Familiarity) -> None:
-    """One safetensors file, whole or not at all. Raises InputError where it cannot be written."""
+    """Write one safetensors file, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     facts = {
         "format": _FORMAT,
         "thresholds": dict(known.thresholds),
@@ -213,10 +231,10 @@ def save_familiarity(path: Path, known: Familiarity) -> None:
 
 
 def read_familiarity(path: Path) -> Familiarity | None:
-    """What `save_familiarity` wrote; None where there is none.
+    """Read a file of `save_familiarity`; return None if it does not exist.
 
     Raises:
-        InputError: the file is damaged, or of another version.
+        InputError: the file is damaged, or of another format version.
     """
     if not path.is_file():
         return None
@@ -227,7 +245,7 @@ def read_familiarity(path: Path) -> Familiarity | None:
         if facts["format"] != _FORMAT:
             raise InputError(
                 f"{path} has format {facts['format']}: this version of Diptych reads {_FORMAT};"
-                " remove it, and diptych evaluate writes it anew"
+                " remove it, and diptych evaluate writes a new one"
             )
         thresholds, of_parts = facts["thresholds"], facts.get("part_thresholds", {})
         features = {name: found[name] for name in thresholds}
@@ -237,29 +255,29 @@ def read_familiarity(path: Path) -> Familiarity | None:
         )
     except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(
-            f"{path} is damaged ({error}): remove it, and diptych evaluate writes it anew"
+            f"{path} is damaged ({error}): remove it, and diptych evaluate writes a new one"
         ) from error
 
 
 class Watch:
-    """Looks at images on their way into a translator, and remembers those that are unlike."""
+    """Checks the inputs of a translator, and remembers those unlike the training images."""
 
     def __init__(self, known: Familiarity, network: FeatureNetwork, domains: Sequence[str]) -> None:
-        """`domains`: those that inputs may be of."""
+        """`domains` are the domains that an input may belong to."""
         self._known, self._network, self._domains = known, network, tuple(domains)
         self._waiting: list[tuple[str, Tensor]] = []
         self.seen = 0
         self.unlike: list[str] = []
-        """Names, in the order in which they came."""
+        """Names of the unlike images, in the order of the inputs."""
 
     def see(self, name: str, image: Image.Image) -> None:
-        """Note an image; several are looked at together."""
+        """Check an RGB image. Images are collected and checked in batches."""
         self._waiting.append((name, square(image)))
         if len(self._waiting) == _BATCH:
             self._look()
 
     def finding(self) -> str | None:
-        """One line on the images that are unlike the training's; None where all are like them."""
+        """Return one line about the images unlike the training images; None if there are none."""
         if self._waiting:
             self._look()
         if not self.unlike:
@@ -282,13 +300,13 @@ class Watch:
 
 
 def watch(folder: Path, domains: Sequence[str], fingerprint: str) -> Watch | None:
-    """For inputs of a translator in `folder`, trained on the data of `fingerprint`.
+    """Return a `Watch` for the translator in `folder`, trained on the data of `fingerprint`.
 
-    None where there is nothing to go by: no scores were made since training, or the
+    Return None if the run was not scored since training, if no domain is given, or if the
     feature network is not installed.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: the familiarity file is damaged, or of another format version.
     """
     known = read_familiarity(folder / FAMILIARITY_FILE)
     if known is None or known.fingerprint != fingerprint or not domains:
@@ -319,5 +337,5 @@ def _looks(network: FeatureNetwork, images: Images) -> Look:
 
 
 def joined(looks: Sequence[Look]) -> Look:
-    """Several as one."""
+    """Concatenate several looks."""
     return Look(*(torch.cat(tensors) for tensors in zip(*looks, strict=True)))

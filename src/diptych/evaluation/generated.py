@@ -1,4 +1,4 @@
-"""Scores of images that are made from noise: how far they are from real ones, domain by domain."""
+"""Scores of images made from noise, by their distance from real images, domain by domain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from diptych.evaluation.scores import (
 from diptych.networks.features import FeatureNetwork
 
 Generate = Callable[[int, str], Tensor]
-"""A number of images and a domain's name to (N, 3, H, W) images of it, in [-1, 1]."""
+"""Takes a number N and a domain's name; returns (N, 3, H, W) images of it in [-1, 1]."""
 
 _BATCH = 16
 
@@ -41,14 +41,14 @@ def evaluate_generated(
     console: Console | None = None,
     memory: Memory | None = None,
 ) -> Scores:
-    """Score as many new images of each domain as `split` has real ones, against these.
+    """Compare new images of each domain with the same number of real images in `split`.
 
-    Real ones are scaled and cropped to `size` pixels. With `features` ("auto" is
-    EfficientNet-Lite0 where it is installed): KID, precision and recall, and FID where
-    there are images enough; `seed` draws KID's subsets. `memory` is that of `evaluate`.
+    Real images are scaled and cropped to `size` pixels. With `features` ("auto" is
+    EfficientNet-Lite0 if it is installed), the scores are KID, precision and recall, and FID if
+    there are enough images. `seed` draws KID's subsets. `memory` is that of `evaluate`.
 
     Raises:
-        InputError: there is no such split, or no usable images in it.
+        InputError: the split does not exist, or has no usable images.
     """
     network = installed() if features == "auto" else features
     chosen = choose_split(data, split)

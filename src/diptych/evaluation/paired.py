@@ -12,7 +12,7 @@ from diptych.data import Palette
 from diptych.evaluation.labels import Confusion, nearest_class, true_class
 
 TOLERANCE = 16
-"""A pixel within this many of 255 levels of the truth counts as right."""
+"""A pixel counts as right if it is within this many of 255 levels of the truth."""
 
 
 def mean_absolute_error(image: Tensor, truth: Tensor) -> Tensor:
@@ -21,19 +21,19 @@ def mean_absolute_error(image: Tensor, truth: Tensor) -> Tensor:
 
 
 def psnr(image: Tensor, truth: Tensor) -> Tensor:
-    """(B,) peak signal-to-noise ratio in dB, of images in [0, 1]; equal images give 100.
+    """Return (B,) peak signal-to-noise ratios in dB, with values rescaled to [0, 1].
 
-    100 dB, the squared error of a float's rounding, stands in for infinity so
-    that a mean over images exists.
+    The largest value is 100 dB. Equal images give 100 instead of infinity, so that a mean over
+    images exists.
     """
     error = ((image - truth) / 2).square().flatten(1).mean(1)
     return -10 * torch.log10(error.clamp_min(1e-10))
 
 
 def ssim(image: Tensor, truth: Tensor) -> Tensor:
-    """(B,) structural similarity (Wang et al. 2004: 11x11 Gaussian of σ 1.5), up to 1.
+    """Return (B,) structural similarities, at most 1 (Wang et al. 2004: 11x11 Gaussian, σ 1.5).
 
-    The window shrinks for images below 12 pixels.
+    For images smaller than 11 pixels, the window is uniform and smaller.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure as measure
 
@@ -51,14 +51,14 @@ def ssim(image: Tensor, truth: Tensor) -> Tensor:
 
 
 def within_16(image: Tensor, truth: Tensor) -> Tensor:
-    """(B,) share of pixels whose every channel is within 16 of 255 of the true colour.
+    """Return (B,) shares of pixels whose three channels are all within 16 of 255 of the truth.
 
     Liu et al. 2017, Sec. 4 (maps): "a pixel translation was counted correct if
-    the color difference was within 16 of the ground truth color value". It
-    does not say how channels are combined; here all three must be close.
+    the color difference was within 16 of the ground truth color value". The paper
+    does not say how channels are combined.
     """
     difference = (image - truth).abs().amax(1) * 127.5  # (B, H, W), of 255
-    return (difference <= TOLERANCE + 1e-3).flatten(1).float().mean(1)  # floats are not exact
+    return (difference <= TOLERANCE + 1e-3).flatten(1).float().mean(1)  # 1e-3 for rounding errors
 
 
 _MEASURES = {"l1": mean_absolute_error, "psnr": psnr, "ssim": ssim, "within_16": within_16}
@@ -66,16 +66,16 @@ _MEASURES = {"l1": mean_absolute_error, "psnr": psnr, "ssim": ssim, "within_16":
 
 @dataclass
 class PairedScores:
-    """Means over images against their truth, and where that is of label colours its classes."""
+    """Mean scores of images against their truth, and class scores if the truth shows labels."""
 
     palette: Palette | None
-    """What the truth's colours mean, where it shows labels."""
+    """The palette of the truth if it shows labels, else None."""
     count: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     confusion: Confusion | None = None
 
     def add(self, image: Tensor, truth: Tensor, labels: Tensor | None) -> None:
-        """`labels` is the truth with unmixed colours, if it is of labels."""
+        """Add a batch. `labels` is the truth with unmixed colours, if it shows labels."""
         self.count += len(image)
         for name, measure in _MEASURES.items():
             total = float(measure(image, truth).double().sum())
@@ -86,12 +86,12 @@ class PairedScores:
             self.confusion.add(nearest_class(image, self.palette), true)
 
     def figures(self) -> dict[str, float | None]:
-        """The means, and the figures of all classes."""
+        """Return the mean scores, and the class scores over all classes."""
         means = {name: total / self.count for name, total in self.sums.items()}
         return means | (self.confusion.figures if self.confusion is not None else {})
 
     def scores(self) -> dict[str, Any]:
-        """The same with each class's own, and the whole matrix."""
+        """Return `figures`, the scores of each class, and the confusion matrix."""
         result: dict[str, Any] = self.figures()
         if self.confusion is not None and self.palette is not None:
             result |= self.confusion.scores(self.palette)

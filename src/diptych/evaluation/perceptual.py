@@ -1,15 +1,17 @@
-"""How far apart two images look, by the maps of a network: LPIPS and DISTS.
+"""Perceptual distances between two images, by the maps of a network: LPIPS and DISTS.
 
 LPIPS: Zhang et al. 2018 (arXiv:1801.03924), Eq. (1). DISTS: Ding et al. 2020
-(arXiv:2004.07728): the similarity of the maps' means is texture's, their correlation
-structure's. Both have learnt weights for VGG-16, which torchmetrics
-brings; the VGG-16 itself (torchvision's weights) is the user's. With it, the scores
-are `lpips` and `dists`. Through another network the weights mean nothing: all channels
-count alike, and the scores are named `perceptual` (Zhang et al.'s own baseline, w = 1,
-which is twice the cosine distance) and `structure_texture`.
+(arXiv:2004.07728). It measures texture by the means of the maps and structure by their
+correlation.
 
-Images keep their own size, but for Inception, which takes one. Deviation: DISTS through
-another network than VGG-16 has that network's own pooling.
+Both have learnt weights for VGG-16, which torchmetrics includes. The user provides VGG-16 itself
+(torchvision's weights). With it, the scores are `lpips` and `dists`. The learnt weights do not
+apply to other networks. There all channels have the same weight, and the scores are called
+`perceptual` (Zhang et al.'s own baseline, w = 1, which is twice the cosine distance) and
+`structure_texture`.
+
+Images keep their own size, except for Inception, which needs a fixed size. Deviation: with other
+networks than VGG-16, DISTS uses the network's own pooling.
 """
 
 from __future__ import annotations
@@ -33,19 +35,19 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "efficientnet-lite0": ("stage1", "stage2", "stage3", "stage5", "stage7"),
     "inception": ("pool1", "pool2", "mixed5", "mixed6", "mixed7"),
 }
-"""The maps that are compared: the last of each size, as both papers have it for VGG-16."""
+"""The maps that are compared: the last of each size, as in both papers for VGG-16."""
 _TINY = 1e-6
-"""c1 and c2 of Ding et al., in their code."""
+"""c1 and c2 of Ding et al., as in their code."""
 
 
 class Perceptual:
     """Distances between pairs of images through one network."""
 
     def __init__(self, network: FeatureNetwork) -> None:
-        """With `network` a VGG-16 of torchvision's weights, LPIPS and DISTS as published.
+        """Use `network`. With the network "vgg16", distances are LPIPS and DISTS as published.
 
         Raises:
-            InputError: the installed torchmetrics has no learnt weights.
+            InputError: `network` is "vgg16" and torchmetrics lacks the learnt weights.
         """
         self.network = network
         self.is_learnt = network.name == "vgg16"
@@ -55,7 +57,7 @@ class Perceptual:
 
     @property
     def note(self) -> str:
-        """Which network and whose weights, in one line."""
+        """One line that names the network and the weights."""
         if self.is_learnt:
             return "LPIPS and DISTS are through VGG-16 with their learnt weights"
         return (
@@ -65,7 +67,7 @@ class Perceptual:
         )
 
     def __call__(self, image: Tensor, truth: Tensor) -> dict[str, Tensor]:
-        """(B,) distances by name, of (B, 3, H, W) images in [-1, 1]; equal images have 0."""
+        """Return (B,) distances of (B, 3, H, W) images in [-1, 1], by name. Equal images have 0."""
         ours, theirs = self._maps(image), self._maps(truth)
         near = lpips(ours, theirs, self._lpips)
         if self.is_learnt:
@@ -81,17 +83,18 @@ class Perceptual:
         return [found[layer] for layer in self._layers]
 
     def _smooth(self, images: Tensor) -> list[Tensor]:
-        """VGG-16's maps with L2 pooling in place of maxima (Ding et al.)."""
+        """Return VGG-16's maps with L2 pooling instead of max pooling (Ding et al.)."""
         return list(_pooled_smoothly(self.network, images, self._layers))
 
 
 def lpips(
     ours: Sequence[Tensor], theirs: Sequence[Tensor], weights: Sequence[Tensor] | None = None
 ) -> Tensor:
-    """(B,): Zhang et al. 2018, Eq. (1), of maps (B, C, h, w), one a layer.
+    """Return (B,) distances by Zhang et al. 2018, Eq. (1).
 
-    Channels are scaled to unit length at each place; `weights`, (C,) a layer, are what
-    squared differences are multiplied by, 1 by default.
+    `ours` and `theirs` are one map (B, C, h, w) per layer. Channels are scaled to unit length at
+    each place. `weights`, (C,) per layer, multiply the squared differences; by default they
+    are 1.
     """
     total = ours[0].new_zeros(len(ours[0]))
     for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
@@ -108,10 +111,11 @@ def dists(
     alpha: Tensor | None = None,
     beta: Tensor | None = None,
 ) -> Tensor:
-    """(B,): Ding et al. 2020, of maps (B, C, h, w), one a layer, the image first.
+    """Return (B,) distances by Ding et al. 2020.
 
-    `alpha` (texture) and `beta` (structure) have a weight for each channel of all layers;
-    they are scaled to add up to 1. By default all are alike.
+    `ours` and `theirs` are one map (B, C, h, w) per layer, and the image itself is the first.
+    `alpha` (texture) and `beta` (structure) have one weight for each channel of all layers,
+    and are scaled to a sum of 1. By default all weights are equal.
     """
     sizes = [h.shape[1] for h in ours]
     alpha = ours[0].new_ones(sum(sizes)) if alpha is None else alpha.to(ours[0])
@@ -150,7 +154,7 @@ def _pooled_smoothly(
 
 
 def l2_pool(h: Tensor) -> Tensor:
-    """(B, C, H, W) to half the size: √(g ∗ h²) with a 3x3 Hann window g (Ding et al.)."""
+    """Halve the size of (B, C, H, W) by √(g ∗ h²), with a 3x3 Hann window g (Ding et al.)."""
     window = h.new_tensor([0.25, 0.5, 0.25])
     kernel = torch.outer(window, window).expand(h.shape[1], 1, 3, 3)
     blurred = F.conv2d(h.square(), kernel, stride=2, padding=1, groups=h.shape[1])
@@ -158,13 +162,13 @@ def l2_pool(h: Tensor) -> Tensor:
 
 
 def _lpips_weights() -> list[Tensor]:
-    """(C,) a layer."""
+    """Return (C,) weights for each layer."""
     held = _read("lpips_models/vgg.pth")
     return [held[f"lin{i}.model.1.weight"].flatten() for i in range(5)]
 
 
 def _dists_weights() -> tuple[Tensor, Tensor]:
-    """α and β, (1475,) each."""
+    """Return α and β, each (1475,)."""
     held = _read("dists_models/weights.pt")
     return held["alpha"].flatten(), held["beta"].flatten()
 
@@ -176,7 +180,7 @@ def _read(name: str) -> dict[str, Tensor]:
     path = Path(spec.origin).parent / "functional" / "image" / name
     if not path.is_file():
         raise InputError(
-            f"the installed torchmetrics lacks {name}, weights that LPIPS and DISTS need: update it"
+            f"the installed torchmetrics lacks {name}, which LPIPS and DISTS need: update it"
         )
     held: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return {key: value.float() for key, value in held.items()}

@@ -1,11 +1,11 @@
-"""How many translations are like real images, and how many real images are like translations.
+"""Improved precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991, Eqs. 1 and 2).
 
-Improved precision and recall: Kynkäänniemi et al. 2019 (arXiv:1904.06991), Eqs. (1) and (2).
-A set's manifold is the union of balls, one around each of its features, that reach to
-its k-th nearest neighbour within the set. Precision is the share of translations within
-the real images' manifold, recall that of real images within the translations'.
+Each feature of a set is the centre of a ball that reaches its k-th nearest neighbour in the
+set. The union of the balls is the set's manifold. Precision is the share of translations within
+the manifold of the real images. Recall is the share of real images within the manifold of the
+translations.
 
-Deviation: the features are those of whichever network the scores use; the paper has VGG-16's.
+Deviation: features come from the network that the scores use; the paper uses VGG-16.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from torch import Tensor
 
 NEIGHBOURS = 3
 """k; 3 throughout the paper's Sec. 3."""
-_ROWS = 1024  # distances are worked out for so many features at a time
+_ROWS = 1024  # distances are computed for this many features at a time
 
 
 def precision_and_recall(real: Tensor, fake: Tensor, *, k: int = NEIGHBOURS) -> dict[str, Any]:
-    """`precision` and `recall` of two sets of (N, D) features, each from 0 to 1.
+    """Return `precision` and `recall` of two sets of (N, D) features.
 
-    Of the larger set as many are taken as the smaller has, evenly spread: balls are
-    larger in smaller sets, and the paper compares equal numbers. Each is a mapping of
-    `value`, `images` (of each set) and `neighbours`, or of `why_not` where that is at most k.
+    The larger set is reduced to the smaller one's number, evenly spread. Balls are larger in
+    smaller sets, and the paper compares equal numbers. Each result has `value` in [0, 1],
+    `images` (in each set) and `neighbours`, or only `why_not` if a set has at most k images.
     """
     count = min(len(real), len(fake))
     if count <= k:
@@ -41,7 +41,7 @@ def precision_and_recall(real: Tensor, fake: Tensor, *, k: int = NEIGHBOURS) -> 
 
 
 def kth_nearest(features: Tensor, others: Tensor, k: int) -> Tensor:
-    """(N,): the distance of each of (N, D) features to its k-th nearest of (M, D) others."""
+    """Return (N,) distances of (N, D) features to their k-th nearest of (M, D) others."""
     rows = [
         torch.cdist(part, others).kthvalue(k, dim=1).values for part in torch.split(features, _ROWS)
     ]
@@ -49,8 +49,8 @@ def kth_nearest(features: Tensor, others: Tensor, k: int) -> Tensor:
 
 
 def _covered(points: Tensor, manifold: Tensor, k: int) -> float:
-    """The share of `points` in a ball of `manifold`: f of Eq. (1), averaged as in Eq. (2)."""
-    radii = kth_nearest(manifold, manifold, k + 1)  # the nearest is the feature itself
+    """Return the share of `points` in `manifold`: f of Eq. (1), averaged as in Eq. (2)."""
+    radii = kth_nearest(manifold, manifold, k + 1)  # k + 1: the nearest is the feature itself
     parts = [(torch.cdist(part, manifold) <= radii).any(1) for part in torch.split(points, _ROWS)]
     return float(torch.cat(parts).double().mean())
 

@@ -1,4 +1,4 @@
-"""Every score that a translator and its data allow, direction by direction."""
+"""All scores that a translator and its data allow, direction by direction."""
 
 from __future__ import annotations
 
@@ -26,38 +26,41 @@ from diptych.evaluation.segmentation import FCNScore, Segmenter
 from diptych.networks.features import FeatureNetwork, load_features
 
 Translate = Callable[[Tensor, Any], Tensor]
-"""(B, 3, H, W) images in [-1, 1] and a domain's name to images of that domain; where domains
-are attributes, a tuple of the names of all that the result has."""
+"""Takes (B, 3, H, W) images in [-1, 1] and a domain's name; returns images of that domain. If
+domains are attributes, it takes a tuple of the names of all attributes of the result."""
 
 LAST_STEP = "the weights of the last step were scored: no checkpoint was chosen"
-"""A note of all scores but those of a checkpoint that was chosen."""
+"""The note of scores for which no checkpoint was chosen."""
 _BATCH = 16
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What was measured on which images."""
+    """The scores of a translator, a classifier or a generator, and how they were measured."""
 
     split: str
     features: str | None
-    """The network whose features KID and FID compare; None: neither was computed."""
+    """The network whose features KID and FID compare; None if neither was computed."""
     directions: Mapping[str, Mapping[str, Any]]
-    """By direction, such as "climate→aerial", then by score."""
+    """Scores by direction, such as "climate→aerial", then by score."""
     notes: tuple[str, ...]
     domains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By domain, then by score: what a classifier, or what is made from noise, is worth there."""
+    """Scores of a classifier, a segmenter or images made from noise, by domain, then by score."""
     resizing: str | None = None
-    """How images were brought to the features' size."""
+    """How images were resized for the feature network."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What has failed, a sentence each."""
+        """The failures, one sentence each."""
         return tuple(
             line for name, part in self.directions.items() for line in findings(name, part)
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A nested mapping of plain values: directions and domains beside what holds for all."""
+        """Return a nested mapping of plain values.
+
+        Directions and domains are keys beside "split", "features", "warnings" and "notes".
+        """
         facts = {"split": self.split, "features": self.features or "none"}
         if self.resizing is not None:
             facts["resizing"] = self.resizing
@@ -82,27 +85,30 @@ def evaluate(
 ) -> Scores:
     """Score translations in every direction between the data's domains.
 
-    Images are of `split` (test, validation or train), scaled and cropped to
-    `size` pixels. Always: the cycle error, and how much stays unchanged. With `features`
-    ("auto" is EfficientNet-Lite0 where it is installed): KID, precision and recall, and FID
-    where there are images enough. Where true pairs exist: L1, PSNR, SSIM, the
-    share of pixels within 16 and perceptual distances, LPIPS and DISTS themselves with
-    `vgg16`; where they are of label colours, also per-pixel
-    and per-class accuracy and mean class IoU. Where domains are attributes, a direction
-    is the change of one of them: see `attribute_scores`. With `classify`: its accuracy in each
-    domain whose images are labelled. With `segmenter`: the FCN score of each direction from
-    labels to photos that has true pairs, of the real photos, and of the labels as they are. Under
-    `untranslated` is what the inputs get, as they are, in all but the perceptual distances.
-    `most` limits how many images of a direction are translated, evenly spread; `seed` draws KID's
-    subsets. A `memory` keeps real images' features for the next call on the same data, split,
-    size and network.
+    Images come from `split` (test, validation or train), scaled and cropped to `size` pixels.
+    `most` limits the number of images translated in a direction; they are evenly spread.
+
+    - Always: the cycle error, and how much stays unchanged.
+    - With `features` ("auto" is EfficientNet-Lite0 if it is installed): KID, precision and
+      recall, and FID if there are enough images. `seed` draws KID's subsets.
+    - With true pairs: L1, PSNR, SSIM, the share of pixels within 16, and perceptual distances
+      (LPIPS and DISTS with `vgg16`). If the target shows labels, also per-pixel and per-class
+      accuracy and mean class IoU. `untranslated` has the scores of the inputs themselves,
+      except for perceptual distances.
+    - With `classify`: its accuracy in each domain whose images are labelled.
+    - With `segmenter`: the FCN score of each direction from labels to photos with true pairs,
+      of the real photos, and of the label images themselves.
+
+    If domains are attributes, a direction is a change of one attribute: see `attribute_scores`.
+    `memory` keeps the features of real images for later calls with the same data, split, size
+    and network.
 
     Raises:
-        InputError: there is no such split, or no usable images in it.
+        InputError: the split does not exist, or has no usable images.
         ValueError: `segmenter` was trained at another size.
     """
     if segmenter is not None and segmenter.size != size:
-        raise ValueError(f"images of {size} pixels for a segmenter of {segmenter.size}")
+        raise ValueError(f"images have {size} pixels, but the segmenter needs {segmenter.size}")
     network = installed() if features == "auto" else features
     chosen = choose_split(data, split)
     paired_by = vgg16 or network
@@ -141,7 +147,7 @@ def _between_domains(
     segmenter: Segmenter | None,
     memory: Memory | None,
 ) -> dict[str, dict[str, Any]]:
-    """Scores by direction, from each domain to each other one."""
+    """Return the scores of each direction, from each domain to each other domain."""
     images = chosen.pairs if chosen.pairs is not None else chosen.domains
     real = RealFeatures(data, images, network, size, memory)
     directions = [
@@ -190,7 +196,7 @@ class _Direction:
     features: list[Tensor] = field(default_factory=list)
 
     def sides(self, pairs: Sequence[Images], size: int) -> tuple[Images, ...]:
-        """Source and target, and where one is of labels that are scored, these unmixed."""
+        """Return source and target images, and the unmixed labels if labels are scored."""
         has_palette = self.made.palette is not None
         if not has_palette and self.fcn is None:
             return pairs[self.source], pairs[self.target]
@@ -206,7 +212,7 @@ class _Direction:
         truth: Tensor | None = None,
         labels: Tensor | None = None,
     ) -> None:
-        """Images, and where true pairs exist their truth and the unmixed labels of `sides`."""
+        """Add a batch of images, with true pairs also their truth and the labels of `sides`."""
         fake = translate(image, self.data.domains[self.target]).cpu()
         cycled = translate(fake, self.data.domains[self.source]).cpu()
         self.count += len(image)
@@ -248,7 +254,7 @@ class _Direction:
         result["kid_gain"] = gain(*result.values())
         result["fid"] = fid(theirs, fakes)
         result |= precision_and_recall(theirs, fakes)
-        if len(inputs) == len(fakes):  # else an image's partner could not be read, and was left out
+        if len(inputs) == len(fakes):  # not if a pair was left out because its partner is broken
             result["unchanged_features"] = unchanged_features(fakes, inputs, theirs)
             if self.changes.has_truth and len(theirs) == len(fakes):
                 of_truth = unchanged_features(theirs, inputs, theirs)
@@ -260,11 +266,11 @@ class _Direction:
 
 
 Memory = dict[tuple[str, int, int], Tensor]
-"""Features of real images, by which images they are: of one data set, split, size and network."""
+"""Features of real images, for one data set, split, size and network. The keys name the images."""
 
 
 class RealFeatures:
-    """Features of the real images, each domain's computed once."""
+    """Features of the real images. Each domain's are computed once."""
 
     def __init__(
         self,
@@ -278,12 +284,12 @@ class RealFeatures:
         self._known: Memory = {} if memory is None else memory
 
     def of(self, domain: int, most: int | None = None) -> Tensor:
-        """(N, D), of the split that is scored; at most `most` of it, evenly spread."""
+        """Return (N, D) features of at most `most` images of the scored split, evenly spread."""
         length = len(self._images[domain])
         return self._features("split", domain, self._images[domain], min(length, most or length))
 
     def of_training(self, domain: int) -> Tensor:
-        """(N, D) of as many training images, spread evenly."""
+        """Return (N, D) features of as many training images as the split has, evenly spread."""
         return self._features(
             "train", domain, self._data.train.domains[domain], len(self._images[domain])
         )
@@ -301,7 +307,7 @@ class RealFeatures:
 def _batches(
     sides: Sequence[Images], size: int, is_tiled: bool, most: int | None = None
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Batches of at most `most` images, evenly spread; unusable ones are left out."""
+    """Yield batches of at most `most` images, evenly spread, without unusable ones."""
     length = len(sides[0])
     indices = evenly_spaced(length, most or length)
     count = len(indices)
@@ -312,7 +318,7 @@ def _batches(
             batch = evaluation_pairs(
                 sides, indices[start : start + _BATCH], size=size, is_tiled=is_tiled
             )
-        except InputError as error:  # a whole batch of broken images: others may be sound
+        except InputError as error:  # every image of this batch is broken; others may be fine
             problem = problem or error
             continue
         is_empty = False
@@ -322,7 +328,7 @@ def _batches(
 
 
 def installed() -> FeatureNetwork | None:
-    """EfficientNet-Lite0, if it is there."""
+    """Return EfficientNet-Lite0 if it is installed, else None."""
     try:
         return load_features()
     except InputError:  # the features extra is not installed: the scores say so
@@ -330,7 +336,11 @@ def installed() -> FeatureNetwork | None:
 
 
 def choose_split(data: Data, split: str) -> Split:
-    """The split of that name. Raises InputError if there is none."""
+    """Return the split called `split`: train, validation or test.
+
+    Raises:
+        InputError: there is no such split.
+    """
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     if split not in splits:
         raise InputError(f"no split {split!r}; there are: {', '.join(splits)}")
@@ -368,7 +378,7 @@ def _notes(
 
 
 def features_notes(features: FeatureNetwork | None) -> tuple[str, ...]:
-    """What to say where there are no features to compare."""
+    """Return a note that explains missing features; empty if there are features."""
     if features is not None:
         return ()
     return ("no KID: its features need the features extra, pip install 'diptych[features]'",)

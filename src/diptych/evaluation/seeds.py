@@ -1,9 +1,9 @@
 """Scores of several runs as one: means, with 95% t-intervals over training seeds.
 
-The spread over KID's subsets says how far one run's figure depends on which images
-were drawn; the interval over seeds, how far the method's depends on luck in training. It is
-mean ± t · s/√n with Student's t of n - 1 degrees of freedom, for figures of seeds taken as
-independent draws of one normal distribution.
+The spread over KID's subsets shows how much one run's score depends on the images that were
+drawn. The interval over seeds shows how much a method's score varies between trainings. It is
+mean ± t · s/√n with Student's t of n - 1 degrees of freedom. This assumes that the seeds'
+scores are independent draws from one normal distribution.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _DETAIL = ("confusion", "accuracy_per_class", "iou_per_class")
 
 
 def interval(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and half the width of its 95% t-interval, None for a single value.
+    """Return the mean, and half the width of its 95% t-interval (None for a single value).
 
     Raises:
-        ValueError: no values.
+        ValueError: there are no values.
     """
     if not values:
-        raise ValueError("no values, no mean: an interval is of 1 or more, not 0")
+        raise ValueError("an interval needs at least 1 value, not 0")
     mean = statistics.fmean(values)
     if len(values) == 1:
         return mean, None
@@ -36,20 +36,20 @@ def interval(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def students_t(freedom: int) -> float:
-    """The 97.5% quantile of Student's t with `freedom` degrees of freedom, to 0.001."""
+    """Return the 97.5% quantile of Student's t with `freedom` degrees of freedom, to 0.001."""
     if freedom <= len(_T):
         return _T[freedom - 1]
-    z = 1.959964  # the normal's; Cornish and Fisher's expansion about it
+    z = 1.959964  # the normal distribution's quantile, for Cornish and Fisher's expansion
     first, second = z**3 + z, 5 * z**5 + 16 * z**3 + 3 * z
     return z + first / (4 * freedom) + second / (96 * freedom**2)
 
 
 def over_seeds(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """`Scores.to_dict()` of two or more runs, by their names, as one mapping of its form.
+    """Combine `Scores.to_dict()` of two or more runs, given by name, into one such mapping.
 
-    A score that every run has is `mean` and `interval` over the runs, `runs`, each
-    one's own, and where it is a mean over subsets `spreads`, each one's deviation. Counts
-    of images stay if all agree. Warnings name their run.
+    A score that every run has becomes a mapping with `mean` and `interval` over the runs, and
+    `runs`, the score of each. A mean over subsets also has `spreads`, the deviation in each
+    run. Counts of images are kept if all runs agree. Warnings name their run.
     """
     scores = list(runs.values())
     first = scores[0]
@@ -71,7 +71,7 @@ def over_seeds(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _combined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One direction's scores of every run."""
+    """Combine the scores of one direction over all runs."""
     result: dict[str, Any] = {}
     for key, first in parts[0].items():
         values = [part.get(key) for part in parts]

@@ -1,24 +1,25 @@
-"""The FCN score: whether a segmentation network finds in photos the labels they were made from.
+"""The FCN score: does a segmentation network find the labels that photos were generated from?
 
-Isola et al. 2017 (arXiv:1611.07004, Sec. 4.1), which Zhu et al. 2017 (arXiv:1703.10593,
-Sec. 5.1.1) follow for labels → photo: an FCN-8s that was trained on real photos and their
-labels is applied to generated photos, and what it finds is compared with the labels that
-these were generated from. What it makes of real photos is the ceiling, and is always scored
-beside, as is what it makes of the label images themselves.
+Isola et al. 2017 (arXiv:1611.07004, Sec. 4.1) define it, and Zhu et al. 2017 (arXiv:1703.10593,
+Sec. 5.1.1) use it for labels → photo. An FCN-8s is trained on real photos and their labels. It
+is applied to generated photos, and its prediction is compared with the labels they were
+generated from. We always score real photos too, as the ceiling, and the label images themselves.
 
-The authors' code (scripts/eval_cityscapes of their repositories) resizes each generated photo
-to the size of Cityscapes' label images, 2048x1024, runs FCN-8s under Caffe there, counts
-pixels with one of the 19 classes, and takes no class for a pixel's true one where Cityscapes
-does not score it.
+The authors' code (scripts/eval_cityscapes of their repositories) resizes each generated photo to
+the size of Cityscapes' label images, 2048x1024, and runs FCN-8s under Caffe. It counts pixels
+with one of the 19 classes, and ignores pixels that Cityscapes does not score.
 
-Deviations: the network is trained here, at the size of the photos that are scored, on the
-training split's true pairs, so any labels will do, and figures cannot be compared with those
-of papers; true labels are the nearest colours of label images, which are scaled without mixing
-colours. The pretrained layers stay as they are, which takes a minute where training all of
-them takes many; Adam trains the others for a number of steps that was fixed on a validation
-split (`sample:earth-climate`), or for more where these would not show each pair once. Classes
-that the truth has not are left out of means, where the authors' code counts them as 0;
-Cityscapes' validation images have all.
+Deviations:
+
+- The network is trained here, at the size of the scored photos, on the true pairs of the
+  training split. So it works for any labels, but scores cannot be compared with the papers'.
+- True labels are the nearest palette colours of the label images, which are scaled without
+  mixing colours.
+- The pretrained layers stay fixed, which takes a minute, where training all of them takes many.
+  Adam trains the other layers. The number of steps was fixed on a validation split
+  (`sample:earth-climate`); it is larger if these steps would not show each pair once.
+- Classes that are not in the truth are left out of means. The authors' code counts them as 0.
+  Cityscapes' validation images contain all classes.
 """
 
 from __future__ import annotations
@@ -44,22 +45,22 @@ from diptych.evaluation.segmentation_training import (
 from diptych.networks.fcn import FCN8s
 
 Pair = tuple[str, str]
-"""A label domain's name, and a photo domain's."""
+"""The names of a label domain and of a photo domain."""
 
 
 @dataclass(frozen=True)
 class Segmenter:
-    """What finds the labels of photos, for each domain of labels and each of photos."""
+    """Networks that find the labels of photos, one for each pair of label and photo domain."""
 
     networks: Mapping[Pair, FCN8s]
     palettes: Mapping[str, Palette]
     size: int
-    """Pixels a side of the photos it was trained on."""
+    """Side of the training photos, in pixels."""
     images: int
-    """Real pairs that it was trained on."""
+    """Number of real training pairs."""
 
     def score(self, labels: str, photos: str) -> FCNScore | None:
-        """What adds up the FCN score of labels → photos; None if they are not that."""
+        """Return a counter for the FCN score of labels → photos; None for other directions."""
         network = self.networks.get((labels, photos))
         if network is None:
             return None
@@ -74,8 +75,10 @@ class Segmenter:
 
 
 class FCNScore:
-    """Counts of pixels in generated photos, in the real ones of the same labels, and in the
-    label images as if they were photos: what doing nothing scores."""
+    """Counts of pixels in generated photos, in real photos, and in the label images themselves.
+
+    The score of the label images is that of a translator that changes nothing.
+    """
 
     def __init__(self, network: Callable[[Tensor], Tensor], palette: Palette) -> None:
         """`network` turns (B, 3, H, W) photos in [-1, 1] into (B, K, H, W) scores of classes."""
@@ -84,9 +87,9 @@ class FCNScore:
         self.of_fake, self.of_real, self.of_input = counts
 
     def add(self, fake: Tensor, photo: Tensor, image: Tensor, labels: Tensor) -> None:
-        """Photos generated from `image`, the real ones, `image`, and its labels, unmixed.
+        """Add a batch: photos generated from `image`, the real photos, `image`, and its labels.
 
-        All are (B, 3, H, W) in [-1, 1].
+        The colours of `labels` are not mixed. All are (B, 3, H, W) in [-1, 1].
         """
         true = true_class(labels, self.palette)
         pairs = ((fake, self.of_fake), (photo, self.of_real), (image, self.of_input))
@@ -95,8 +98,10 @@ class FCNScore:
                 counts.add(self.network(images).argmax(1).cpu(), true)
 
     def scores(self) -> dict[str, Any]:
-        """`fcn`, and `fcn_of_real`, the ceiling, each with the figures of `Confusion.scores`;
-        `fcn_untranslated`, with the three of all classes."""
+        """Return `fcn`, `fcn_of_real` (the ceiling) and `fcn_untranslated` (the label images).
+
+        The first two are `Confusion.scores`. The last is `Confusion.figures`.
+        """
         return {
             "fcn": self.of_fake.scores(self.palette),
             "fcn_of_real": self.of_real.scores(self.palette),
@@ -113,10 +118,11 @@ def segmenter_for(
     device: str = "cpu",
     console: Console | None = None,
 ) -> Segmenter:
-    """Networks that find the labels of `data`'s photos, trained on the training split's pairs.
+    """Return networks that find the labels of `data`'s photos.
 
-    What was trained is kept in `folder`, by default one in the user's cache folder, by the
-    data's fingerprint, `size`, palette, number of batches and `seed`, and read the next time.
+    They are trained on the training split's pairs. Trained networks are cached in `folder`, by
+    default in the user's cache folder. The cache's key is the data's fingerprint, `size`, the
+    palette, the number of batches and `seed`.
 
     Raises:
         InputError: no domain has a palette, all have, or there are no pairs to train on;
@@ -151,16 +157,20 @@ def segmenter_for(
 
 
 def check_segmentation(data: Data, split: Split) -> None:
-    """Raises InputError where the FCN score cannot be had of `split`, or not be trained."""
+    """Check that the FCN score can be trained on `data` and computed on `split`.
+
+    Raises:
+        InputError: no domain has a palette, all domains have one, or pairs are missing.
+    """
     if not data.palettes:
         raise InputError(
-            f"{data.source} has no domain of labels, which the FCN score is for: say what a"
-            f" domain's colours mean by {option('palette')} DOMAIN=FILE.csv"
+            f"{data.source} has no domain of labels, which the FCN score needs: give the meaning"
+            f" of a domain's colours by {option('palette')} DOMAIN=FILE.csv"
         )
     if set(data.palettes) >= set(data.domains):
         raise InputError(f"all domains of {data.source} have palettes: there are no photos")
     if data.train.pairs is None or split.pairs is None:
         raise InputError(
             f"{data.source} has no true pairs to {'score' if data.train.pairs else 'train'} on,"
-            " which the FCN score needs: photos and labels by the same file names"
+            " which the FCN score needs: give photos and their labels the same file names"
         )

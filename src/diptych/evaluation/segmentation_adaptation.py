@@ -1,11 +1,11 @@
-"""Whether translated images teach a segmenter what the target's own labels would.
+"""Compare segmenters trained on translated images with segmenters trained on target images.
 
-As CycleGAN's authors show it for GTA5 → Cityscapes: an FCN is trained on labelled source
-images as they are, on the same translated to the target, and, as the oracle, on labelled
-target images; all three are scored on the target's held-out images. The networks and their
-training are the FCN score's (segmentation.py), with the same deviations.
+This follows the experiment of CycleGAN's authors for GTA5 → Cityscapes. One FCN is trained on
+labelled source images, one on the same images translated to the target, and one, the oracle, on
+labelled target images. All three are scored on the target's held-out images. The networks and
+their training are those of the FCN score (segmentation.py), with the same deviations.
 
-Labels of the target score, and train the oracle: the other two never read one.
+The target's labels are used only for scoring and for training the oracle.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def adaptation_scores(
     folder: Path | None = None,
     console: Console | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Per-pixel and per-class accuracy and IoU on the second domain's images of `split`.
+    """Return the scores of each segmenter in `rows` on the second domain's images of `split`.
 
-    The first domain is the source. `translate` turns (B, 3, H, W) images in [-1, 1] into
-    those of a domain by its name. Each network takes `steps` batches, 100 by default; those
-    that know no translation are kept in `folder`, by default one in the user's cache folder,
-    and read the next time.
+    The scores are those of `segmentation_scores`. The first domain is the source. `translate`
+    takes (B, 3, H, W) images in [-1, 1] and a domain's name, and returns images of that domain.
+    Each network is trained for `steps` batches, 100 by default. Networks that do not depend on
+    the translation are cached in `folder`, by default in the user's cache folder.
 
     Raises:
         InputError: there are not two domains, or no labels of the source's training images or
@@ -102,28 +102,34 @@ def adaptation_scores(
 
 
 def check_adaptation(data: Data, split: Split, rows: Sequence[Row] = ROWS) -> None:
-    """Raises InputError where `adaptation_scores` would, before anything is trained."""
+    """Check domains and labels for `adaptation_scores` before anything is trained.
+
+    Raises:
+        InputError: there are not two domains, or labels are missing.
+    """
     if len(data.domains) != 2:
         raise InputError(
-            f"{data.source} has {len(data.domains)} domains: adaptation needs two, the first"
-            " being the labelled source"
+            f"{data.source} has {len(data.domains)} domains: adaptation needs two, and the first"
+            " is the labelled source"
         )
     needed = [(data.train, 0, "training"), (split, 1, "held-out")]
     needed += [(data.train, 1, "training")] * ("target (oracle)" in rows)
     for part, index, images in needed:
         if data.label_palette is None or not part.label_maps or part.label_maps[index] is None:
             raise InputError(
-                f"{data.source} has no labels of the pixels of {data.domains[index]}'s {images}"
-                " images: put them into its folder pixel_labels, or take sample:earth-adaptation"
+                f"{data.source} has no pixel labels for {data.domains[index]}'s {images}"
+                " images: put them into its folder pixel_labels, or use sample:earth-adaptation"
             )
 
 
 def segmentation_scores(
     network: Callable[[Tensor], Tensor], labelled: LabelledPixels, *, size: int
 ) -> dict[str, Any]:
-    """`images`, their number, and the figures of `Confusion.scores`; unusable ones are left out.
+    """Return `images`, the number of usable images, and their `Confusion.scores`.
 
-    `majority_share` is of the most frequent class among the pixels: what naming it always gets.
+    `majority_share` is the share of pixels of the most frequent class: the accuracy of always
+    predicting it. `network` takes (B, 3, size, size) images in [-1, 1] and returns (B, K, size,
+    size) scores.
 
     Raises:
         InputError: no image can be used.
@@ -152,12 +158,12 @@ def segmentation_scores(
 
 
 def _digest(labels: Images) -> str:
-    """A digest of up to 256 label images: the data's fingerprint does not cover `pixel_labels`."""
+    """Hash up to 256 label images, since the data's fingerprint does not cover `pixel_labels`."""
     digest = hashlib.sha256()
     for index in probe_indices(len(labels), _PROBED):
         try:
             digest.update(labels.read(index).tobytes())
-        except InputError as error:  # training leaves it out
+        except InputError as error:  # training leaves this image out
             digest.update(str(error).encode())
     return digest.hexdigest()[:32]
 

@@ -1,7 +1,7 @@
-"""An FCN-8s trained on images whose every pixel is labelled, and kept for the next time.
+"""Train an FCN-8s on images with pixel labels, and cache it.
 
-Long et al. 2015, Sec. 3 and 4.3: the multinomial logistic loss of all pixels but those of no
-class. What differs is told in segmentation.py.
+Long et al. 2015, Sec. 3 and 4.3: the multinomial logistic loss over all pixels that have a
+class. segmentation.py lists the deviations.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from diptych.networks.fcn import FCN8s
 from diptych.networks.features import load_features
 
 STEPS = 100
-"""At the least; of more than 1,600 images, as many as show each once: see `steps_for`."""
+"""The default number of steps. For more than 1,600 images, see `steps_for`."""
 BATCH = 16
 LR = 3e-3
-"""At first; it falls to 0 on a line."""
+"""The learning rate at the first step. It falls linearly to 0."""
 _FORMAT = 1
 _HEADER = "diptych_fcn"
 _TRUNK = "trunk."
@@ -65,12 +65,13 @@ def trained_fcn(
     device: str = "cpu",
     console: Console | None = None,
 ) -> FCN8s:
-    """The network that `train_fcn` makes of these, from `folder` if it is there.
+    """Return the network of `train_fcn`, from the cache `folder` if it is there.
 
-    `key` tells the images from others, `what` is shown beside the progress bar.
+    `folder` is by default in the user's cache folder. `key` identifies the images. `what` is
+    shown beside the progress bar.
 
     Raises:
-        InputError: as `train_fcn`, or `folder` cannot be written.
+        InputError: as for `train_fcn`, or `folder` cannot be written.
     """
     palette, steps = labelled.palette, steps or STEPS
     facts = {
@@ -101,7 +102,7 @@ def trained_fcn(
 
 
 def steps_for(images: int) -> int:
-    """Batches that show each of so many images once, and `STEPS` at the least."""
+    """Return the number of batches that show each of `images` once, at least `STEPS`."""
     return max(STEPS, math.ceil(images / BATCH))
 
 
@@ -116,11 +117,11 @@ def train_fcn(
     what: str = "FCN",
     change: Callable[[Tensor], Tensor] | None = None,
 ) -> FCN8s:
-    """An FCN-8s after `steps` batches (100) of these images, scaled and cropped to `size` pixels.
+    """Train an FCN-8s on `steps` batches, 100 by default.
 
-    With `change`, of what it makes of (B, 3, size, size) images in [-1, 1]: a translation of
-    the same shape, which keeps the labels. The seed draws the order and the mirroring; no
-    other random number is drawn.
+    Images are scaled and cropped to `size` pixels. `change`, if given, translates (B, 3, size,
+    size) images in [-1, 1] to the same shape, and the labels stay. `seed` draws the order and
+    the mirroring; no other random number is drawn. The result is frozen, in eval mode.
 
     Raises:
         InputError: the `features` extra, which brings the first weights, is not installed, or
@@ -149,15 +150,15 @@ def train_fcn(
 
 
 def on_its_device(network: FCN8s) -> Callable[[Tensor], Tensor]:
-    """`network`, for images of any device."""
+    """Return a function that moves images to the network's device and applies the network."""
     device = network.score8.weight.device
     return lambda images: network(images.to(device))
 
 
 def pixel_loss(scores: Tensor, labels: Tensor) -> Tensor:
-    """The mean of -log softmax of (B, K, H, W) scores at (B, H, W) classes, `IGNORED` left out.
+    """Return the mean of -log softmax of (B, K, H, W) scores at (B, H, W) classes, a scalar.
 
-    Returns a scalar, 0 where all pixels are left out.
+    Pixels of the class `IGNORED` are left out. If all are, the result is 0.
     """
     total = F.cross_entropy(scores, labels, ignore_index=IGNORED, reduction="sum")
     return total / (labels != IGNORED).sum().clamp(min=1)
@@ -166,9 +167,9 @@ def pixel_loss(scores: Tensor, labels: Tensor) -> Tensor:
 def _batches(
     labelled: LabelledPixels, size: int, draws: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """(B, 3, size, size) images and (B, size, size) classes, for ever.
+    """Yield (B, 3, size, size) images and (B, size, size) classes without end.
 
-    All images in a random order, then in another; those that cannot be used are left out.
+    Each epoch has all images in a new random order, without unusable ones.
     """
     labels = LabelSquares(labelled.labels, size=size, is_tiled=labelled.is_tiled)
     pairs, count = (labelled.images, labels), len(labelled.images)
@@ -180,7 +181,7 @@ def _batches(
         chosen, waiting = waiting[:BATCH], waiting[BATCH:]
         try:
             image, label = evaluation_pairs(pairs, chosen, size=size, is_tiled=labelled.is_tiled)
-        except InputError:  # a whole batch of broken images: others may be sound
+        except InputError:  # every image of this batch is broken; others may be fine
             failures += 1
             if failures * BATCH >= count + BATCH:
                 raise
@@ -206,13 +207,13 @@ def _write(path: Path, text: str, network: FCN8s) -> None:
             file.write(save(weights, {_HEADER: text}))
     except OSError as error:
         raise InputError(
-            f"cannot keep a trained FCN in {path.parent} ({error.strerror}): set DIPTYCH_CACHE to"
+            f"cannot save a trained FCN in {path.parent} ({error.strerror}): set DIPTYCH_CACHE to"
             " a folder that can be written"
         ) from error
 
 
 def _read(path: Path, text: str, classes: int) -> FCN8s | None:
-    """What `_write` kept; None if nothing is there, or it is damaged or of something else."""
+    """Read the file of `_write`; return None if it is missing, damaged or of another network."""
     if not path.is_file():
         return None
     try:

@@ -62,16 +62,16 @@ LABELS = {
     "fcn_of_real.matched_accuracy": "  of real photos",
     "fcn_untranslated.matched_accuracy": _UNTRANSLATED,
 }
-"""Rows, in the order in which they are shown; arrows say which way is better. A key with a
-dot is of a score within a score."""
+"""Labels of the rows, in the order of the table. Arrows say which way is better. A key with a
+dot names a score within a score."""
 
 _GROUPS = ("fcn", "fcn_of_real", "fcn_untranslated", "untranslated")
 
 
 def scores_table(scores: Mapping[str, Any]) -> RenderableType:
-    """A column for each direction of `Scores.to_dict()`, a row for each score.
+    """Return a table of `Scores.to_dict()`, with a column per direction and a row per score.
 
-    What adaptation found has a table of its own below: the networks are no directions.
+    Scores of adaptation have their own table below, since their columns are networks.
     """
     parts = {name: _flat(part) for name, part in scores.items() if isinstance(part, Mapping)}
     adapted = {str(name): parts.pop(name) for name in ROWS if name in parts}
@@ -98,7 +98,7 @@ def _table(title: str, parts: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _flat(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Also the figures of scores that hold several, by keys with a dot."""
+    """Add the scores within scores, under keys with a dot."""
     groups = {name: part[name] for name in _GROUPS if name in part}
     return dict(part) | {f"{g}.{key}": v for g, own in groups.items() for key, v in own.items()}
 
@@ -121,7 +121,7 @@ def _spreads(values: Sequence[float] | None) -> str:
 
 
 def _caption(scores: Mapping[str, Any], directions: Mapping[str, Mapping[str, Any]]) -> str:
-    """Which features, how many images and why something is missing."""
+    """Name the features, the numbers of images, and why a score is missing."""
     facts = [f"features: {scores['features']}"]
     if "resizing" in scores:
         facts.append(f"images resized by {scores['resizing']}")

@@ -1,4 +1,4 @@
-"""Blocks that two or more methods use."""
+"""Networks and blocks that two or more methods use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 def init_normal(network: nn.Module, std: float = 0.02) -> None:
-    """Convolutions' and linear maps' weights from N(0, `std`²), biases 0.
+    """Draw the weights of convolutions and linear layers from N(0, `std`²), and set biases to 0.
 
     Zhu et al. 2017, appendix; Radford et al. 2015 (arXiv:1511.06434).
     """
@@ -21,10 +21,11 @@ def init_normal(network: nn.Module, std: float = 0.02) -> None:
 
 
 def together(network: nn.Module, *images: Tensor | None) -> tuple[Tensor, ...]:
-    """`network` of each of the (B, C, H, W) `images`, as one batch: the same values, faster.
+    """Apply `network` to several (B, C, H, W) tensors as one batch, and return its outputs.
 
-    Only for networks that treat the images of a batch apart, as those with
-    instance norm do. Leaves out what is None.
+    The values are those of separate calls, but the computation is faster. Use this only for
+    networks that treat each image of a batch separately, such as those with instance norm.
+    Images that are None are skipped and have no output.
     """
     given = [image for image in images if image is not None]
     if len(given) == 1:

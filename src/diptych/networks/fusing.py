@@ -1,11 +1,11 @@
-"""The same networks, computed faster.
+"""Compute the same networks faster, by fusing cheap layers.
 
-Between two convolutions stand cheap layers: a norm, an activation, a padding.
-One by one they cost a pass through memory each, autocast's round trip to float32
-around the padding, and a change of layout around the norm. Here such a run of
-layers in an `nn.Sequential` is one function, in the type that comes in; compiled,
-it is one kernel forward and one backward. A kernel is compiled once for all
-networks, batches and image sizes, since it depends on the kinds of layers alone.
+Between two convolutions there are cheap layers: a norm, an activation, a padding. Separately,
+each needs a pass through memory. The padding also needs a conversion to float32 and back under
+autocast, and the norm a change of layout. Here such a run of layers in an `nn.Sequential`
+becomes one function, which keeps the input's type. Compiled, it is one kernel forward and one
+backward. A kernel depends only on the kinds of layers, so it is compiled once for all networks,
+batches and image sizes.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _Key = tuple[tuple[Any, ...], ...]
 def fuse(network: nn.Module, *, compiled: bool = False, segments: int = 1) -> None:
     """Replace the forward of every `nn.Sequential` in `network` by a faster one.
 
-    Values are the same up to rounding; modules, weights and their names stay.
-    `compiled` takes a C++ compiler (or Triton on a GPU) and time. With more
-    than one of `segments`, the outermost sequences keep only what goes into
-    each segment, and compute the rest again in the backward pass.
+    Values are the same up to rounding. Modules, weights and their names stay. `compiled` needs
+    a C++ compiler (or Triton on a GPU), and time to compile. With more than one of `segments`,
+    the outermost sequences store only the input of each segment, and compute the rest again in
+    the backward pass. This saves memory.
     """
     inner = {
         id(child)
@@ -63,7 +63,7 @@ def _chain(layers: Sequence[Layer]) -> Layer:
 
 
 def _fused(modules: Sequence[nn.Module], compiled: bool) -> list[Layer]:
-    """The layers, with each run of cheap ones as one."""
+    """Return the layers, with each run of cheap layers as one layer."""
     layers: list[Layer] = []
     run: list[tuple[Any, ...]] = []
     for module in modules:
@@ -79,7 +79,7 @@ def _fused(modules: Sequence[nn.Module], compiled: bool) -> list[Layer]:
 
 
 def _key(module: nn.Module) -> tuple[Any, ...] | None:
-    """What a cheap layer without weights computes; None for every other module."""
+    """Return the kind and values of a cheap layer without weights; None for other modules."""
     match module:
         case nn.InstanceNorm2d(affine=False, track_running_stats=False):
             return ("norm", module.eps)
@@ -94,21 +94,21 @@ def _key(module: nn.Module) -> tuple[Any, ...] | None:
 
 @cache
 def _run(keys: _Key, compiled: bool) -> Layer:
-    """One function for a run of cheap layers, the same object for the same layers."""
+    """Return one function for a run of cheap layers. Equal runs give the same object."""
     plain = fast = _arithmetic(keys)
     if compiled and any(name == "norm" for name, *_ in keys):
         fast = _compiled(plain)
 
     def layer(x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # it would pad in float32
-            # For the few pictures on the way no kernel is compiled.
+        with torch.autocast(x.device.type, enabled=False):  # autocast would pad in float32
+            # Without gradients, as for the pictures of a run, compiling is not worth the time.
             return fast(x) if torch.is_grad_enabled() else plain(x)
 
     return layer
 
 
 def _compiled(plain: Layer) -> Layer:
-    """One kernel for all shapes; where it cannot be compiled, the plain function."""
+    """Compile one kernel for all shapes, or use the plain function if compiling fails."""
     from torch._dynamo.exc import TorchDynamoException  # slow to import
 
     fast = torch.compile(plain, dynamic=True, fullgraph=True)
@@ -120,10 +120,10 @@ def _compiled(plain: Layer) -> Layer:
             return plain(x)
         try:
             return fast(x)
-        except TorchDynamoException as error:  # no compiler, or one that does not suit
+        except TorchDynamoException as error:  # no compiler, or an unsuitable one
             fails = True
             reason = str(error).strip().splitlines()[0]
-            _log.warning("cannot compile here (%s): goes on without", reason)
+            _log.warning("cannot compile here (%s): continuing without", reason)
             return plain(x)
 
     return layer
@@ -149,19 +149,19 @@ def _arithmetic(keys: _Key) -> Layer:
 def _norm(x: Tensor, eps: float) -> Tensor:
     if not torch.compiler.is_compiling():
         return instance_norm(x, eps)
-    # Written out, it is compiled for channels-last as it stands, without a copy.
+    # Written out, it compiles for channels-last without a copy.
     variance, mean = torch.var_mean(x.float(), (2, 3), correction=0, keepdim=True)
     return ((x.float() - mean) * torch.rsqrt(variance + eps)).to(x.dtype)
 
 
 def _recomputed(layers: Sequence[Layer], segments: int, module: nn.Module) -> list[Layer]:
-    """The layers of `module` in `segments` parts of equal number, each computed twice."""
+    """Divide the layers of `module` into `segments` equal parts, each computed twice."""
     count = len(layers)
     cuts = [round(i * count / segments) for i in range(segments + 1)]
     parts = [_chain(layers[a:b]) for a, b in pairwise(cuts) if b > a]
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), AveragesKept(module)  # of the first pass, of the second
+        return nullcontext(), AveragesKept(module)  # for the first pass, for the second
 
     def again(part: Layer) -> Layer:
         def forward(x: Tensor) -> Tensor:

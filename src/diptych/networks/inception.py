@@ -1,12 +1,12 @@
-"""Inception v3 as FID has it (Heusel et al. 2017, arXiv:1706.08500).
+"""Inception v3 as used by FID (Heusel et al. 2017, arXiv:1706.08500).
 
-Inception v3 (Szegedy et al. 2016, arXiv:1512.00567) in the variant of
-TensorFlow's inception-2015-12-05 graph, with the names that pytorch-fid's port
-of its weights uses. Different from the paper's network: average pools leave the
-padding out of their count, and the last block pools by maximum.
+This is Inception v3 (Szegedy et al. 2016, arXiv:1512.00567) in the variant of TensorFlow's
+inception-2015-12-05 graph. Modules have the names of pytorch-fid's port of its weights. It
+differs from the paper's network in two ways: average pooling does not count the padding, and the
+last block uses max pooling.
 
-Deviations: `FeatureNetwork` resizes by antialiased bicubic, as clean-fid does,
-not by the aliased bilinear of pytorch-fid, so numbers differ slightly from its.
+Deviations: `FeatureNetwork` resizes by antialiased bicubic interpolation, as clean-fid does.
+pytorch-fid uses aliased bilinear interpolation, so its values differ slightly.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 
 class InceptionV3(nn.Module):
-    """Images to named maps and 1008 classes; 23,850,960 parameters."""
+    """Turns images into named maps and logits of 1008 classes; 23,850,960 parameters."""
 
     side = 299
     num_features = 2048
     layers = ("pool1", "pool2", "mixed5", "mixed6", "mixed7")
-    """Those that pytorch-fid and clean-fid tell by 64, 192, 288, 768 and 2048 channels."""
+    """The maps with 64, 192, 288, 768 and 2048 channels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,10 +47,10 @@ class InceptionV3(nn.Module):
         self.fc = nn.Linear(2048, 1008)
 
     def stages(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Each of `layers` with its map, from shallow to deep.
+        """Yield each of `layers` with its map, from shallow to deep.
 
-        `images` is (B, 3, 299, 299) in [-1, 1]. The maps have 73, 35, 35, 17
-        and 8 pixels a side.
+        `images` is (B, 3, 299, 299) in [-1, 1]. The sides of the maps are 73, 35, 35, 17 and 8
+        pixels.
         """
         h = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(images)))
         h = F.max_pool2d(h, 3, stride=2)
@@ -65,7 +65,7 @@ class InceptionV3(nn.Module):
         yield "mixed7", self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(h)))
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """(B, 2048) averages of the deepest map to (B, 1008) logits."""
+        """Return (B, 1008) logits for (B, 2048) averages of the deepest map."""
         logits: Tensor = self.fc(pooled)
         return logits
 
@@ -91,12 +91,12 @@ class _Conv(nn.Module):
 
 
 def _wide(channels: int, out: int, side: int) -> _Conv:
-    """1 x `side`, keeping the map's size."""
+    """Return a 1 x `side` convolution that keeps the map's size."""
     return _Conv(channels, out, (1, side), padding=(0, side // 2))
 
 
 def _tall(channels: int, out: int, side: int) -> _Conv:
-    """`side` x 1, keeping the map's size."""
+    """Return a `side` x 1 convolution that keeps the map's size."""
     return _Conv(channels, out, (side, 1), padding=(side // 2, 0))
 
 
@@ -200,7 +200,7 @@ class _MixedE(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         three = self.branch3x3_1(x)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
-        # The maximum is a quirk of the 2015 graph that FID has kept ever since.
+        # Max pooling is a quirk of the 2015 graph, which FID still uses.
         pooled = (
             F.max_pool2d(x, 3, stride=1, padding=1) if self.pools_by_maximum else _average_pool(x)
         )

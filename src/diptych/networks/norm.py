@@ -1,6 +1,6 @@
-"""Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022) that is right in every layout.
+"""Instance norm (Ulyanov et al. 2016, arXiv:1607.08022) that is correct in every memory layout.
 
-And batch normalisation whose running averages stay.
+Also a context in which batch norm keeps its running averages.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """PyTorch's without running statistics; the name and the place are the same."""
+    """PyTorch's instance norm without running statistics, computed by `instance_norm`."""
 
     def __init__(self, channels: int, eps: float = 1e-5, affine: bool = False) -> None:
-        """`affine` gives each channel a factor and a shift that are learnt."""
+        """`affine` gives each channel a learnt factor and shift."""
         super().__init__(channels, eps=eps, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same, each channel of each image with mean 0 and variance 1."""
+        """Normalise each channel of each image of (B, C, H, W) to mean 0 and variance 1."""
         return instance_norm(x, self.eps, self.weight, self.bias)
 
 
 def instance_norm(
     x: Tensor, eps: float = 1e-5, weight: Tensor | None = None, bias: Tensor | None = None
 ) -> Tensor:
-    """`F.instance_norm` of (B, C, H, W), with its gradient right and its layout kept.
+    """Compute `F.instance_norm` of (B, C, H, W), with the right gradient and the layout kept.
 
-    For a single image, PyTorch's own (2.13, CPU) has a wrong gradient wherever
-    the gradient from above comes in channels-last: off by more than its size.
-    For several in channels-last it copies all to another layout. Batch norm of
-    one image is the same function and does neither.
+    For a single image, PyTorch's own function (2.13, CPU) gives a wrong gradient if the incoming
+    gradient is channels-last: the error is larger than the gradient. For several channels-last
+    images, it copies them to another layout. Batch norm of one image is the same function and
+    has neither problem.
     """
     if len(x) == 1:
         return F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
@@ -44,9 +44,9 @@ def instance_norm(
 
 
 class AveragesKept:
-    """Within it, batch norms in `modules` compute as ever, but their running averages stay.
+    """A context in which the batch norms in `modules` keep their running averages.
 
-    To be entered as often as one likes, one time after the other.
+    Their outputs are as usual. The context can be entered repeatedly but not nested.
     """
 
     def __init__(self, *modules: nn.Module) -> None:
@@ -59,7 +59,7 @@ class AveragesKept:
         self._kept: list[dict[str, Tensor]] = []
 
     def __enter__(self) -> None:
-        # Copies take what is averaged, so that not even what overflows comes into them.
+        # Averages go into copies, so that not even an overflow reaches the real buffers.
         self._kept = [dict(norm.named_buffers()) for norm in self._norms]
         for norm, kept in zip(self._norms, self._kept, strict=True):
             for name, buffer in kept.items():

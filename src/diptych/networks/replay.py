@@ -1,4 +1,4 @@
-"""A history of generated images (Shrivastava et al. 2016, Sec. 2.3)."""
+"""A buffer of generated images (Shrivastava et al. 2016, Sec. 2.3)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from torch import Tensor, nn
 
 
 class ReplayBuffer(nn.Module):
-    """The last images that a generator made, for its discriminator to see again.
+    """Earlier images of a generator, for its discriminator to see again.
 
-    As in Zhu et al. 2017, Sec. 4: until `capacity` images are held, each image
-    is stored and returned; from then on, with probability 1/2, an image takes
-    a random stored one's place and that older one is returned in its stead.
-    Capacity 0 returns every image as it came. What it holds is part of
-    `state_dict`, so a resumed run shows D the same images.
+    As in Zhu et al. 2017, Sec. 4. Until `capacity` images are stored, each image is stored and
+    returned. From then on, with probability 1/2, an image replaces a random stored image, and
+    that older image is returned. With capacity 0, every image is returned as it is. The stored
+    images are part of `state_dict`, so a resumed run shows D the same images.
+
+    Raises:
+        ValueError: `capacity` is negative.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -27,19 +29,19 @@ class ReplayBuffer(nn.Module):
 
     @torch.no_grad()
     def exchange(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """(B, C, H, W) fresh images to the same number of fresh or older ones, detached."""
+        """Return as many fresh or older images, detached, as the (B, C, H, W) fresh `images`."""
         if self.capacity == 0:
             return images.detach()
         return torch.stack([self._exchange_one(image, rng) for image in images.detach()])
 
     @torch.no_grad()
     def mix(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """(B, C, H, W) fresh images to half of them and as many older ones, detached.
+        """Return half of the (B, C, H, W) fresh `images` and as many older ones, detached.
 
-        As in Shrivastava et al. 2016, Sec. 2.3: B/2 fresh images and B/2 random
-        stored ones, and then B/2 random stored ones give way to fresh ones. Of
-        odd batches, a draw decides which half is larger. Until `capacity` images
-        are held, all are fresh and stored.
+        As in Shrivastava et al. 2016, Sec. 2.3: the result has B/2 fresh images and B/2 random
+        stored images. Then B/2 random stored images are replaced by fresh ones. If B is odd, a
+        random draw decides which half is larger. Until `capacity` images are stored, all
+        returned images are fresh, and they are stored.
         """
         images = images.detach()
         room = self.capacity - len(self.images)

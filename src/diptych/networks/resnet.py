@@ -1,4 +1,4 @@
-"""The generator of Johnson et al. 2016 as Zhu et al. 2017, appendix, state it."""
+"""The generator of Johnson et al. 2016, as given in the appendix of Zhu et al. 2017."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class ResidualBlock(nn.Module):
 class ResNetGenerator(nn.Sequential):
     """c7s1-64, d128, d256, R256 x `blocks`, u128, u64, c7s1-3 for width 64.
 
-    (B, in_channels, H, W) to (B, 3, H, W) in [-1, 1]; H and W are multiples of
-    4, at least 8. Convolutions have biases, as in the authors' code: 11,378,179
-    parameters with 9 blocks. The last layer is a tanh without a norm, also as
-    in the code; the paper's text names neither.
+    It turns (B, in_channels, H, W) into (B, 3, H, W) in [-1, 1]. H and W are multiples of 4,
+    at least 8. Convolutions have biases, and the last one is followed by a tanh instead of a
+    norm. Both are as in the authors' code; the paper's text mentions neither. There are
+    11,378,179 parameters with 9 blocks.
     """
 
     def __init__(self, width: int = 64, blocks: int = 9, in_channels: int = 3) -> None:
@@ -64,7 +64,10 @@ class ResNetGenerator(nn.Sequential):
 
 
 def blocks_for(size: int) -> int:
-    """Zhu et al. 2017, Sec. 4: "6 blocks for 128x128 images and 9 blocks for 256x256"."""
+    """Return the number of residual blocks for images of `size` pixels.
+
+    Zhu et al. 2017, Sec. 4: "6 blocks for 128x128 images and 9 blocks for 256x256".
+    """
     return 6 if size < 256 else 9
 
 

@@ -14,17 +14,20 @@ from diptych.networks.norm import InstanceNorm2d
 class UNetGenerator(nn.Module):
     """C64-C128-C256-C512... down to 1x1 and back, with a skip at every scale.
 
-    (B, 3, H, W) to (B, 3, H, W) in [-1, 1]; H and W are multiples of
-    2**depth, and `size` = 2**depth is what the paper's networks see: 8 scales
-    for 256 pixels, 54,409,603 parameters at width 64 with biases. The innermost
-    1x1 map has no norm, which would erase it.
+    It turns (B, 3, H, W) into (B, 3, H, W) in [-1, 1]. H and W are multiples of 2**depth. In
+    the paper, the side equals 2**depth: 8 scales for 256 pixels. That network has 54,409,603
+    parameters at width 64, with biases. The innermost map is then 1x1 and has no norm, because
+    a norm would erase it.
 
     Instance norm without learnt gain and shift replaces the paper's batch norm, as in
     CycleGAN's PyTorch code.
+
+    Raises:
+        ValueError: `depth` is less than 3.
     """
 
     DROPPED = 3
-    """Blocks of the decoder, from the innermost, that noise drops out of: CD512, three times."""
+    """Number of decoder blocks with dropout, from the innermost: CD512, three times."""
 
     def __init__(self, width: int = 64, depth: int = 8) -> None:
         super().__init__()
@@ -46,10 +49,11 @@ class UNetGenerator(nn.Module):
     def noise(
         self, count: int, height: int, width: int, rate: float, rng: torch.Generator
     ) -> list[Tensor]:
-        """Dropout that `rng` draws for `count` images: what `forward` takes as z, on the CPU.
+        """Draw dropout masks for `count` images of `height` x `width`, on the CPU.
 
-        A mask (count, C, h, w) for each of the innermost blocks, 0 with probability
-        `rate` and else 1 / (1 - rate). A mask of one image serves a batch, too.
+        `forward` takes the result as z. There is a (count, C, h, w) mask for each of the
+        innermost blocks. Its values are 0 with probability `rate`, and else 1 / (1 - rate). A
+        mask for one image can also be used for a batch.
         """
         masks = []
         for i in range(len(self.up))[: self.DROPPED]:
@@ -72,7 +76,7 @@ class UNetGenerator(nn.Module):
 
 
 def _down(channels_in: int, k: int, has_activation: bool, has_norm: bool) -> nn.Sequential:
-    """Ck: 4x4, stride 2; the activation comes first so that a skip carries raw features."""
+    """Ck: 4x4, stride 2. The activation comes first, so that skips carry raw features."""
     layers: list[nn.Module] = [nn.LeakyReLU(0.2)] if has_activation else []
     layers.append(nn.Conv2d(channels_in, k, 4, stride=2, padding=1))
     if has_norm:

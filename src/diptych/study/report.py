@@ -1,8 +1,8 @@
-"""How often people were fooled, with intervals that know that answers come from people.
+"""How often people were fooled, with intervals over participants and their trials.
 
-The interval is that of the script that the papers' authors published with their study
-(phillipi/AMT_Real_vs_Fake, process_csv.py): participants are drawn with replacement, and of
-each the trials again; ± is the standard deviation of the share over these draws.
+The intervals follow the script of the papers' authors (phillipi/AMT_Real_vs_Fake,
+process_csv.py). The bootstrap draws participants with replacement, and then trials of each
+participant with replacement. ± is the standard deviation of the share over these draws.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ _LATE_MS = 50.0  # three frames of most screens
 
 @dataclass(frozen=True)
 class Fooled:
-    """The counted trials of one method's participants who finished."""
+    """The results of one method, from the counted trials of participants who finished."""
 
     participants: int
     trials: int
     fooled: int
     """Trials in which the generated image was chosen."""
     share: float | None
-    """Share of trials in which people took the fake for real, in [0, 1]; None: nobody finished."""
+    """Share of trials in which the fake was taken for real, in [0, 1]; None if nobody finished."""
     deviation: float | None
     """Standard deviation of the share over the bootstrap's draws."""
     interval: tuple[float, float] | None
-    """From the 2.5th to the 97.5th percentile of these draws."""
+    """The 2.5th and the 97.5th percentile of these draws."""
 
 
 @dataclass(frozen=True)
 class StudyReport:
-    """What one study found."""
+    """The results of one study."""
 
     direction: str
     methods: Mapping[str, Fooled]
     unfinished: int
-    """Participants who did not answer every trial; none of their answers counts."""
+    """Number of participants who did not answer every trial. None of their answers counts."""
     notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the report as nested plain values."""
         return {
             "direction": self.direction,
             "methods": {name: asdict(fooled) for name, fooled in self.methods.items()},
@@ -60,10 +60,12 @@ class StudyReport:
 
 
 def measure(folder: Path, *, seed: int = 0, resamples: int = RESAMPLES) -> StudyReport:
-    """The report of the study in `folder`, as far as it has come.
+    """Return the report of the study in `folder`, with the answers so far.
+
+    `seed` and `resamples` are for the bootstrap.
 
     Raises:
-        InputError: no study, fewer than one draw, or a seed below 0.
+        InputError: there is no study, `resamples` is less than 1, or `seed` is below 0.
     """
     if resamples < 1:
         raise InputError(f"{resamples} draws of the bootstrap: expected at least 1")
@@ -94,10 +96,11 @@ def measure(folder: Path, *, seed: int = 0, resamples: int = RESAMPLES) -> Study
 def fooled_shares(
     fooled: NDArray[np.int64], trials: int, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Fooled:
-    """Share and bootstrap of one method.
+    """Return the share of one method and its bootstrap.
 
-    `fooled` (P,) holds each participant's number of fooled trials, of `trials` each. To draw
-    n trials with replacement from n of which k fooled is to draw from a binomial (n, k / n).
+    `fooled` (P,) holds each participant's number of fooled trials, out of `trials` each. Drawing
+    n trials with replacement from n trials, k of them fooled, is a draw from a binomial
+    (n, k / n).
     """
     people = len(fooled)
     if people == 0:
@@ -120,7 +123,11 @@ def fooled_shares(
 
 
 def answer_rows(folder: Path) -> list[dict[str, Any]]:
-    """Every trial with an answer, one mapping each, for other statistics."""
+    """Return every answered trial as a mapping, for other statistics.
+
+    Raises:
+        InputError: there is no study in `folder`.
+    """
     study = Study(folder)
     return [
         record | {"is_practice": record["number"] <= study.settings.practice}
@@ -134,7 +141,7 @@ def _counted(session: Sequence[dict[str, Any]], settings: StudySettings) -> list
 
 
 def _notes(records: Sequence[dict[str, Any]], settings: StudySettings) -> tuple[str, ...]:
-    """What happened to exposures; nothing is left out for it."""
+    """Describe the exposures. No trial is left out because of its exposure."""
     if not records:
         return ()
     total = f"{len(records):,}"

@@ -1,7 +1,8 @@
-"""The study as a web page: a few fixed addresses, JSON in and out, nothing from elsewhere.
+"""Serve the study as a web page, with a few fixed addresses and JSON requests.
 
-The server logs no requests: an address or a browser's name would be personal data. Which image
-is real is in no address, name or header, and in no answer before the participant's own.
+The page loads nothing from other sites. The server logs no requests, because addresses and
+browser names are personal data. No address, file name or header reveals which image is real,
+and no response does so before the participant has answered.
 """
 
 from __future__ import annotations
@@ -41,16 +42,16 @@ _HEADERS = {
 _COOKIE_SECONDS = 180 * 24 * 3600
 _MOST_BYTES = 4096
 _WORD = re.compile(r"[\w-]{1,64}", re.ASCII)
-_NOBODYS_CODE = "-"  # in place of what no link holds, and no header may
-_LONGEST_MS = 1e8  # a day and a bit; the page sends no more, however long it is left open
+_NOBODYS_CODE = "-"  # replaces a malformed code, which must not get into a header
+_LONGEST_MS = 1e8  # about 28 hours; the page sends no more, however long it is left open
 _OTHER_HOST = (
-    "this study is for its own machine: serve it with --url, which names the address for others,"
-    " or with --host"
+    "this study can only be opened on its own machine: to open it to others, serve it with --url"
+    " and its public address, or with --host"
 )
 
 
 class _BadRequestError(Exception):
-    """Nothing that the page sends."""
+    """A request that the study's page would not send."""
 
     def __init__(self, status: HTTPStatus, why: str) -> None:
         super().__init__(why)
@@ -58,18 +59,19 @@ class _BadRequestError(Exception):
 
 
 class StudyServer(ThreadingHTTPServer):
-    """Serves one study until it is stopped; nothing is lost when it is, however that happens."""
+    """Serves one study until it is stopped. No answer is lost, even if it is killed."""
 
     daemon_threads = True
-    allow_reuse_address = os.name != "nt"  # where it would let two servers share a port
+    allow_reuse_address = os.name != "nt"  # on Windows, two servers could share a port
 
     def __init__(self, study: Study, host: str, port: int, url: str | None = None) -> None:
-        """Listen at `host` and `port`; port 0 takes a free one.
+        """Listen at `host` and `port`. Port 0 means any free port.
 
-        `url` is where participants find the study, if a web server passes their requests on.
+        `url` is the public address of the study, if another web server forwards requests to
+        this one.
 
         Raises:
-            InputError: it cannot listen there, or `url` is no address.
+            InputError: the server cannot listen there, or `url` is not a web address.
         """
         self.study = study
         self.origin, self.public_name = _origin(url)
@@ -88,7 +90,7 @@ class StudyServer(ThreadingHTTPServer):
         self.is_for_this_machine = _is_loopback(str(self.server_address[0]))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke is no news; anything else keeps its traceback."""
+        """Ignore broken connections. Other errors print a traceback."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, "a participant")
 
@@ -97,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "diptych"
     sys_version = ""
-    timeout = 30  # seconds that a silent connection is kept
+    timeout = 30  # seconds after which a silent connection is closed
 
     @property
     def _own_server(self) -> StudyServer:
@@ -109,15 +111,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def _cookie(self) -> str:
-        """Its name: browsers send a host's cookies to all its ports, so each study has its own."""
+        """The cookie's name. Each study has its own, since a host's ports share their cookies."""
         return f"participant-{self._study.id}"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: each line would hold an address."""
+        """Log nothing, since each line would hold an address."""
 
     def do_GET(self) -> None:  # the base class's name
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # a body, not read, would be taken for the next request
+            self.close_connection = True  # an unread body would be taken for the next request
         path = self.path.partition("?")[0]
         pages = self._own_server.pages
         if not self._is_host_known():
@@ -148,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
     # --- what a page asks for ------------------------------------------------
 
     def _facts(self) -> dict[str, Any]:
-        """What every page may know of the study: none of it is about methods or images."""
+        """Return the facts about the study that anyone may know, without methods and images."""
         settings = self._study.settings
         return {
             "title": settings.title,
@@ -169,12 +171,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_json(self._facts() | state)
 
     def _own_state(self, code: str) -> dict[str, Any] | None:
-        """The state of whoever takes part from this browser, unless they came by another link."""
+        """Return the state of this browser's participant; None if there is none for this link."""
         token, own_code = self._identity()
         return self._study.state(token) if code in ("", own_code) else None
 
     def _code(self, body: Mapping[str, Any]) -> str:
-        """The link that the page was opened by; where nobody needs one, none counts."""
+        """Return the code in the page's link, or "" if the study is not by invitation."""
         code = body.get("code", "")
         if not isinstance(code, str):
             raise _BadRequestError(HTTPStatus.BAD_REQUEST, "code must be a text")
@@ -195,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _BadRequestError(HTTPStatus.BAD_REQUEST, "agrees must be true")
         if not (isinstance(request, str) and _WORD.fullmatch(request)):
             raise _BadRequestError(HTTPStatus.BAD_REQUEST, "request must be one word")
-        state = self._own_state(code)  # who has begun goes on, and does not join anew
+        state = self._own_state(code)  # a participant continues and does not join again
         if state is not None:
             self._send_json(state)
             return
@@ -203,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
             token = self._study.join(request, code)
         except NotInvitedError as error:
             raise _BadRequestError(HTTPStatus.FORBIDDEN, str(error)) from None
-        # Whose link it was is known here alone once the last trial is answered.
+        # After the last answer, only this cookie links the participant and the code.
         value = f"{token}.{code}" if code else token
         options = f"Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
         cookie = f"{self._cookie}={value}; {options}"
@@ -224,15 +226,15 @@ class _Handler(BaseHTTPRequestHandler):
         answer = Answer(choice, _ms(body, "response_ms"), _ms(body, "exposure_ms"), was_hidden)
         result = self._study.answer(self._identity()[0], _trial(body), answer)
         if result is None:
-            raise _BadRequestError(HTTPStatus.FORBIDDEN, "nobody takes part from this browser")
+            raise _BadRequestError(HTTPStatus.FORBIDDEN, "this browser has no participant")
         self._send_json(result)
 
     # --- reading and writing -------------------------------------------------
 
     def _identity(self) -> tuple[str, str]:
-        """The participant's token and the code they came by; empty where there is none.
+        """Return the participant's token and code from the cookie; empty if there are none.
 
-        Other programs' cookies, which this host's browsers send too, may be of any form.
+        The header may also hold cookies of other programs on this host, in any form.
         """
         pairs = (pair.strip().partition("=") for pair in self.headers.get("Cookie", "").split(";"))
         value = next((value for name, _, value in pairs if name == self._cookie), "")
@@ -240,7 +242,10 @@ class _Handler(BaseHTTPRequestHandler):
         return token, code
 
     def _is_host_known(self) -> bool:
-        """A study for this machine alone has no other name, such as one that was rebound to it."""
+        """Whether the request's host is allowed.
+
+        A study for this machine refuses foreign host names, which prevents DNS rebinding.
+        """
         server, host = self._own_server, self.headers.get("Host", "")
         return (
             not server.is_for_this_machine
@@ -249,9 +254,10 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _check_site(self) -> None:
-        """That the study's own page asks.
+        """Check that the request comes from the study's own page.
 
-        Over TLS and to this machine browsers say so themselves. Elsewhere `Origin` is compared.
+        Over TLS and on this machine, browsers send `Sec-Fetch-Site`. Otherwise `Origin` is
+        compared.
         """
         if not self._is_host_known():
             raise _BadRequestError(HTTPStatus.FORBIDDEN, _OTHER_HOST)
@@ -266,8 +272,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise _BadRequestError(HTTPStatus.FORBIDDEN, "sent by another site")
 
     def _body(self) -> Mapping[str, Any]:
-        """The request's JSON object, from this very site and of a small size."""
-        self.close_connection = True  # until the body has been read, what follows is unknown
+        """Read the request's JSON object, after checking its size and its origin."""
+        self.close_connection = True  # until the body has been read
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()) or "Transfer-Encoding" in self.headers:
             raise _BadRequestError(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
@@ -276,13 +282,13 @@ class _Handler(BaseHTTPRequestHandler):
         text = self.rfile.read(int(length))
         self.close_connection = self.headers.get("Connection", "").lower() == "close"
         self._check_site()
-        # Another site's form cannot send this type; its scripts would have to ask, in vain.
+        # Forms on other sites cannot send this type, and their scripts would need permission.
         if self.headers.get_content_type() != "application/json":
             raise _BadRequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "application/json expected")
         try:
             body = json.loads(text)
         except (ValueError, RecursionError):
-            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "no JSON") from None
+            raise _BadRequestError(HTTPStatus.BAD_REQUEST, "not JSON") from None
         if not isinstance(body, dict):
             raise _BadRequestError(HTTPStatus.BAD_REQUEST, "a JSON object expected")
         return body
@@ -316,13 +322,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer requests that are no HTTP, or of another kind than GET and POST."""
+        """Answer requests that are not HTTP, or that are neither GET nor POST."""
         self.close_connection = True
         self._fail(HTTPStatus(code), message or HTTPStatus(code).phrase)
 
 
 def _origin(url: str | None) -> tuple[str | None, str | None]:
-    """What browsers at `url` send as Origin, and the host's name in it."""
+    """Return the Origin that browsers at `url` send, and its host name; None without `url`."""
     if url is None:
         return None, None
     try:
@@ -338,7 +344,7 @@ def _origin(url: str | None) -> tuple[str | None, str | None]:
 
 
 def _name(host: str) -> str:
-    """Without the port."""
+    """Return the host name without the port."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -365,6 +371,6 @@ def _ms(body: Mapping[str, Any], name: str) -> float | None:
     if value is None:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= _LONGEST_MS:  # which no NaN is
+    if not is_number or not 0 <= value <= _LONGEST_MS:  # also refuses NaN
         raise _BadRequestError(HTTPStatus.BAD_REQUEST, f"{name} must be milliseconds")
     return float(value)

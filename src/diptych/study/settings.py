@@ -1,4 +1,4 @@
-"""What a study asks of its participants: fixed when it is made, the same for all of them."""
+"""The settings of a study. They are fixed when it is made, and the same for all participants."""
 
 from __future__ import annotations
 
@@ -16,29 +16,36 @@ _LONGEST_TEXT = 500
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """Saved with the study, and not to be changed once people take part."""
+    """The settings saved with a study. Do not change them once people take part.
+
+    Raises:
+        InputError: there are no methods or two share a name, or a number or the length of a
+            text is out of range.
+    """
 
     direction: str
-    """What was translated, such as "map→photo": the heading of the report's column."""
+    """The direction of translation, such as "map→photo". It heads the report's column."""
     methods: tuple[str, ...]
-    """Names of what made the images, in the report's order; no participant sees them."""
+    """Names of the methods that made the images, in the report's order. Participants do not
+    see them."""
     seed: int = 0
-    """Draws who gets which method, which images, in which order, and their sides."""
+    """Seed for each participant's method, images, their order and their sides."""
     practice: int = 10
-    """Trials with feedback that do not count; 10 in Zhu et al. 2017, Sec. 5.1.1."""
+    """Number of trials with feedback that do not count; 10 in Zhu et al. 2017, Sec. 5.1.1."""
     counted: int = 40
-    """Trials that count; 40 there."""
+    """Number of trials that count; 40 in Zhu et al. 2017, Sec. 5.1.1."""
     exposure_seconds: float = 1.0
     """How long images are visible; 1 in Isola et al. 2017, Sec. 3.3."""
     pairing: Pairing = "different"
-    """Whether the two images of a pair show the same scene; Isola et al. show different ones of
-    maps and photos "in order to make the task more difficult"."""
+    """Whether the images of a pair show the same scene or different scenes. For maps and photos,
+    Isola et al. show different ones "in order to make the task more difficult"."""
     presentation: Presentation = "together"
-    """Both images at once, or the left one and then the right one, each so long."""
+    """Whether both images are shown at once or first the left one, then the right one. Each is
+    visible for `exposure_seconds`."""
     title: str = "Which image is real?"
     """The page's heading."""
     contact: str = ""
-    """Who runs the study and answers questions, for the page that asks for consent."""
+    """Who runs the study and answers questions. The consent page shows it."""
 
     def __post_init__(self) -> None:
         if not self.methods:
@@ -60,5 +67,5 @@ class StudySettings:
 
     @property
     def total(self) -> int:
-        """Trials of a session."""
+        """Number of trials in a session."""
         return self.practice + self.counted

@@ -1,4 +1,4 @@
-"""Where a study's images come from: runs that translate held-out images, or plain folders."""
+"""Sources of a study's images: runs that translate held-out images, or plain folders."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from diptych.evaluation.scores import choose_split
 from diptych.study.items import Item, as_text
 
 Translate = Callable[[Tensor, str], Tensor]
-"""(B, 3, H, W) images in [-1, 1] and a domain's name to images of that domain."""
+"""Takes (B, 3, H, W) images in [-1, 1] and a domain's name; returns images of that domain."""
 
 _BATCH = 8
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The images of one direction, read and scaled when they are asked for."""
+    """The held-out images of one direction. They are read and scaled when they are needed.
+
+    Raises:
+        InputError: a domain does not exist, or source and target are the same.
+    """
 
     data: Data
     source: str
@@ -42,21 +46,19 @@ class HeldOut:
                     f" {' and '.join(self.data.domains)}"
                 )
         if self.source == self.to:
-            raise InputError(
-                f"{self.to} is where the images come from: name another {option('to')}"
-            )
+            raise InputError(f"{self.to} is already the source domain: give another {option('to')}")
 
     @property
     def direction(self) -> str:
-        """Such as "map→photo"."""
+        """The direction of translation, such as "map→photo"."""
         return f"{self.source}→{self.to}"
 
     def real(self) -> Iterator[Item]:
-        """Real images of the target domain."""
+        """Yield real images of the target domain."""
         return self._items(self.to)
 
     def translated(self, translate: Translate) -> Iterator[Item]:
-        """Images of the source domain, translated."""
+        """Yield translations of the source domain's images."""
         waiting: list[Item] = []
         for item in self._items(self.source):
             waiting.append(item)
@@ -72,7 +74,7 @@ class HeldOut:
             yield Item(item.scene, to_image(output))
 
     def _items(self, domain: str) -> Iterator[Item]:
-        """At most `most`, evenly spread; those that cannot be used are left out."""
+        """Yield at most `most` images, evenly spread, without unusable ones."""
         chosen = choose_split(self.data, self.split)
         sides = chosen.domains if chosen.pairs is None else chosen.pairs
         images: Images = sides[self.data.domains.index(domain)]
@@ -92,12 +94,13 @@ class HeldOut:
 
 
 def folder_items(folder: Path, *, size: int | None) -> Iterator[Item]:
-    """All images of a folder; a scene is a file's name without its suffix.
+    """Yield all images below a folder. A scene is a file's relative name without its suffix.
 
-    With `size`, the middle square of each, scaled to so many pixels; else each as it is.
+    With `size`, the middle square of each image is scaled to that many pixels. Without it,
+    images stay as they are.
 
     Raises:
-        InputError: no such folder, no images in it, or one that cannot be used.
+        InputError: the folder does not exist or has no images, or an image cannot be used.
     """
     if not folder.is_dir():
         raise InputError(f"no such folder: {folder}")
@@ -112,10 +115,12 @@ def folder_items(folder: Path, *, size: int | None) -> Iterator[Item]:
 
 
 def named_paths(texts: Sequence[str], default: Callable[[Path], str]) -> Mapping[str, Path]:
-    """NAME=PATH, or a path alone, whose name `default` knows; in the order given.
+    """Return paths by name, in the order given, from texts NAME=PATH or PATH.
+
+    `default` gives the name of a path without a name.
 
     Raises:
-        InputError: two of one name.
+        InputError: two paths have the same name, or a name is empty.
     """
     paths: dict[str, Path] = {}
     for text in texts:

@@ -1,9 +1,9 @@
-"""A study's folder: images under names that say nothing, and one SQLite file for the rest.
+"""A study's folder: images under random names, and one SQLite file for everything else.
 
-Every change is one transaction that is on the disk before anyone is told of it, so a killed
-server loses no answer, and what a participant does next never depends on a server's memory.
-Of a participant the file holds a number, a method, random tokens and the trials: no name, no
-address, no time of day. Who came by which invitation is forgotten with the last answer.
+Every change is one transaction, which is on the disk before the server responds. So a killed
+server loses no answer, and a restarted server continues where it stopped. For each participant
+the file holds a number, a method, random tokens and the trials, but no name, address or time of
+day. The link between a participant and an invitation is deleted with the last answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DATABASE = "study.sqlite"
 IMAGES = "images"
 
 _FORMAT = 2
-_PATIENCE_SECONDS = 30.0  # for another transaction to end
+_PATIENCE_SECONDS = 30.0  # to wait for another transaction
 _SCHEMA = """
 CREATE TABLE study (format INTEGER NOT NULL, settings TEXT NOT NULL);
 CREATE TABLE images (
@@ -66,26 +66,27 @@ class StoredImage:
     file: str
     """Its name in the folder of images."""
     method: str | None
-    """What made it; None: it is real."""
+    """The method that made it; None for a real image."""
     scene: str
+    """What it shows. A real image and its translations have the same scene."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a participant did in one trial."""
+    """A participant's answer in one trial."""
 
     choice: Side
-    """The side taken for real."""
+    """The side that was taken for real."""
     response_ms: float | None = None
-    """From when the images were hidden until the choice."""
+    """Time from hiding the images to the choice."""
     exposure_ms: float | None = None
-    """How long they were visible, as measured between drawn frames."""
+    """How long the images were visible, measured between drawn frames."""
     was_hidden: bool = False
-    """The page was out of sight while it should have shown them."""
+    """Whether the page was out of sight while it should have shown the images."""
 
 
 class NotInvitedError(Exception):
-    """The study is by invitation: its text is why the code opens it to nobody."""
+    """The study is by invitation, and the code is not valid. The text says why."""
 
 
 def create_study(folder: Path, settings: StudySettings, images: Iterable[StoredImage]) -> None:
@@ -103,13 +104,13 @@ def create_study(folder: Path, settings: StudySettings, images: Iterable[StoredI
 
 
 class Study:
-    """A study that people take part in. May be used by several threads and processes."""
+    """A study that people take part in. Several threads and processes may use it at once."""
 
     def __init__(self, folder: Path) -> None:
         """Open the study in `folder`.
 
         Raises:
-            InputError: there is none, or it cannot be read.
+            InputError: there is no study, it cannot be read, or it has another format version.
         """
         self.folder = folder
         if not (folder / DATABASE).is_file():
@@ -125,16 +126,17 @@ class Study:
             raise InputError(f"{folder} has format {version}, this version reads {_FORMAT}")
         values = json.loads(text)
         self.settings = StudySettings(**values | {"methods": tuple(values["methods"])})
-        # Files' names are random words, so no two studies share this one.
+        # File names are random, so no two studies have the same id.
         self.id = sha256(" ".join(file for (file,) in files).encode()).hexdigest()[:12]
 
     def join(self, request: str, code: str = "") -> str:
-        """A participant's token, for a new one unless `request` or `code` was used before.
+        """Return a participant's token. Add a participant unless `request` or `code` has one.
 
-        `request` is the joining page's own random word: sent twice, it is one participant.
+        `request` is a random word of the joining page. A request that is sent twice adds only
+        one participant.
 
         Raises:
-            NotInvitedError: as `refusal` says.
+            NotInvitedError: nobody can join by `code`; the text is that of `refusal`.
         """
         with self._open() as connection, _transaction(connection):
             known = connection.execute(
@@ -159,18 +161,18 @@ class Study:
             return token
 
     def refusal(self, code: str) -> str | None:
-        """Why nobody can join by `code`: "not invited", "already used"; None: somebody can."""
+        """Return why `code` is refused, "not invited" or "already used"; None if it is valid."""
         with self._open() as connection:
             return _refusal(connection, code)
 
     def state(self, token: str) -> dict[str, Any] | None:
-        """What a participant's page shows next; None: there is no such participant."""
+        """Return what a participant's page shows next; None if there is no such participant."""
         with self._open() as connection:
             participant = _participant(connection, token)
             return None if participant is None else self._state(connection, participant)
 
     def show(self, token: str, number: int) -> bool:
-        """Note that the images of trial `number` are about to be shown; False: not its turn."""
+        """Record that trial `number` is about to be shown; False if another trial is next."""
         with self._open() as connection, _transaction(connection):
             participant = _participant(connection, token)
             if participant is None or number != _current(connection, participant):
@@ -182,11 +184,11 @@ class Study:
             return True
 
     def answer(self, token: str, number: int, answer: Answer) -> dict[str, Any] | None:
-        """Take the answer to trial `number`, if it is the one to be answered and was shown.
+        """Save the answer to trial `number`, if that trial is the current one and was shown.
 
-        Of trials answered before, and of those to come, nothing changes. Either way the
-        result is what the page shows next: `state`, and for a practice trial that has an
-        answer `feedback`. None: there is no such participant.
+        Answers to other trials are ignored. The result is what the page shows next: `state`,
+        and `feedback` if `number` is an answered practice trial, else None. Return None if
+        there is no such participant.
         """
         with self._open() as connection, _transaction(connection):
             participant = _participant(connection, token)
@@ -211,7 +213,7 @@ class Study:
             return {"feedback": feedback, "state": self._state(connection, participant)}
 
     def image(self, token: str, image_token: str) -> Path | None:
-        """The file behind one of the two links of a participant's current trial."""
+        """Return the file behind a link of a participant's current trial; None for other links."""
         with self._open() as connection:
             participant = _participant(connection, token)
             if participant is None:
@@ -230,7 +232,13 @@ class Study:
         return self.folder / IMAGES / file
 
     def invite(self, count: int) -> list[str]:
-        """New codes, each for one participant; from the first on, only the invited take part."""
+        """Make new codes, each for one participant.
+
+        Once a study has invitations, nobody can join without one.
+
+        Raises:
+            InputError: `count` is less than 1.
+        """
         if count < 1:
             raise InputError(f"{count} invitations: ask for at least 1")
         codes = [secrets.token_urlsafe(12) for _ in range(count)]
@@ -240,12 +248,12 @@ class Study:
         return codes
 
     def is_by_invitation(self) -> bool:
-        """Whether only the invited take part."""
+        """Whether people need an invitation to take part."""
         with self._open() as connection:
             return _is_by_invitation(connection)
 
     def records(self) -> list[dict[str, Any]]:
-        """Every trial that anyone was given, answered or not: a mapping of its columns."""
+        """Return every participant's trials, answered or not, each as a mapping of columns."""
         with self._open() as connection:
             cursor = connection.execute(
                 "SELECT participant, p.method, number, f.scene AS fake_scene,"
@@ -263,7 +271,7 @@ class Study:
             yield connection
 
     def _add(self, connection: sqlite3.Connection, request: str) -> tuple[int, str]:
-        """A new participant with all of the trials."""
+        """Add a participant with all trials. Return the participant's number and token."""
         last = connection.execute("SELECT MAX(id) FROM participants").fetchone()[0]
         number = 1 + (last or 0)
         counts = dict(connection.execute("SELECT method, COUNT(*) FROM participants GROUP BY 1"))
@@ -313,12 +321,12 @@ class Study:
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a study of format 1, which kept who came by which invitation, to the present one."""
+    """Upgrade a study of format 1, which kept the links between participants and invitations."""
     if connection.execute("SELECT format FROM study").fetchone() != (1,):
         return
     with _transaction(connection):
         changed = connection.execute("UPDATE study SET format = 2 WHERE format = 1").rowcount
-        if changed:  # else another process was faster
+        if changed:  # otherwise another process has already done it
             connection.execute(
                 "ALTER TABLE invitations ADD COLUMN is_used INTEGER NOT NULL DEFAULT 0"
             )
@@ -342,7 +350,7 @@ def _participant(connection: sqlite3.Connection, token: str) -> int | None:
 
 
 def _current(connection: sqlite3.Connection, participant: int) -> int | None:
-    """The first trial without an answer; None: there is none."""
+    """Return the number of the first trial without an answer, or None."""
     number: int | None = connection.execute(
         "SELECT MIN(number) FROM trials WHERE participant = ? AND choice IS NULL", (participant,)
     ).fetchone()[0]
@@ -371,7 +379,7 @@ def _connected(path: Path, *, may_create: bool = False) -> Iterator[sqlite3.Conn
     )
     try:
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")  # an answer outlives a power cut too
+        connection.execute("PRAGMA synchronous = FULL")  # answers also survive a power cut
         yield connection
     finally:
         connection.close()
@@ -379,7 +387,7 @@ def _connected(path: Path, *, may_create: bool = False) -> Iterator[sqlite3.Conn
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing; it waits for others that write."""
+    """Run a transaction, whole or not at all. It waits for other writers."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -1,4 +1,4 @@
-"""Reports in the form of Zhu et al. 2017, Table 1: a row a method, a column a direction."""
+"""Tables of reports, as in Zhu et al. 2017, Table 1: a row per method, a column per direction."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PAPER_ROWS = {
     "feature loss + GAN": ((1.2, 0.6), (0.3, 0.2)),
     "CycleGAN": ((26.8, 2.8), (23.2, 3.4)),
 }
-"""In percent, by method and direction: the share of trials, and what follows its ±."""
+"""Percent of trials and the number after ±, by method and then by direction."""
 PAPER_NOTE = "cited: other images and other people, so no figure of a study compares with these"
 
 
 def rows(reports: Sequence[StudyReport]) -> list[list[str]]:
-    """A row a method: its name, then "26.8 ± 2.8" for each report, as the paper prints it."""
+    """Return a row per method: its name, then for each report a text such as "26.8 ± 2.8"."""
     return [
         [method, *(_share(report.methods.get(method)) for report in reports)]
         for method in _methods(reports)
@@ -32,7 +32,7 @@ def rows(reports: Sequence[StudyReport]) -> list[list[str]]:
 
 
 def paper_rows() -> list[list[str]]:
-    """The paper's own, in the same form."""
+    """Return the paper's results in the form of `rows`."""
     return [
         [method, *(f"{share:.1f} ± {deviation:.1f}" for share, deviation in cells)]
         for method, cells in PAPER_ROWS.items()
@@ -40,7 +40,7 @@ def paper_rows() -> list[list[str]]:
 
 
 def notes(reports: Sequence[StudyReport]) -> list[str]:
-    """What to know of the figures, a line each."""
+    """Return notes on the figures, one line each."""
     lines = [
         "share of the counted trials in which the generated image was taken for the real one;"
         " chance is 50",
@@ -52,14 +52,14 @@ def notes(reports: Sequence[StudyReport]) -> list[str]:
         lines += [f"{report.direction}: {note}" for note in (*report.notes, unfinished)]
     cells = [cell for report in reports for cell in report.methods.values()]
     if any(cell.fooled in (0, cell.trials) for cell in cells if cell.trials):
-        lines.append("where all trials went the same way, a bootstrap knows no doubt: ± 0.0 is not")
+        lines.append("where all trials went the same way, the bootstrap's ± 0.0 is too small")
     if any(0 < cell.participants < 10 for cell in cells):
         lines.append("intervals of fewer than 10 participants are too narrow")
     return lines
 
 
 def terminal_table(reports: Sequence[StudyReport]) -> Table:
-    """Shares with intervals and the numbers behind them."""
+    """Return a table of shares, intervals and numbers of participants and trials."""
     table = Table(
         title=HEADING, title_justify="left", box=None, pad_edge=False, padding=(0, 3, 0, 0)
     )
@@ -73,7 +73,7 @@ def terminal_table(reports: Sequence[StudyReport]) -> Table:
 
 
 def paper_table() -> Table:
-    """The paper's own."""
+    """Return a table of the paper's results."""
     table = Table(title=PAPER, title_justify="left", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for column in ("", *PAPER_DIRECTIONS):
         table.add_column(column)
@@ -83,7 +83,7 @@ def paper_table() -> Table:
 
 
 def markdown(reports: Sequence[StudyReport], *, with_paper: bool = False) -> str:
-    """The table, with intervals and the numbers behind them, and its notes as a list."""
+    """Return the table in Markdown, with intervals and numbers, and its notes as a list."""
     body = [
         [method, *(f"{_share(c)} {_plain(c)}".strip() for c in _cells(reports, method))]
         for method in _methods(reports)
@@ -96,7 +96,10 @@ def markdown(reports: Sequence[StudyReport], *, with_paper: bool = False) -> str
 
 
 def latex(reports: Sequence[StudyReport], *, with_paper: bool = False) -> str:
-    """A tabular for booktabs, intervals and numbers below each share; the notes as comments."""
+    """Return a LaTeX tabular for booktabs, with intervals and numbers below each share.
+
+    The notes are comments.
+    """
     parts = ["".join(f"% {line}\n" for line in notes(reports))]
     body = []
     for method, *shares in rows(reports):
@@ -126,7 +129,7 @@ def _share(cell: Fooled | None) -> str:
 
 
 def _detail(cell: Fooled | None) -> tuple[str, str]:
-    """The interval, and the numbers behind it; both empty where nobody has finished."""
+    """Return the interval, and the numbers of people and trials; both empty if nobody finished."""
     if cell is None or cell.interval is None:
         return "", ""
     low, high = cell.interval
@@ -153,7 +156,7 @@ def _markdown_table(directions: Sequence[str], body: Sequence[Sequence[str]]) ->
 
 
 def _latex_table(directions: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """The cells of `body` are LaTeX."""
+    """Return a tabular. The cells of `body` are already LaTeX."""
     columns = "l" + "c" * len(directions)
     head = " & ".join(["", *(f"\\textbf{{{_tex(direction)}}}" for direction in directions)])
     below = " & ".join(["\\textbf{Method}", *([_tex(HEADING)] * len(directions))])

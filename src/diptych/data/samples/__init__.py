@@ -14,20 +14,17 @@ from diptych.errors import InputError
 
 SAMPLES: Mapping[str, str] = MappingProxyType(
     {
-        "earth-climate": "climate zones (six colours) <-> NASA Blue Marble; pairs and labels score",
-        "earth-map": "relief map of land and sea floor <-> NASA Blue Marble; pairs score",
-        "earth-styles": "three domains: NASA Blue Marble, relief map, shaded relief; triples score",
-        "earth-adaptation": "the same two, each with the climate of its pixels: a segmenter adapts",
-        "digits-usps": "MNIST, labelled, <-> your USPS files (DIPTYCH_USPS); usps-digits the other"
-        " way",
-        "usps-digits": "your USPS files, labelled, <-> MNIST",
-        "digits-small": "MNIST, labelled, <-> scikit-learn's 8x8 digits; small-digits the other"
-        " way",
+        "earth-climate": "climate zones (six colours) <-> NASA Blue Marble; has pairs and labels",
+        "earth-map": "relief map of land and sea floor <-> NASA Blue Marble; has pairs",
+        "earth-styles": "three domains: NASA Blue Marble, relief map, shaded relief; has triples",
+        "earth-adaptation": "earth-map with climate zones as pixel labels, to adapt a segmenter",
+        "digits-usps": "MNIST, labelled, <-> your USPS files (DIPTYCH_USPS)",
+        "usps-digits": "your USPS files (DIPTYCH_USPS), labelled, <-> MNIST",
+        "digits-small": "MNIST, labelled, <-> scikit-learn's 8x8 digits",
         "small-digits": "scikit-learn's 8x8 digits, labelled, <-> MNIST",
-        "digits-color": "MNIST, labelled, <-> MNIST-M, on patches of photographs; color-digits the"
-        " other way",
+        "digits-color": "MNIST, labelled, <-> MNIST-M, on patches of photographs",
         "color-digits": "MNIST-M, labelled, <-> MNIST",
-        "emoji": "Google's Noto emoji <-> Twitter's Twemoji, the same pictures; pairs score",
+        "emoji": "Google's Noto emoji <-> Twitter's Twemoji, the same things; has pairs",
     }
 )
 """The samples that `open_sample` knows: a one-line description of each, by name."""

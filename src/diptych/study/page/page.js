@@ -1,20 +1,20 @@
-// One session, from consent to thanks. The server says what comes next; this page only shows it,
-// so a reload, a second tab or a server that was away change nothing but the time it takes.
+// One session, from consent to thanks. The server decides what comes next, and this page only
+// shows it. So a reload, a second tab or a server that was down costs only time.
 "use strict";
 
-const PAUSE_MS = 300;  // from asking for a pair to seeing it: the eyes leave the button
-const GAP_MS = 600;    // between the two images, where they come in turn
-const TOLERANCE_MS = 4;  // a frame that comes this early is the one to hide at
-const LONGEST_MS = 1e8;  // the server takes no more: a page left open for days reports this
+const PAUSE_MS = 300;  // between asking for a pair and seeing it, to look away from the button
+const GAP_MS = 600;    // between the two images, if they are shown in turn
+const TOLERANCE_MS = 4;  // images are hidden at a frame that is at most this early
+const LONGEST_MS = 1e8;  // the most that the server accepts; a page left open longer sends this
 
-const code = location.hash.slice(1);  // a link's; what follows # is sent to nobody by itself
+const code = location.hash.slice(1);  // the link's code; browsers do not send the part after #
 const element = (id) => document.getElementById(id);
 const sides = { left: element("left"), right: element("right") };
 let choose = () => {};  // takes "left" or "right" while an answer is awaited
 
 // --- the server ---------------------------------------------------------------------------------
 
-// Every request may be sent again: the server takes each answer once.
+// Every request may be repeated, because the server saves each answer only once.
 async function call(path, body) {
   const options = body === undefined ? {} : {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
@@ -25,7 +25,7 @@ async function call(path, body) {
       if (response.ok || response.status === 403 || response.status === 409) {
         return { ok: response.ok, data: await response.json() };
       }
-    } catch { /* it is away: below */ }
+    } catch { /* the server is down: ask the participant to try again */ }
     await trouble();
   }
 }
@@ -66,7 +66,7 @@ document.addEventListener("keydown", (event) => {
   const isNext = event.key === " " || event.key === "Enter";
   const focused = document.activeElement;
   if (isNext && !(focused instanceof HTMLButtonElement && !focused.disabled)) {
-    event.preventDefault();  // no scrolling; a focused button sees to itself
+    event.preventDefault();  // no scrolling; a focused button handles the key itself
     if (!element("trial").hidden && !element("next").hidden) element("next").click();
   }
 });
@@ -83,7 +83,7 @@ async function loaded(token) {
   return image;
 }
 
-// The images are laid out and decoded; making them visible is all that the first frame does.
+// The images are already laid out and decoded, so the first frame only makes them visible.
 async function expose(images, ms) {
   let wasHidden = document.hidden, wake;
   const outOfSight = new Promise((done) => { wake = done; });
@@ -151,7 +151,7 @@ async function runTrial(state, facts) {
   let images;
   try {
     images = await Promise.all([loaded(state.left), loaded(state.right)]);
-  } catch {  // the server is away, or another tab has gone on
+  } catch {  // the server is down, or another tab has continued
     await trouble();
     return readState();
   }
@@ -226,7 +226,7 @@ function refuse(error) {
 async function main() {
   let state = await readState();
   const facts = state;
-  if ("title" in facts) fill(facts);  // else not even they are given
+  if ("title" in facts) fill(facts);  // a refused request gets no facts
   for (;;) {
     if (state.stage === "welcome") state = await welcome(state);
     else if (state.stage === "trial") state = await runTrial(state, facts);
@@ -237,7 +237,7 @@ async function main() {
   view("done");
 }
 
-// Another link, put into this very window, is another session.
+// Another link opened in this window is another session.
 addEventListener("hashchange", () => location.reload());
 
 main();
