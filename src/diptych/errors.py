@@ -150,7 +150,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
-    """The known name that `name` is most likely a slip of, upper and lower case aside, if any."""
+    """Return the known name that is closest to `name`, ignoring case; None if none is close."""
     by_folded = {one.casefold(): one for one in known}
     close = difflib.get_close_matches(str(name).casefold(), by_folded, n=1)
     return by_folded[close[0]] if close else None

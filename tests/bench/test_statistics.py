@@ -19,7 +19,7 @@ def test_the_interval_of_three_values_by_hand():
 
 def test_a_single_value_has_no_interval_and_none_no_mean():
     assert interval([0.25]) == (0.25, None)
-    with pytest.raises(ValueError, match="no values"):
+    with pytest.raises(ValueError, match="needs at least 1 value, not 0"):
         interval([])
 
 

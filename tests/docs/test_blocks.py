@@ -109,7 +109,7 @@ def test_options_that_a_methods_page_names_are_its_own():
 
 
 @pytest.fixture
-def workplace(made: Path, tmp_path: Path) -> Path:
+def own_folder(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "work")
 
 
@@ -139,9 +139,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.name)
 def test_the_blocks_of_a_page_that_are_marked_run_one_after_another(
-    page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: Path,
+    own_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
-    monkeypatch.chdir(workplace)
+    monkeypatch.chdir(own_folder)
     for block in blocks(page):
         if not block.runs:
             continue

@@ -103,7 +103,7 @@ def test_pixels_that_stay_where_the_truth_moves_them_are_called_out_beside_it() 
     kept = {"unchanged": 0.62, "unchanged_of_truth": 0.32, "kid_gain": {"value": -14.4}}
     assert findings("a→b", kept | {"unchanged_features": 0.16}) == [
         "a→b keeps 62% of its inputs in pixels, where the truth keeps 32%, and KID is no better"
-        " than of the inputs as they are"
+        " than for untranslated inputs"
     ]
     assert "KID is 20% better" in findings("a→b", kept | {"kid_gain": {"value": 0.2}})[0]
     for other in (

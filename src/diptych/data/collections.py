@@ -218,9 +218,9 @@ class ArrayImages:
 
 
 def evenly_spaced(length: int, most: int) -> list[int]:
-    """Indices of at most `most` of `length` items: the middles of equal parts.
+    """Return indices of at most `most` of `length` items: the middles of equal parts.
 
-    Neighbours in a collection are often alike, so the first images would not do.
+    Neighbours in a collection are often alike, so the first items would be a poor sample.
     """
     count = min(most, length)
     return [(2 * i + 1) * length // (2 * count) for i in range(count)]

@@ -1,5 +1,5 @@
-"""Room for `diptych doctor DATA`: what is wrong with data, before a long training.
+"""Reserved for `diptych doctor DATA`, which will check data before a long training.
 
-Nothing is here yet: files that two domains or two splits share, unlike sizes, broken images.
-What opening data decides without being asked is in `Data.notes`: see `splits.py`.
+It is still empty. It will find files shared by domains or splits, differing sizes and broken
+images. `Data.notes` already lists the decisions made when data are opened: see `splits.py`.
 """

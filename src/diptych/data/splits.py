@@ -40,7 +40,7 @@ class Found:
 
 
 def probe_indices(count: int, most: int) -> list[int]:
-    """Indices of up to `most` of `count` items, evenly spaced, the first and the last included."""
+    """Return up to `most` indices below `count`, evenly spaced, with the first and the last."""
     if count <= most:
         return list(range(count))
     return [i * (count - 1) // (most - 1) for i in range(most)]

@@ -1,9 +1,9 @@
-"""Processes that decode batches ahead. They never import the script that started them.
+"""Worker processes that decode batches ahead. They do not import the script that started them.
 
 Where processes are not forked (Windows, macOS, Linux from Python 3.14 on), Python imports the
-main script again in each new process, so that what the script defines is known there. Nothing
-that these workers are sent comes from a script. Without that import a script needs no
-`if __name__ == "__main__"` guard, and is not run once more by every worker.
+main script again in each new process, to know what the script defines. These workers need
+nothing from the script. Without the import, a script needs no `if __name__ == "__main__"` guard,
+and workers do not run it again.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _one_at_a_time = threading.Lock()
 def decoded_ahead(
     maker: BatchMaker, start: int, workers: int, start_method: str | None
 ) -> Iterator[Made]:
-    """Batches `start`, `start` + 1, … in order, made by `workers` processes.
+    """Return an iterator over batches `start`, `start` + 1, …, made by `workers` processes.
 
-    `start_method` is one of Python's `multiprocessing`; None takes the platform's. The
+    `start_method` is one of Python's `multiprocessing`; None means the platform's default. The
     processes end when the iterator is freed.
     """
     loader: DataLoader[Made] = DataLoader(
@@ -43,7 +43,7 @@ def decoded_ahead(
         worker_init_fn=_leave_interrupts_to_the_parent,
         prefetch_factor=_PREFETCHED,
         multiprocessing_context=start_method,
-        generator=torch.Generator(),  # else it takes a number from the global one
+        generator=torch.Generator(),  # otherwise the loader draws from the global generator
     )
     with _without_main():
         return iter(loader)
@@ -51,10 +51,11 @@ def decoded_ahead(
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Processes that this thread starts inside the block do not import the main script.
+    """Inside the block, processes that this thread starts do not import the main script.
 
-    Python has no option for it. It asks `spawn.get_preparation_data` what a new process needs,
-    on every platform; inside the block the answer to this thread names no script.
+    Python has no option for this. On every platform, it calls `spawn.get_preparation_data` to
+    find out what a new process needs. Inside the block, the result for this thread names no
+    script.
     """
     this_thread = threading.get_ident()
     with _one_at_a_time:
@@ -82,10 +83,10 @@ class _CountFrom(Sampler[int]):
         return itertools.count(self.start)
 
 
-def _as_it_is(made: Any) -> Any:  # a Made; torch's types know of lists alone
+def _as_it_is(made: Any) -> Any:  # a Made; torch's annotation allows only lists
     return made
 
 
 def _leave_interrupts_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; only the parent knows what to finish first."""
+    """Ignore Ctrl-C, which reaches every process of a terminal. The parent decides how to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -152,9 +152,7 @@ def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
     gained = scores.get("kid_gain", {}).get("value")
     if kept is not None and gained is not None and gained < GAIN:
         better = f"{gained:.0%}" if gained > 0 else "no"
-        found.append(
-            f"{direction} {kept}, and KID is {better} better than of the inputs as they are"
-        )
+        found.append(f"{direction} {kept}, and KID is {better} better than for untranslated inputs")
     negative = _negative(scores)
     if negative is not None:
         found.append(f"{direction} {negative}")
