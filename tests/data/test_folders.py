@@ -169,7 +169,7 @@ def test_errors_of_what_was_typed(tmp_path: Path) -> None:
     x = _fill(tmp_path / "x", _numbered(3, "a"))
     y = _fill(tmp_path / "y", _numbered(3, "b"))
     assert "no data: give a folder" in _error()
-    assert "only one of --x and --y was given" in _error(x=x)
+    assert "only one of x and y was given" in _error(x=x)
     assert "not both" in _error(tmp_path, x=x)
     assert "no such folder: nowhere" in _error("nowhere")
     assert "000.png is a file: expected a folder" in _error(x / "a000.png")

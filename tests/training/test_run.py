@@ -12,8 +12,9 @@ from PIL import Image
 
 from diptych.checkpoint import load_state, load_translator
 from diptych.errors import InputError
-from diptych.training.run import resume
-from diptych.training.settings import read_plan
+from diptych.methods import make_config
+from diptych.training.run import resume, train
+from diptych.training.settings import Settings, read_plan
 from tests.training.reading import losses, metrics, one_line
 
 # --- what a run leaves -----------------------------------------------------------
@@ -72,6 +73,14 @@ def test_what_cannot_be_used_leaves_nothing_behind(start, tmp_path):
     with pytest.raises(InputError):
         start(x=str(tmp_path / "nothing"))
     assert not (tmp_path / "run").exists()
+
+
+def test_two_folders_anywhere_give_the_run_both_their_names(picture_folders, tmp_path, monkeypatch):
+    x, y = picture_folders()
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(x=f"{x}/", y=f"{y}/", steps=1, device="cpu", workers=0, precision="fp32")
+    config = make_config("cyclegan", {"width": 4, "size": 32, "blocks": 1})
+    assert train("cyclegan", config, settings).folder == Path("runs/cyclegan-dark-bright")
 
 
 # --- interrupts and resuming -------------------------------------------------------

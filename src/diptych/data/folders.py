@@ -30,7 +30,7 @@ _PART_FOLDERS = {
 }
 _LAYOUTS = (
     "expected trainA/ and trainB/, or one folder for each of two or more domains, "
-    "or train/ with side-by-side pairs; or pass --x FOLDER --y FOLDER"
+    "or train/ with side-by-side pairs"
 )
 
 
@@ -73,7 +73,9 @@ def _open(
     if size < 1:
         raise InputError(f"size is {size}: expected at least 1 pixel")
     if data is not None and (x is not None or y is not None):
-        raise InputError("give the data as one folder or as --x and --y, not both")
+        raise InputError(
+            f"give the data as one folder or as {option('x')} and {option('y')}, not both"
+        )
     if attributes is not None:
         return _open_attributes(data, os.fspath(attributes), names)
     if data is not None:
@@ -93,9 +95,10 @@ def _open(
             return _joined_data(packed, names, source)
         found = _find_in_two(*folders)
     else:
-        missing = "no data: give a folder, sample:NAME, or --x FOLDER --y FOLDER"
+        both = f"{option('x')} and {option('y')}"
+        missing = f"no data: give a folder, sample:NAME, or {both}, a folder each"
         raise InputError(
-            missing if x is None and y is None else "only one of --x and --y was given: give both"
+            missing if x is None and y is None else f"only one of {both} was given: give both"
         )
     if names is not None:
         found = dataclasses.replace(found, domains=_checked_names(names, found.domains))
@@ -198,7 +201,7 @@ def _joined_data(sides: list[Data], names: Sequence[str] | None, source: str) ->
 
 def _names_of_two(x: Path, y: Path) -> tuple[str, str]:
     if x.resolve() == y.resolve():
-        raise InputError(f"--x and --y are the same folder: {x}")
+        raise InputError(f"{option('x')} and {option('y')} are the same folder: {x}")
     domains = (x.resolve().name, y.resolve().name)
     return ("x", "y") if domains[0] == domains[1] else domains
 

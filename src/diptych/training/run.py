@@ -80,7 +80,7 @@ def train(
     device = find_device(settings.device)
     ranks = join_ranks(device)
     data = open_run_data(method, settings, config.size)
-    path = Path(settings.out or f"runs/{_slug(method)}-{_slug(data.source)}")
+    path = Path(settings.out or f"runs/{_slug(method)}-{_data_name(settings, data)}")
     if is_restarted() and (path / CONFIG_FILE).exists():  # by torchrun, after a failure
         return resume(path, device=settings.device, workers=settings.workers, callbacks=callbacks)
     folder = run_folder(path, ranks)
@@ -277,6 +277,13 @@ def open_whole(settings: Settings, size: int) -> Data:
         palettes=s.palette,
         size=size,
     )
+
+
+def _data_name(settings: Settings, data: Data) -> str:
+    """What a run's folder calls the data: the last part of each folder that was given."""
+    if settings.x is not None and settings.y is not None:
+        return f"{_slug(settings.x)}-{_slug(settings.y)}"
+    return _slug(data.source)
 
 
 def _slug(source: str) -> str:

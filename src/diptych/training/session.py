@@ -9,6 +9,7 @@ from pathlib import Path
 
 from diptych.checkpoint import TRANSLATOR_FILE, TranslatorInfo, save_state, save_translator
 from diptych.data import Data
+from diptych.errors import option
 from diptych.training.forecast import Forecast
 from diptych.training.interrupt import Interrupt
 from diptych.training.log import RunLog
@@ -198,11 +199,12 @@ class Session:
         save_translator(path, trainer.inference_weights(), info)
 
     def _way_on(self) -> str:
+        lower = f"a lower {option('lr')} or {option('precision', 'fp32')}"
         if self._checkpoint_due.last_step is None:
-            return "there was no checkpoint yet; begin anew with a lower --lr or --precision fp32"
+            return f"there was no checkpoint yet; begin anew with {lower}"
         return (
             f"the checkpoint of step {self._checkpoint_due.last_step} is good; begin anew from it"
-            f" with --init {self.folder} and a lower --lr or --precision fp32"
+            f" with {option('init', str(self.folder))} and {lower}"
         )
 
 
