@@ -35,6 +35,8 @@ def test_bounds_name_the_field_the_value_and_the_bound():
 
     with pytest.raises(InputError, match=r"^width is 0: it must be at least 1$"):
         check_bounds(Config(), {"width": 1})
+    with pytest.raises(InputError, match=r"^width is inf: it must be finite$"):
+        check_bounds(Config(width=float("inf")), {"width": 1})  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"^share is nan: it must be from 0 to 1$"):
         check_bounds(Config(), {}, shares=("share",))
     with command_line(), pytest.raises(InputError, match=r"^--width is 0: it must be at least 1$"):

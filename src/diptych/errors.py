@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
@@ -75,6 +76,8 @@ def check_bounds(config: Any, least: Mapping[str, float], shares: Sequence[str] 
     for name, bound in least.items():
         if not values[name] >= bound:
             raise InputError(f"{option(name)} is {values[name]}: it must be at least {bound}")
+        if values[name] == math.inf:
+            raise InputError(f"{option(name)} is {values[name]}: it must be finite")
     for name in shares:
         if not 0 <= values[name] <= 1:
             raise InputError(f"{option(name)} is {values[name]}: it must be from 0 to 1")

@@ -51,6 +51,7 @@ def _one_line(error: BaseException) -> str:
         ({"seed": -1}, "seed is -1"),
         ({"workers": -1}, "workers is -1"),
         ({"load_size": -1}, "load_size is -1"),
+        ({"seed": 10**23}, "seed is 100000000000000000000000: it must be at most"),
         ({"data": "d", "x": "a"}, "not both"),
     ],
 )

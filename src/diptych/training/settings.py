@@ -22,6 +22,8 @@ from diptych.training.loggers import LoggerName
 CONFIG_FILE = "config.toml"
 RENAMED = {"sample_every": "preview_every"}
 """Settings of earlier versions, by the names that they have now."""
+_LARGEST_SEED = 2**62
+"""PyTorch takes 64 bits with a sign; processes and starts add to it."""
 T = TypeVar("T")
 
 
@@ -98,6 +100,8 @@ class Settings:
             raise InputError(f"{option('lr_scale')} is {self.lr_scale}: it must be above 0")
         if not 0 <= self.ema < 1:
             raise InputError(f"{option('ema')} is {self.ema}: it must be from 0 to below 1")
+        if self.seed > _LARGEST_SEED:
+            raise InputError(f"{option('seed')} is {self.seed}: it must be at most {_LARGEST_SEED}")
         for name in ("seed", "workers", "load_size"):
             if (vars(self)[name] or 0) < 0:
                 raise InputError(f"{option(name)} is {vars(self)[name]}: it must not be negative")
