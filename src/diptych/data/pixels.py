@@ -70,9 +70,10 @@ class PixelFormat:
 
     def to_unit(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Convert values of `dtype` to float32, where `low` is -1 and `high` is 1, and clip."""
-        scale = 2 / (self.high - self.low)
-        kind = np.float32 if values.itemsize <= 2 else np.float64  # exact for 16 bits
-        unit = (values.astype(kind) - kind(self.low)) * kind(scale) - 1
+        unit: NDArray[Any] = values.astype("f4" if values.itemsize <= 2 else "f8")
+        unit -= self.low  # exact for 16 bits
+        unit *= 2 / (self.high - self.low)
+        unit -= 1
         return np.clip(unit, -1, 1).astype(np.float32)
 
     def from_unit(self, unit: NDArray[Any]) -> NDArray[Any]:

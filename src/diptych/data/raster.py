@@ -32,6 +32,11 @@ class Raster:
     """Mode F: 1 where every channel has data, 0 elsewhere. None if there are data everywhere."""
 
     @classmethod
+    def from_image(cls, image: Image.Image) -> Raster:
+        """Build from an image of mode RGB or L."""
+        return cls((image,))
+
+    @classmethod
     def from_array(cls, values: NDArray[np.uint8] | NDArray[np.float32]) -> Raster:
         """Build from (H, W, C): uint8, or float32 in [-1, 1]."""
         if values.dtype == np.uint8 and values.shape[2] == 3:

@@ -162,7 +162,7 @@ def _digest(labels: Images) -> str:
     digest = hashlib.sha256()
     for index in probe_indices(len(labels), _PROBED):
         try:
-            digest.update(labels.read(index).tobytes())
+            digest.update(labels.read(index).picture().tobytes())
         except InputError as error:  # training leaves this image out
             digest.update(str(error).encode())
     return digest.hexdigest()[:32]

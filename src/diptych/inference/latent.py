@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from diptych.data.images import save_image, to_tensor
+from diptych.data.raster import Raster
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError, option
 from diptych.inference.kinds import as_image, take
@@ -107,8 +108,8 @@ def _names(to: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _square(given: Any, size: int) -> Image.Image:
-    image = as_image(take(given, over_white=True).images[0])
-    return evaluation_image(image, "the image", size=size, is_tiled=False)
+    image = Raster.from_image(as_image(take(given, over_white=True).images[0]))
+    return evaluation_image(image, "the image", size=size, is_tiled=False).picture()
 
 
 def _check_free(paths: Sequence[Path], overwrite: bool) -> None:
