@@ -26,6 +26,7 @@ from diptych.checkpoint import load_translator
 from diptych.data import Data, evaluation_images, evaluation_pairs, open_data
 from diptych.data.collections import evenly_spaced
 from diptych.data.images import read_image, to_image
+from diptych.data.raster import Raster
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
 from diptych.inference.load import load

@@ -25,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
+from diptych.data.pixels import RGB8, PixelFormat
 from diptych.errors import InputError, option, resume_call
 from diptych.files import atomic_write
 from diptych.methods import build, give_for, make_config
@@ -156,6 +157,13 @@ class TranslatorInfo:
     """Class names, in the order of a classifier's scores."""
     has_attributes: bool = False
     """Whether domains are attributes, so that an image may belong to several at once."""
+    pixels: tuple[PixelFormat, ...] = ()
+    """The pixel format of each domain; empty in files of versions that knew 8-bit RGB only."""
+
+    @property
+    def pixel_formats(self) -> tuple[PixelFormat, ...]:
+        """The pixel format of each domain."""
+        return self.pixels or (RGB8,) * len(self.domains)
 
 
 def save_translator(path: Path, weights: Mapping[str, Tensor], info: TranslatorInfo) -> None:
@@ -226,6 +234,7 @@ def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Tr
     try:
         header.pop("preprocessing", None)  # written up to 0.1.0 and never read
         lists = {"domains": header["domains"], "classes": header.get("classes", ())}
+        lists["pixels"] = [PixelFormat.from_dict(one) for one in header.get("pixels", ())]
         info = TranslatorInfo(**header | {name: tuple(value) for name, value in lists.items()})
     except (TypeError, KeyError) as error:
         raise InputError(f"{file} has an unusable header: {error}") from error

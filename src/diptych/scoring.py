@@ -85,7 +85,8 @@ def evaluate(
     plan = read_plan(folder, method)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
     settings = replace(settings, palette=tuple(palette) or settings.palette)
-    opened = open_run_data(plan.method, settings, plan.config.size)
+    pixels = plan.resolved.pixel_formats
+    opened = open_run_data(plan.method, settings, plan.config.size, pixels)
     score = partial(
         score_file,
         size=plan.config.size,

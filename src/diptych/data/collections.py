@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych.data import formats
+from diptych.data.formats import Frame, Header
 from diptych.data.pixels import RGB8, PixelFormat, channel_names
 from diptych.data.raster import Raster
 from diptych.data.reading import read_raster
@@ -57,6 +59,31 @@ class ReadsReduced(Protocol):
 @runtime_checkable
 class Reinterpretable(Protocol):
     """A collection of files, whose pixels can be read in another format."""
+
+    @property
+    def pixels(self) -> PixelFormat:
+        """The channels, depth and range that all images have."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Return the image's relative name."""
+        ...
+
+    def header(self, index: int) -> Header:
+        """Return what the image's file says. Raises InputError if it cannot be read."""
+        ...
+
+    def frame(self, index: int, at_least: int | None = None) -> Frame:
+        """Return the image as it is in its file.
+
+        With `at_least`, a JPEG may be reduced; its shorter side keeps twice as many pixels.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        ...
 
     def with_pixels(self, pixels: PixelFormat) -> Images:
         """Return the same images, read in another pixel format."""
@@ -195,6 +222,15 @@ class FileImages:
         path, image = self._place(index)
         return read_raster(path, self.pixels, image, at_least=shorter_side)
 
+    def header(self, index: int) -> Header:
+        """Return what the file says of its images. Raises InputError if it cannot be read."""
+        return formats.header(self.path(index))
+
+    def frame(self, index: int, at_least: int | None = None) -> Frame:
+        """Return the image as it is in its file. Raises InputError if it cannot be read."""
+        path, image = self._place(index)
+        return formats.read(path, image, at_least=at_least)
+
     def with_pixels(self, pixels: PixelFormat) -> FileImages:
         """Return the same files, read in another pixel format."""
         return FileImages(self.folder, self.names, pixels)
@@ -220,6 +256,18 @@ class HalfImages:
     @property
     def pixels(self) -> PixelFormat:
         return self.whole.pixels
+
+    def header(self, index: int) -> Header:
+        """Return what the file says of both halves. Raises InputError if it cannot be read."""
+        return self.whole.header(index)
+
+    def frame(self, index: int, at_least: int | None = None) -> Frame:
+        """Return the half as it is in its file. Raises InputError if it cannot be read."""
+        frame = self.whole.frame(index, at_least)
+        middle = frame.values.shape[1] // 2
+        half = slice(middle, None) if self.is_right else slice(middle)
+        alpha = None if frame.alpha is None else frame.alpha[:, half]
+        return replace(frame, values=frame.values[:, half], alpha=alpha)
 
     def with_pixels(self, pixels: PixelFormat) -> HalfImages:
         """Return the same halves, read in another pixel format."""

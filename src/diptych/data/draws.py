@@ -186,7 +186,7 @@ class Made:
     inside PyTorch's shared memory can abort, which raises a RuntimeError in the parent.
     """
 
-    columns: tuple[Pixels, ...] = ()
+    columns: tuple[NDArray[Any], ...] = ()
     """(B, C, size, size) each: uint8, or float32 in [-1, 1]."""
     label: NDArray[np.integer[Any] | np.floating[Any]] | None = None
     """Labels of the first column: (B,) int64 classes, or (B, domains or attributes) float32."""
@@ -207,7 +207,9 @@ class BatchMaker(Dataset[Made]):
         settings = self.settings
         known = [len(column.unusable) for column in self.columns]
         first = (number * settings.world + settings.rank) * settings.batch_size
-        drawn, indices, problem = [], [], None
+        drawn: list[NDArray[Any]] = []
+        indices: list[list[int]] = []
+        problem = None
         try:
             for column in self.columns:
                 rows = [column.draw(first + row) for row in range(settings.batch_size)]

@@ -17,6 +17,8 @@ from diptych.data.images import IMAGE_SUFFIXES, image_size
 from diptych.data.label_maps import LABELS_FOLDER, with_label_maps
 from diptych.data.packed import packed_domain
 from diptych.data.palettes import with_palettes
+from diptych.data.pixel_choice import PixelOptions, with_pixel_formats
+from diptych.data.pixels import PixelFormat
 from diptych.data.splits import Found, Listing, join, make_data, probe_indices
 from diptych.errors import InputError, option
 
@@ -42,6 +44,8 @@ def open_data(
     names: Sequence[str] | None = None,
     attributes: str | os.PathLike[str] | None = None,
     palettes: Sequence[str] = (),
+    options: PixelOptions | None = None,
+    pixels: Sequence[PixelFormat] | None = None,
     size: int,
 ) -> Data:
     """Open the data set in a folder, in two folders `x` and `y`, or of a sample (`sample:NAME`).
@@ -49,16 +53,20 @@ def open_data(
     `names` replaces the domain names that the folders suggest. `attributes` is a table of each
     image's attributes; then `names` selects its columns, all by default. `palettes` gives the
     meaning of the colours of label domains, each as NAME=FILE.csv or NAME=cityscapes. A
-    palette.csv in a domain's folder does the same. `size` is the side of the square training
+    palette.csv in a domain's folder does the same. `options` says what the pixels are, which is
+    otherwise decided from a few images of each domain. `pixels` are the formats of an earlier
+    run; then nothing is decided. `size` is the side of the square training
     images in pixels. Samples and files of many images are made in that size. Folders of images
     do not depend on it.
 
     Raises:
         InputError: a folder does not exist, has no images or too few, or has an unknown
             layout; `names` do not fit; the table is damaged or has no row for an image;
-            a palette or the label images cannot be used.
+            a palette or the label images cannot be used; the images of a domain are of several
+            kinds, or `options` or `pixels` do not fit them.
     """
-    return with_palettes(_open(data, x, y, names, attributes, size), palettes)
+    opened = with_palettes(_open(data, x, y, names, attributes, size), palettes)
+    return with_pixel_formats(opened, options or PixelOptions(), pixels)
 
 
 def _open(

@@ -74,7 +74,8 @@ class PixelFormat:
         unit -= self.low  # exact for 16 bits
         unit *= 2 / (self.high - self.low)
         unit -= 1
-        return np.clip(unit, -1, 1).astype(np.float32)
+        clipped: NDArray[np.float32] = np.clip(unit, -1, 1).astype(np.float32)
+        return clipped
 
     def from_unit(self, unit: NDArray[Any]) -> NDArray[Any]:
         """Convert values in [-1, 1] to `dtype`. Whole numbers are rounded to the nearest."""
@@ -105,14 +106,14 @@ class PixelFormat:
             InputError: fields are missing, unknown or of another type.
         """
         try:
-            nodata = held["nodata"]
+            nodata = held.get("nodata")
             return cls(
                 channels=tuple(str(name) for name in held["channels"]),
                 dtype=str(held["dtype"]),
                 low=float(held["low"]),
                 high=float(held["high"]),
                 nodata=None if nodata is None else float(nodata),
-                show=tuple(int(index) for index in held["show"]),
+                show=tuple(int(index) for index in held.get("show", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{dict(held)!r} describes no pixels: {error}") from error

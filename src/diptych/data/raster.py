@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,7 +99,7 @@ class Raster:
         return to_picture(self.tensor(), pixels)
 
 
-def from_sent(values: NDArray[np.uint8] | NDArray[np.float32]) -> Tensor:
+def from_sent(values: NDArray[Any]) -> Tensor:
     """Convert what `Raster.array` returned, of any shape, to float32 in [-1, 1]."""
     tensor = torch.from_numpy(values)
     return tensor.float().div_(127.5).sub_(1) if tensor.dtype == torch.uint8 else tensor

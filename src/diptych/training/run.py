@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,8 @@ from torch import nn
 
 from diptych.checkpoint import load_state
 from diptych.data import Data, for_batches, open_data
+from diptych.data.pixel_choice import PixelOptions
+from diptych.data.pixels import PixelFormat
 from diptych.errors import InputError, option, resume_call
 from diptych.methods import method_class
 from diptych.networks.device import cpu_threads, find_device
@@ -144,7 +147,8 @@ def _resume(
         run=replace(plan.run, workers=plan.run.workers if workers is None else workers),
         resolved=replace(plan.resolved, device=str(find_device(device or plan.resolved.device))),
     )
-    data = open_run_data(plan.method, plan.run, plan.config.size)
+    pixels = plan.resolved.pixel_formats
+    data = open_run_data(plan.method, plan.run, plan.config.size, pixels)
     _check_unchanged(data, folder.path, plan)
     made = _Work(folder, plan, data, ranks, state, callbacks=callbacks)
     del state  # as large as the trainer
@@ -251,18 +255,24 @@ def _notes(data: Data, trainer: Trainer) -> tuple[str, ...]:
 # --- the data ---------------------------------------------------------------------
 
 
-def open_run_data(method: str, settings: Settings, size: int) -> Data:
-    """The data of a run of `method`, as it sees them.
+def open_run_data(
+    method: str, settings: Settings, size: int, pixels: Sequence[PixelFormat] | None = None
+) -> Data:
+    """The data of a run of `method`, as it sees them; `pixels` as in `open_whole`.
 
     Raises:
         InputError: they are not there, or cannot be used.
     """
     kind = cast(type[Method], method_class(method))
-    return for_batches(open_whole(settings, size), kind.batch_type)
+    return for_batches(open_whole(settings, size, pixels), kind.batch_type)
 
 
-def open_whole(settings: Settings, size: int) -> Data:
+def open_whole(
+    settings: Settings, size: int, pixels: Sequence[PixelFormat] | None = None
+) -> Data:
     """The data that the settings name, whatever method is to see them; `size` is in pixels.
+
+    `pixels` are the formats of a run that there is already. By default they are decided.
 
     Raises:
         InputError: they are not there, or cannot be used.
@@ -275,6 +285,8 @@ def open_whole(settings: Settings, size: int) -> Data:
         names=s.names,
         attributes=s.attributes,
         palettes=s.palette,
+        options=PixelOptions(s.channels, s.range, s.nodata, s.show),
+        pixels=pixels,
         size=size,
     )
 

@@ -195,6 +195,7 @@ class Session:
             version=plan.resolved.version,
             classes=self.data.classes,
             has_attributes=self.data.train.attributes is not None,
+            pixels=self.data.pixels,
         )
         save_translator(path, trainer.inference_weights(), info)
 

@@ -13,6 +13,7 @@ import tomli_w
 from torch import nn
 
 from diptych import __version__
+from diptych.data.pixels import RGB8, PixelFormat
 from diptych.errors import InputError, dataclass_from, option
 from diptych.files import atomic_write_text
 from diptych.methods import give_for, make_config
@@ -44,6 +45,17 @@ class Settings:
     palette: tuple[str, ...] = ()
     """What a domain's colours mean: DOMAIN=FILE.csv, with lines of name,r,g,b, or
     DOMAIN=cityscapes. Nothing is trained by it; scores and the report use it."""
+    channels: tuple[str, ...] = ()
+    """Number of channels, for all domains or as DOMAIN=3; 3 reads grey images as colour. By
+    default the images' own."""
+    range: tuple[str, ...] = ()
+    """Values from black to white, for all domains or as CT=-1000,1000: LOW,HIGH, auto (from the
+    training images) or own (all that the type can hold). By default own for 8 bits, else auto."""
+    nodata: tuple[str, ...] = ()
+    """Value of pixels without data, for all domains or as DOMAIN=-9999; none takes them as values.
+    By default what the files say."""
+    show: tuple[str, ...] = ()
+    """Channels that pictures show of several, for all domains or as DOMAIN=4,3,2."""
     out: str | None = None
     """The run's folder; runs/METHOD-DATA by default."""
     steps: int | None = None
@@ -126,6 +138,8 @@ class Resolved:
     """As measured for a budget in minutes."""
     precision: Precision
     device: str
+    pixels: tuple[PixelFormat, ...] = ()
+    """Of each domain; empty for runs of versions that knew 8-bit RGB only."""
     processes: int = 1
     """That train together, as torchrun started them: each takes a batch of its own."""
     threads: int
@@ -138,6 +152,11 @@ class Resolved:
     """What was measured of them; more of it is better."""
     version: str = __version__
     """Of Diptych."""
+
+    @property
+    def pixel_formats(self) -> tuple[PixelFormat, ...]:
+        """The pixel format of each domain."""
+        return self.pixels or (RGB8,) * len(self.domains)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +175,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     text = tomli_w.dumps(
         {"method": plan.method}
         | {
-            table: {key: value for key, value in asdict(values).items() if value is not None}
+            table: _without_none(asdict(values))
             for table, values in tables.items()
         }
     )
@@ -189,7 +208,7 @@ def read_plan(folder: Path, method: type[nn.Module] | None = None) -> Plan:
         method=name,
         config=make_config(name, config),
         run=_settings(Settings, renamed(run), str(path)),
-        resolved=_settings(Resolved, resolved, str(path)),
+        resolved=_settings(Resolved, _with_pixels(resolved), str(path)),
     )
 
 
@@ -252,6 +271,24 @@ def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _settings(kind: type[T], values: dict[str, Any], owner: str) -> T:
     lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
     return dataclass_from(kind, values | lists, owner=owner)
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is None, which TOML cannot say, in `values` and the tables in it."""
+    return {
+        key: [_without_none(v) if isinstance(v, dict) else v for v in value]
+        if isinstance(value, tuple)
+        else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _with_pixels(resolved: dict[str, Any]) -> dict[str, Any]:
+    tables = resolved.get("pixels", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InputError(f"resolved.pixels is {tables!r}: it must be an array of tables")
+    return resolved | {"pixels": tuple(map(PixelFormat.from_dict, tables))}
 
 
 def _check_data(settings: Settings) -> None:
