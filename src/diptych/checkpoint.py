@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from diptych.data.pixels import RGB8, PixelFormat
+from diptych.data.pixels import RGB8, PixelFormat, channel_counts
 from diptych.errors import InputError, option, resume_call
 from diptych.files import atomic_write
 from diptych.methods import build, give_for, make_config
@@ -256,7 +256,8 @@ def load_translator(
     weights, info = read_translator(path)
     give_for(info.method, path, method)
     with torch.random.fork_rng(devices=[]):  # building draws weights that are then replaced
-        built = build(info.method, make_config(info.method, info.config), len(info.domains))
+        config = make_config(info.method, info.config)
+        built = build(info.method, config, channel_counts(info.pixel_formats))
     load_weights(built, weights, str(path))
     return built.eval().requires_grad_(False), info
 

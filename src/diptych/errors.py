@@ -98,6 +98,33 @@ def check_size(size: int, *, needs_power_of_two: bool) -> None:
         raise InputError(f"{option('size')} is {size}: it must be {what}")
 
 
+def two_channel_counts(method: str, channels: Sequence[int]) -> tuple[int, int]:
+    """Return the channel counts of both domains of a method that translates between two.
+
+    Raises:
+        InputError: there is another number of domains.
+    """
+    if len(channels) != 2:
+        raise InputError(f"{method} translates between 2 domains, not {len(channels)}")
+    return channels[0], channels[1]
+
+
+def equal_channel_count(channels: Sequence[int], why: str) -> int:
+    """Return the channel count that all domains have.
+
+    Raises:
+        InputError: they differ. `why` says what needs equal ones.
+    """
+    if len(set(channels)) > 1:
+        counts = ", ".join(map(str, channels))
+        grey = f" ({option('channels', 3)} reads grey images as colour)" if 1 in channels else ""
+        raise InputError(
+            f"{why}, so the domains must have as many channels, but they have {counts}: choose"
+            f" another method, or give images with equal channels{grey}"
+        )
+    return channels[0]
+
+
 def dataclass_from(kind: type[D], values: Mapping[str, Any], *, owner: str) -> D:
     """Return `kind(**values)`, with names and types checked first.
 

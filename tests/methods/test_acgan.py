@@ -101,7 +101,7 @@ def test_the_discriminators_loss_sends_no_gradient_to_the_generator():
 
 def test_classes_are_the_domains_however_many():
     torch.manual_seed(0)
-    method = ACGAN(Config(width=1, size=16, batch_size=3, z_size=4), domains=3).eval()
+    method = ACGAN(Config(width=1, size=16, batch_size=3, z_size=4), channels=(3,) * 3).eval()
     assert isinstance(method, Generates)
     assert not isinstance(method, Translates)
     z = torch.randn(2, 4, generator=torch.Generator().manual_seed(5))
@@ -115,7 +115,7 @@ def test_classes_are_the_domains_however_many():
 
 
 def test_classes_of_what_is_generated_are_drawn_evenly():
-    method = ACGAN(Config(width=1, size=16, batch_size=2), domains=3)
+    method = ACGAN(Config(width=1, size=16, batch_size=2), channels=(3,) * 3)
     c, z = method._draw(3000, torch.Generator().manual_seed(0), torch.zeros(1))
     assert torch.bincount(c).tolist() == pytest.approx([1000] * 3, abs=100)
     assert (z.shape, z.std().item()) == ((3000, 100), pytest.approx(1.0, abs=0.01))

@@ -167,4 +167,4 @@ def test_recipes_are_configurations_of_the_method(name: str):
 
 def test_it_has_two_domains():
     with pytest.raises(InputError, match="from 1 domain to 1 other, not 3"):
-        UNITAdaptation(Config(width=1), domains=3)
+        UNITAdaptation(Config(width=1), channels=(3,) * 3)

@@ -153,9 +153,7 @@ def _read_as(images: Images, pixels: PixelFormat) -> Images:
 # --- deciding ----------------------------------------------------------------------
 
 
-def _decided(
-    name: str, images: Images, asked: Mapping[str, str]
-) -> tuple[PixelFormat, list[str]]:
+def _decided(name: str, images: Images, asked: Mapping[str, str]) -> tuple[PixelFormat, list[str]]:
     if not isinstance(images, Reinterpretable):
         if wanted := set(asked) - {"show"}:
             what = option(sorted(wanted)[0])

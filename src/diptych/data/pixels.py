@@ -8,7 +8,7 @@ its own contents, so that equal values stay equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -131,6 +131,11 @@ def own_range(dtype: str) -> tuple[float, float]:
     if kind.kind == "f":
         return 0.0, 1.0
     return float(np.iinfo(kind).min), float(np.iinfo(kind).max)
+
+
+def channel_counts(formats: Iterable[PixelFormat]) -> tuple[int, ...]:
+    """Return the number of channels of each format."""
+    return tuple(len(pixels.channels) for pixels in formats)
 
 
 def channel_names(count: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, cast
 
@@ -118,9 +118,15 @@ def make_config(name: str, values: Mapping[str, Any]) -> Any:
     return dataclass_from(config_class(name), values, owner=name)
 
 
-def build(name: str, config: Any, domains: int) -> nn.Module:
-    """The method, freshly initialised from the global random state."""
-    return method_class(name)(config, domains=domains)
+def build(name: str, config: Any, channels: Sequence[int]) -> nn.Module:
+    """The method, freshly initialised from the global random state.
+
+    `channels` are the numbers of channels of the domains' images.
+
+    Raises:
+        InputError: the method cannot translate between such domains.
+    """
+    return method_class(name)(config, channels=tuple(channels))
 
 
 # --- methods from outside ----------------------------------------------------

@@ -267,9 +267,7 @@ def open_run_data(
     return for_batches(open_whole(settings, size, pixels), kind.batch_type)
 
 
-def open_whole(
-    settings: Settings, size: int, pixels: Sequence[PixelFormat] | None = None
-) -> Data:
+def open_whole(settings: Settings, size: int, pixels: Sequence[PixelFormat] | None = None) -> Data:
     """The data that the settings name, whatever method is to see them; `size` is in pixels.
 
     `pixels` are the formats of a run that there is already. By default they are decided.

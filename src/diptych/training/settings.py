@@ -174,10 +174,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     tables = {"config": plan.config, "run": plan.run, "resolved": plan.resolved}
     text = tomli_w.dumps(
         {"method": plan.method}
-        | {
-            table: _without_none(asdict(values))
-            for table, values in tables.items()
-        }
+        | {table: _without_none(asdict(values)) for table, values in tables.items()}
     )
     atomic_write_text(folder / CONFIG_FILE, text)
 
