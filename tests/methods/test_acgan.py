@@ -132,7 +132,7 @@ def _discriminator_parameters(pixels: int, outputs: int) -> int:
 
 def test_networks_of_128_pixels_are_those_of_the_table_for_imagenet():
     with torch.device("meta"):
-        method = ACGAN(Config(), domains=10)
+        method = ACGAN(Config(), channels=(3,) * 10)
         assert method.G(torch.empty(2, 110)).shape == (2, 3, 128, 128)
         assert method.D(torch.empty(2, 3, 128, 128)).shape == (2, 11)
     ups = [m for m in method.G if isinstance(m, nn.ConvTranspose2d)]
@@ -154,7 +154,7 @@ def test_networks_of_128_pixels_are_those_of_the_table_for_imagenet():
 
 def test_networks_of_32_pixels_are_those_of_the_table_for_cifar():
     with torch.device("meta"):
-        method = ACGAN(Config(size=32), domains=10)
+        method = ACGAN(Config(size=32), channels=(3,) * 10)
         assert method.G(torch.empty(2, 110)).shape == (2, 3, 32, 32)
     ups = [m for m in method.G if isinstance(m, nn.ConvTranspose2d)]
     assert [m.in_channels for m in ups] == [384, 192, 96]

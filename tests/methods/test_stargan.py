@@ -219,7 +219,7 @@ def test_norms_are_in_g_alone_and_slopes_are_a_hundredth():
 @pytest.mark.parametrize("domains", [1, 2, 7])
 def test_any_number_of_domains_is_translated_between(domains: int):
     torch.manual_seed(0)
-    method = StarGAN(Config(width=2, size=16), domains=domains).eval()
+    method = StarGAN(Config(width=2, size=16), channels=(3,) * domains).eval()
     image = torch.rand(1, 3, 20, 12) * 2 - 1
     with torch.no_grad():
         made = [method.translate(image, (to,)) for to in range(domains)]

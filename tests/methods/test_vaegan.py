@@ -50,7 +50,7 @@ class Gaussian(nn.Module):
 
 def _by_hand(domains: int = 1, **options: Any) -> VAEGAN:
     config = Config(**{"width": 2, "size": 16, "batch_size": 2, "z_size": 48} | options)
-    method = VAEGAN(config, domains)
+    method = VAEGAN(config, (3,) * domains)
     for k in range(domains):
         method.Enc[k], method.Dec[k] = Gaussian(0.5), Affine(0.5, -0.125)
         method.Dis_l[k], method.Dis_end[k] = Affine(2.0), Affine(1.0, 0.5)
@@ -106,7 +106,7 @@ def test_l_gan_may_be_a_hinge_loss():
 
 
 def test_losses_of_several_domains_add_up():
-    method = _by_hand(channels=(3,) * 3)
+    method = _by_hand(domains=3)
     encoders, _, discriminators = updates(method, _batches(3))
     assert encoders.loss.item() == approx(3 * (PRIOR + LLIKE))
     assert terms(discriminators) == approx({"D1": D, "D2": D, "D3": D})
