@@ -22,7 +22,8 @@ from diptych.data import Data
 from diptych.errors import InputError, option
 from diptych.evaluation import choosing, evaluate_generated, familiarity, over_seeds
 from diptych.evaluation import evaluate as score_translations
-from diptych.evaluation.scores import LAST_STEP, Memory, Scores, choose_split, installed
+from diptych.evaluation.notes import LAST_STEP
+from diptych.evaluation.scores import Memory, Scores, choose_split, installed
 from diptych.evaluation.segmentation import Segmenter, check_segmentation, segmenter_for
 from diptych.evaluation.segmentation_adaptation import (
     ADAPTATION_NOTE,

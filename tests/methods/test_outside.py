@@ -192,7 +192,10 @@ class _Sizeless:
         (_with(config=int), "the config of MyMethod is <class 'int'>: it must be a frozen datacl"),
         (_with(config=_Loose), "_Loose, the config of MyMethod, can be changed: declare it as"),
         (_with(config=_Sizeless), "_Sizeless, the config of MyMethod, has no size: it needs at"),
-        (_with(__init__=_without_channels), "MyMethod.__init__ has no channels: it must be __init__"),
+        (
+            _with(__init__=_without_channels),
+            "MyMethod.__init__ has no channels: it must be __init__",
+        ),
     ],
 )
 def test_what_a_class_lacks_to_be_a_method_is_said_in_one_line(method, message):

@@ -94,6 +94,14 @@ class PixelFormat:
         nodata = "" if self.nodata is None else f", {self.nodata:g} is no data"
         return f"{named} of {self.dtype}, {self.low:g} to {self.high:g}{nodata}"
 
+    @property
+    def shown_as(self) -> str:
+        """What pictures and feature networks see of the channels, in words."""
+        if len(self.channels) == 1:
+            return "grey"
+        names = [self.channels[index] for index in self.shown]
+        return names[0] if len(names) == 1 else f"{', '.join(names[:2])} and {names[2]}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them."""
         return asdict(self)

@@ -119,6 +119,18 @@ def view(images: Tensor, pixels: PixelFormat | None = None) -> Tensor:
     return images[..., list(chosen), :, :]
 
 
+def alike(
+    images: Tensor, pixels: PixelFormat, others: Tensor, of_others: PixelFormat
+) -> tuple[Tensor, Tensor]:
+    """Return two tensors of images so that their pixels can be compared.
+
+    Images with as many channels stay as they are. Others are compared as they are shown.
+    """
+    if images.shape[-3] == others.shape[-3]:
+        return images, others
+    return view(images, pixels), view(others, of_others)
+
+
 def _unnamed(channels: int) -> PixelFormat:
     return PixelFormat(tuple(str(i) for i in range(channels)))
 

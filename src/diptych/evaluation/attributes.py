@@ -17,6 +17,8 @@ from torch import Tensor
 from diptych.data import Data, Split, evaluation_images
 from diptych.data.attributes import Values, changed, exclusions
 from diptych.data.collections import Attributes, evenly_spaced
+from diptych.data.pixels import PixelFormat
+from diptych.data.raster import view
 from diptych.errors import InputError
 from diptych.evaluation import paired
 from diptych.evaluation.distances import fid, kid
@@ -57,7 +59,8 @@ def attribute_scores(
     excluded = exclusions(data.train.attributes.values)
     changes = [_Change(data, k, is_set=True) for k in range(len(data.domains))]
     changes += [_Change(data, k, is_set=False) for k in np.flatnonzero(~excluded.any(1)).tolist()]
-    real, total = _Real(), len(split.attributes.images)
+    pixels = split.attributes.images.pixels
+    real, total = _Real(pixels), len(split.attributes.images)
     bars = Progress(console=console, transient=True, disable=not console.is_terminal)
     with bars, torch.no_grad():
         task = bars.add_task("attributes", total=min(total, most or total))
@@ -66,7 +69,7 @@ def attribute_scores(
             for change in changes:
                 change.add(translate, network, images, labels, excluded)
             bars.advance(task, len(images))
-        training = _Real()
+        training = _Real(pixels)
         if network is not None:
             for images, labels in _batches(data.train.attributes, size, most or total):
                 training.add(network, images, labels)
@@ -77,12 +80,13 @@ def attribute_scores(
 class _Real:
     """Features of real images, and each image's attributes."""
 
+    pixels: PixelFormat
     parts: list[Tensor] = field(default_factory=list)
     labels: list[Values] = field(default_factory=list)
 
     def add(self, network: FeatureNetwork | None, images: Tensor, labels: Values) -> None:
         if network is not None:
-            self.parts.append(network(images).cpu())
+            self.parts.append(network(view(images, self.pixels)).cpu())
             self.labels.append(labels)
 
     def of(self, attribute: int, has_it: bool) -> Tensor:
@@ -125,7 +129,7 @@ class _Change:
         self.count += len(concerned)
         self.cycle += float(paired.mean_absolute_error(back, inputs).double().sum())
         if network is not None:
-            self.features.append(network(fakes).cpu())
+            self.features.append(network(view(fakes, self.data.pixels[0])).cpu())
 
     def _translated(
         self, translate: Callable[[Tensor, Any], Tensor], images: Tensor, labels: Values

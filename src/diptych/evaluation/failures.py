@@ -55,6 +55,13 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _ROWS = 1024
 
 
+def _brightness(images: Tensor) -> Tensor:
+    """Return (B, H, W): the luma of colours, or the mean of other channels."""
+    if images.shape[1] != len(_LUMA):
+        return images.double().mean(1)
+    return images.double().movedim(1, -1) @ torch.tensor(_LUMA, dtype=torch.float64)
+
+
 @dataclass
 class Brightness:
     """The correlation of two sets of images' brightness, pixel by pixel."""
@@ -63,9 +70,8 @@ class Brightness:
     """The sums of 1, a, b, a², b² and ab over all pixels, for brightnesses a and b."""
 
     def add(self, image: Tensor, other: Tensor) -> None:
-        """Add a batch. Both are (B, 3, H, W) in [-1, 1]."""
-        luma = torch.tensor(_LUMA, dtype=torch.float64)
-        a, b = (i.double().movedim(1, -1) @ luma for i in (image, other))
+        """Add a batch. Both are (B, C, H, W) in [-1, 1]."""
+        a, b = (_brightness(i) for i in (image, other))
         self.sums += torch.stack([x.sum() for x in (torch.ones_like(a), a, b, a * a, b * b, a * b)])
 
     @property
@@ -90,7 +96,7 @@ class Changes:
     brightness_of_truth: Brightness = field(default_factory=Brightness)
 
     def add(self, fake: Tensor, image: Tensor, truth: Tensor | None) -> None:
-        """Add a batch. All are (B, 3, H, W) in [-1, 1]; `truth` is None without true pairs."""
+        """Add a batch. All are (B, C, H, W) in [-1, 1]; `truth` is None without true pairs."""
         self.made += _sum(paired.mean_absolute_error(fake, image))
         self.brightness.add(fake, image)
         self.of_others += sum(

@@ -11,21 +11,21 @@ from rich.progress import Progress
 from torch import Tensor
 
 from diptych.data import Data
+from diptych.data.raster import view
 from diptych.evaluation.distances import fid, kid
+from diptych.evaluation.notes import LAST_STEP, channel_notes, features_notes
 from diptych.evaluation.precision import precision_and_recall
 from diptych.evaluation.scores import (
-    LAST_STEP,
     Memory,
     RealFeatures,
     Scores,
     choose_split,
-    features_notes,
     installed,
 )
 from diptych.networks.features import FeatureNetwork
 
 Generate = Callable[[int, str], Tensor]
-"""Takes a number N and a domain's name; returns (N, 3, H, W) images of it in [-1, 1]."""
+"""Takes a number N and a domain's name; returns (N, C, H, W) images of it in [-1, 1]."""
 
 _BATCH = 16
 
@@ -65,7 +65,8 @@ def evaluate_generated(
             domains[name] = {"images": len(fakes)}
             if network is not None:
                 batches = torch.split(fakes, _BATCH)
-                made = torch.cat([network(batch).cpu() for batch in batches])
+                pixels = data.pixels[index]
+                made = torch.cat([network(view(batch, pixels)).cpu() for batch in batches])
                 theirs = real.of(index)
                 domains[name]["kid"] = kid(theirs, made, seed=seed)
                 domains[name]["kid_of_real"] = kid(theirs, real.of_training(index), seed=seed)
@@ -81,6 +82,7 @@ def evaluate_generated(
             LAST_STEP,
             "new images are compared with the real ones of their domain",
             *features_notes(network),
+            *channel_notes(data),
         ),
         domains=domains,
     )

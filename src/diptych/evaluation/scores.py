@@ -14,11 +14,13 @@ from torch import Tensor
 from diptych.data import Data, Images, Split, evaluation_pairs
 from diptych.data.collections import evenly_spaced
 from diptych.data.label_maps import LabelSquares
+from diptych.data.raster import alike, view
 from diptych.errors import InputError
 from diptych.evaluation.adaptation import Classify, accuracies
 from diptych.evaluation.attributes import attribute_scores
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.failures import Changes, findings, gain, unchanged_features
+from diptych.evaluation.notes import channel_notes, score_notes
 from diptych.evaluation.paired import PairedScores, mean_absolute_error
 from diptych.evaluation.perceptual import Perceptual
 from diptych.evaluation.precision import precision_and_recall
@@ -26,11 +28,9 @@ from diptych.evaluation.segmentation import FCNScore, Segmenter
 from diptych.networks.features import FeatureNetwork, load_features
 
 Translate = Callable[[Tensor, Any], Tensor]
-"""Takes (B, 3, H, W) images in [-1, 1] and a domain's name; returns images of that domain. If
+"""Takes (B, C, H, W) images in [-1, 1] and a domain's name; returns images of that domain. If
 domains are attributes, it takes a tuple of the names of all attributes of the result."""
 
-LAST_STEP = "the weights of the last step were scored: no checkpoint was chosen"
-"""The note of scores for which no checkpoint was chosen."""
 _BATCH = 16
 
 
@@ -126,7 +126,8 @@ def evaluate(
         resizing=None if network is None else network.resizing,
         directions=results,
         notes=(
-            *_notes(chosen, network, perceptual, most),
+            *score_notes(chosen, network, perceptual, most),
+            *channel_notes(data),
             *([segmenter.note] if segmenter else []),
         ),
         domains={} if classify is None else accuracies(classify, data, chosen, size=size),
@@ -164,6 +165,8 @@ def _between_domains(
             name = "→".join(names)
             fcn = None if segmenter is None else segmenter.score(*names)
             (others,) = next(_batches((images[target],), size, data.is_tiled, _BATCH))
+            if len({len(data.pixels[place].channels) for place in (source, target)}) > 1:
+                others = view(others, data.pixels[target])
             palette = data.palettes.get(names[1])
             against_truth = PairedScores(palette), PairedScores(palette)
             one = _Direction(data, source, target, perceptual, Changes(others), fcn, *against_truth)
@@ -217,18 +220,23 @@ class _Direction:
         cycled = translate(fake, self.data.domains[self.source]).cpu()
         self.count += len(image)
         self._sum("cycle", mean_absolute_error(cycled, image))
-        self.changes.add(fake, image, truth)
+        pixels = self.data.pixels
+        source, target = pixels[self.source], pixels[self.target]
+        comparable, input_ = alike(fake, target, image, source)
+        true = None if truth is None else alike(truth, target, image, source)[0]
+        self.changes.add(comparable, input_, true)
+        shown = view(fake, target)
         if network is not None:
-            self.features.append(network(fake).cpu())
-        if truth is None:
+            self.features.append(network(shown).cpu())
+        if truth is None or true is None:
             return
         self.made.add(fake, truth, labels)
-        self.untranslated.add(image, truth, labels)
+        self.untranslated.add(input_, true, labels)
         if self.perceptual is not None:
-            for name, values in self.perceptual(fake, truth).items():
+            for name, values in self.perceptual(shown, view(truth, target)).items():
                 self._sum(name, values)
         if self.fcn is not None and labels is not None:
-            self.fcn.add(fake, truth, image, labels)
+            self.fcn.add(shown, view(truth, target), view(image, source), labels)
 
     def scores(self, real: RealFeatures, seed: int, most: int | None) -> dict[str, Any]:
         result: dict[str, Any] = {"images": self.count}
@@ -299,7 +307,7 @@ class RealFeatures:
         if key not in self._known:
             assert self._network is not None
             batches = _batches((images,), self._size, self._data.is_tiled, most)
-            parts = [self._network(batch).cpu() for (batch,) in batches]
+            parts = [self._network(view(batch, images.pixels)).cpu() for (batch,) in batches]
             self._known[key] = torch.cat(parts)
         return self._known[key]
 
@@ -349,36 +357,3 @@ def choose_split(data: Data, split: str) -> Split:
         there = [name for name, value in splits.items() if value is not None]
         raise InputError(f"{data.source} has no {split} images; it has: {', '.join(there)}")
     return chosen
-
-
-def _notes(
-    chosen: Split,
-    features: FeatureNetwork | None,
-    perceptual: Perceptual | None,
-    most: int | None,
-) -> tuple[str, ...]:
-    notes = [LAST_STEP]
-    if most is not None:
-        notes.append(f"at most {most} images of a direction were translated, evenly spread")
-    if chosen.attributes is not None:
-        notes.append(
-            "of each attribute: held-out images without it were given it and compared with those"
-            " that have it, and the other way round; the other attributes stay, but those that"
-            " exclude it"
-        )
-    notes += features_notes(features)
-    if features is not None and chosen.pairs is not None:
-        notes.append(
-            "KID compares translations with real images of the same scenes; kid of real is"
-            " between training images and these"
-        )
-    if perceptual is not None:
-        notes.append(perceptual.note)
-    return tuple(notes)
-
-
-def features_notes(features: FeatureNetwork | None) -> tuple[str, ...]:
-    """Return a note that explains missing features; empty if there are features."""
-    if features is not None:
-        return ()
-    return ("no KID: its features need the features extra, pip install 'diptych[features]'",)

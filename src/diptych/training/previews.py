@@ -7,6 +7,7 @@ the true image; or of new images. Each is a file in the run's folder, previews/S
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from diptych.data import Data, Split, evaluation_images, evaluation_pairs
 from diptych.data.attributes import Values, changed, exclusions
 from diptych.data.collections import evenly_spaced
+from diptych.data.raster import view
 from diptych.errors import InputError
 from diptych.report.grids import picture_grid, write_grid
 from diptych.types import Encodes, Generates, Translates
@@ -48,7 +50,7 @@ class Previews:
     """
 
     def __init__(self, data: Data, size: int, rows: int = ROWS) -> None:
-        self._domains = data.domains
+        self._domains, self._pixels = data.domains, data.pixels
         self._attributed: list[tuple[Tensor, Values]] | None = None
         """Where domains are attributes, images and what each has."""
         if data.train.attributes is not None:
@@ -96,19 +98,21 @@ class Previews:
             if self._has_truth:
                 shown.append(self._images[target])
                 columns.append(f"true {y}")
-            for row, pictures in zip(rows, zip(*shown, strict=False), strict=False):
-                row.extend(picture.float().cpu() for picture in pictures)
+            domains = (source, target, source) if method.exportable else (source, target)
+            pictures = self._shown(shown, (*domains, target)[: len(shown)])
+            for row, own in zip(rows, zip(*pictures, strict=False), strict=False):
+                row.extend(own)
         return picture_grid(rows, columns, groups=[len(columns) // 2] * 2)
 
     def _everywhere(self, method: Translates, device: torch.device) -> Image.Image:
         """A row an input, a few of each domain; a column a domain that it is translated to."""
         each = max(1, ROWS // len(self._domains))
         rows: list[tuple[Tensor, ...]] = []
-        for images in self._images:
+        for source, images in enumerate(self._images):
             inputs = images[:each].to(device)
             targets = range(len(self._domains))
             shown = [inputs, *(method.translate(inputs, (target,)) for target in targets)]
-            rows += zip(*(pictures.float().cpu() for pictures in shown), strict=True)
+            rows += zip(*self._shown(shown, (source, *targets)), strict=True)
         return picture_grid(rows, ["input", *(f"→ {name}" for name in self._domains)])
 
     def _new(self, method: Generates, device: torch.device) -> Image.Image:
@@ -126,8 +130,9 @@ class Previews:
             rng = torch.Generator().manual_seed(_SEED)
             shown += method.generate(more * len(rows), domain, rng).chunk(more)
             columns += [*heads, *[f"new {name}"] * more]
-            for row, pictures in zip(rows, zip(*shown, strict=True), strict=True):
-                row.extend(picture.float().cpu() for picture in pictures)
+            pictures = self._shown(shown, [domain] * len(shown))
+            for row, own in zip(rows, zip(*pictures, strict=True), strict=True):
+                row.extend(own)
         return picture_grid(
             rows, columns, groups=[len(columns) // len(self._domains)] * len(self._domains)
         )
@@ -139,15 +144,22 @@ class Previews:
         shown = range(min(len(self._domains), _MOST_ATTRIBUTES))
         rows = []
         for image, label in attributed:
-            one, pictures = image.to(device), [image[0]]
+            one, pictures = image.to(device), [view(image[0], self._pixels[0])]
             for attribute in shown:
                 target = changed(label, attribute, self._excluded).nonzero()[0].tolist()
                 fake = method.translate(one, tuple(target))
-                pictures.append(fake[0].float().cpu())
+                pictures.append(view(fake[0].float().cpu(), self._pixels[0]))
             rows.append(pictures)
         marks = ["→" if self._excluded[attribute].any() else "+/-" for attribute in shown]
         names = [f"{mark} {name}" for mark, name in zip(marks, self._domains, strict=False)]
         return picture_grid(rows, ["input", *names])
+
+    def _shown(self, columns: Sequence[Tensor], domains: Sequence[int]) -> list[Tensor]:
+        """(B, 3, H, W) each, of (B, C, H, W) images of the domains at these places."""
+        return [
+            view(images.float().cpu(), self._pixels[domain])
+            for images, domain in zip(columns, domains, strict=True)
+        ]
 
 
 def steps_between(steps: int, every: int | None) -> int:
