@@ -51,7 +51,7 @@ class Generator:
     def __call__(self, count: int, to: str) -> Tensor:
         self.asked.append((count, to))
         images = _shades(count, self.low)
-        arrays = np.stack([np.asarray(images.read(i)) for i in range(count)])
+        arrays = np.stack([np.asarray(images.read(i).picture()) for i in range(count)])
         return torch.from_numpy(arrays).movedim(-1, 1).float() / 127.5 - 1
 
 

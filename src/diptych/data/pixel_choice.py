@@ -107,18 +107,22 @@ def with_pixel_formats(
     formats: list[PixelFormat] = []
     notes = []
     for name, images, own in zip(data.domains, data.train.domains, asked, strict=True):
-        if name in data.palettes:
+        if name in data.palettes and isinstance(images, Reinterpretable):
             own = {"channels": "3", **own}  # the colours are a code
         pixels, own_notes = _decided(name, images, own)
         formats.append(pixels)
         notes += own_notes
-    return _replaced(replace(data, notes=(*data.notes, *notes)), formats)
+    noted = replace(data, notes=(*data.notes, *notes)) if notes else data
+    return _replaced(noted, formats)
 
 
 # --- putting formats in ------------------------------------------------------------
 
 
 def _replaced(data: Data, formats: Sequence[PixelFormat]) -> Data:
+    if tuple(formats) == data.pixels:
+        return data
+
     def of_split(split: Split | None) -> Split | None:
         if split is None:
             return None
