@@ -88,12 +88,20 @@ class FileFormat(Protocol):
         """
         ...
 
+    def can_hold(self, suffix: str, channels: int, dtype: str, images: int) -> bool:
+        """Return whether a file of `suffix`, in lower case, can hold such images."""
+        ...
+
 
 _MODULES = {
-    "pillow": (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp"),
+    "pillow": tuple(
+        ".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .gif .avif .jp2 .ppm .pgm .pbm .pnm"
+        " .heic .heif .jxl".split()
+    ),
     "tiff": (".tif", ".tiff"),
 }
 _MODULE_BY_SUFFIX = {suffix: module for module, own in _MODULES.items() for suffix in own}
+PILLOW_SUFFIXES = _MODULES["pillow"]
 SUFFIXES = tuple(_MODULE_BY_SUFFIX)
 """The suffixes of files that are read, in lower case. A file's own may be in any case."""
 
@@ -125,3 +133,34 @@ def read(
 ) -> Frame:
     """Return one image of a file. Raises InputError as `FileFormat.read` does."""
     return format_of(path).read(os.fspath(path), index, at_least, max_pixels)
+
+
+def write(
+    path: str | os.PathLike[str],
+    images: Sequence[NDArray[Any]],
+    pixels: PixelFormat,
+    source: str | os.PathLike[str] | None = None,
+) -> None:
+    """Write images to one file. Raises InputError as `FileFormat.write` does."""
+    format_of(path).write(Path(path), images, pixels, None if source is None else os.fspath(source))
+
+
+def can_hold(suffix: str, channels: int, dtype: str, images: int = 1) -> bool:
+    """Return whether a file of `suffix` can hold `images` images of such channels and values.
+
+    The suffix is in any case, such as ".png" or ".nii.gz". Unknown suffixes hold nothing.
+    """
+    suffix = suffix.lower()
+    if suffix not in SUFFIXES:
+        return False
+    return format_of(suffix).can_hold(suffix, channels, dtype, images)
+
+
+def cannot_hold(path: Path, pixels: PixelFormat, images: int) -> InputError:
+    """Return the error to raise where a format cannot hold images."""
+    suffix = next(end for end in SUFFIXES if path.name.lower().endswith(end))
+    several = f"{images} images of " if images > 1 else ""
+    return InputError(
+        f"cannot write {path}: {suffix} cannot hold {several}{len(pixels.channels)} channels of"
+        f" {pixels.dtype}; .tif can"
+    )
