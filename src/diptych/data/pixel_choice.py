@@ -24,11 +24,13 @@ HEADERS = 64
 LOOKED_AT = 64
 """Up to this many images of a domain are read to find the range of its values."""
 PERCENTILES = (0.1, 99.9)
-"""The percentiles of the values that become -1 and 1 where the range is `auto`."""
+"""The percentiles of the values that become -1 and 1 where the range is `auto` and some values
+lie far outside of them. Otherwise the least and the greatest value do."""
 
 _LOOKED_AT_8 = 16  # 8-bit images are read only to warn
 _REDUCED = 64  # pixels of the shorter side that are enough to warn
 _VALUES_AN_IMAGE = 2**16
+_WITHOUT_OUTLIERS = 1.25
 _LITTLE = 1 / 4
 _LIKE_NODATA = (-9999.0, -99999.0, -32768.0, -3000.0, -2000.0)
 _LIKE_NODATA_SHARE = 1e-3
@@ -330,15 +332,22 @@ def _with_range(
             f" give {option('range', f'{name}=LOW,HIGH')}"
         )
     low, high = (float(v) for v in np.percentile(looked.values.astype(np.float64), PERCENTILES))
+    least, most = float(looked.values.min()), float(looked.values.max())
+    has_outliers = most - least > _WITHOUT_OUTLIERS * (high - low)
+    if not has_outliers:
+        low, high = least, most
     if np.dtype(pixels.dtype).kind in "ui":
         low, high = float(np.floor(low)), float(np.ceil(high))
     low, high = float(f"{low:.6g}"), float(f"{high:.6g}")
     if not low < high:
         high = low + 1
+    found = "all values"
+    if has_outliers:
+        found = f"percentiles {PERCENTILES[0]:g} to {PERCENTILES[1]:g} of values, of {least:g} to"
+        found += f" {most:g},"
     said = (
-        f" (the {PERCENTILES[0]:g}th to the {PERCENTILES[1]:g}th percentile of"
-        f" {looked.images} training images, which reach from {looked.values.min():g} to"
-        f" {looked.values.max():g}; {option('range', f'{name}=LOW,HIGH')} sets another range)"
+        f" ({found} in {looked.images} training images;"
+        f" {option('range', f'{name}=LOW,HIGH')} sets another range)"
     )
     return replace(pixels, low=low, high=high), said
 
