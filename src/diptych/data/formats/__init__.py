@@ -94,9 +94,9 @@ class FileFormat(Protocol):
 
 
 _MODULES = {
-    "pillow": tuple(
-        ".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .gif .avif .jp2 .ppm .pgm .pbm .pnm"
-        " .heic .heif .jxl".split()
+    "pillow": (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".gif", ".avif"),
+        *(".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".jxl"),
     ),
     "tiff": (".tif", ".tiff"),
 }
