@@ -1,5 +1,394 @@
-"""TIFF files, as Pillow reads them."""
+"""TIFF files, by tifffile: any number of bands, every type, pages, BigTIFF, tiles, compression.
 
-from diptych.data.formats.pillow import can_hold, header, read, write
+Eight-bit grey, colour, palettes and CMYK are read by Pillow. A band is alpha only if the file
+says so (ExtraSamples 1 or 2) of no other band; every other one is a band. Pages are images;
+reduced copies and masks are not counted. GeoTIFF files are written in `geotiff`.
+"""
 
-__all__ = ["can_hold", "header", "read", "write"]
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from diptych.data import formats
+from diptych.data.formats import MAX_PIXELS, Frame, Header, pillow
+from diptych.data.formats.checks import (
+    broken,
+    check_index,
+    check_is_file,
+    check_size,
+    needs,
+    one_line,
+    quiet_logger,
+)
+from diptych.data.formats.kept import Kept
+from diptych.data.pixels import DTYPES, GREY, RGB, PixelFormat
+from diptych.errors import InputError
+from diptych.files import atomic_write
+
+PHOTO = tifffile.PHOTOMETRIC
+GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
+"""ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory and its two others."""
+GDAL_METADATA, GDAL_NODATA = 42112, 42113
+_ICC, _XMP, _ORIENTATION = 34675, 700, 274
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_ERRORS = (*pillow.DECODING_ERRORS, tifffile.TiffFileError, MemoryError, ArithmeticError)
+_NAMES: dict[int, tuple[str, ...]] = {
+    PHOTO.RGB: RGB,
+    PHOTO.SEPARATED: ("cyan", "magenta", "yellow", "black"),
+}
+_COMPRESSED = {"compression": "zlib", "predictor": True}  # both need no other package
+
+
+@dataclass(frozen=True)
+class _Stack:
+    file: tifffile.TiffFile
+    pages: tuple[int, ...]
+    """The places of the pages that are images."""
+
+
+_kept: Kept[_Stack] = Kept(lambda stack: stack.file.close())
+
+
+def header(path: str) -> Header:
+    """Return what the file says of its images, without decoding them."""
+    if not _is_tiff(path):
+        return pillow.header(path)  # another format by the name of TIFF
+    with opened(path) as stack:
+        page = _page(path, stack, 0)
+        check_size(path, (page.imagewidth, page.imagelength), MAX_PIXELS)
+        if _is_for_pillow(page):
+            with pillow.opened(path) as image:
+                own = pillow.header_of(image)
+            return Header(own.size, own.channels, own.dtype, len(stack.pages), own.has_alpha)
+        dtype = _dtype(path, page)
+        size = page.imagewidth, page.imagelength
+        size = size if _orientation(page) < 5 else (size[1], size[0])
+        channels, alpha = _channels(page), _alpha_band(page)
+        return Header(size, channels, dtype, len(stack.pages), alpha is not None, _nodata(page))
+
+
+def read(
+    path: str, index: int = 0, at_least: int | None = None, max_pixels: int = MAX_PIXELS
+) -> Frame:
+    """Read page `index` of the file, upright."""
+    if not _is_tiff(path):
+        return pillow.read(path, index, at_least, max_pixels)
+    with opened(path) as stack:
+        check_index(path, index, len(stack.pages))
+        page = _page(path, stack, index)
+        check_size(path, (page.imagewidth, page.imagelength), max_pixels)
+        if _is_for_pillow(page):
+            with pillow.opened(path) as image:
+                return pillow.decoded(image, path, stack.pages[index])
+        dtype = _dtype(path, page)
+        try:
+            with quiet_logger("tifffile"):
+                values = page.asarray(maxworkers=1)
+        except _ERRORS as error:
+            if "imagecodecs" in str(error):
+                raise needs(path, "imagecodecs", "codecs") from error
+            raise broken(path, error) from error
+        return _frame(page, _in_order(page, values.astype(dtype, copy=False)))
+
+
+def _frame(page: tifffile.TiffPage, values: NDArray[Any]) -> Frame:
+    if page.photometric == PHOTO.MINISWHITE and values.dtype.kind == "u":
+        values = np.asarray(2 ** int(page.bitspersample) - 1 - values, values.dtype)
+    place, alpha = _alpha_band(page), None
+    if place is not None:
+        alpha = values[..., place]
+        is_multiplied = page.extrasamples[place - _base(page)] == 1
+        values = np.delete(values, place, axis=2)
+        if is_multiplied:
+            values = _divided(values, alpha)
+    return Frame(values, _channels(page), alpha, _nodata(page))
+
+
+def _divided(values: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
+    """Undo the multiplication of the values by alpha ("associated" alpha)."""
+    full = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1.0
+    share = np.where(alpha > 0, alpha, full).astype(np.float64)[..., None] / full
+    wide = values / share
+    if values.dtype.kind in "ui":
+        info = np.iinfo(values.dtype)
+        wide = np.clip(np.rint(wide), info.min, info.max)
+    return wide.astype(values.dtype)
+
+
+def _in_order(page: tifffile.TiffPage, values: NDArray[Any]) -> NDArray[Any]:
+    """Return (H, W, C), upright."""
+    values = values.reshape(page.shape)
+    values = np.moveaxis(values, 0, 2) if page.axes.startswith("S") else np.atleast_3d(values)
+    turn = _orientation(page)
+    if turn >= 5:
+        values = values.swapaxes(0, 1)
+    # What stands first in the file is the top left if 1 or 5, the top right if 2 or 6, and on.
+    if turn in (3, 4, 7, 8):
+        values = values[::-1]
+    if turn in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return np.ascontiguousarray(values)
+
+
+# --- what a page is ----------------------------------------------------------------------
+
+
+def _is_tiff(path: str) -> bool:
+    check_is_file(path)
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  # hot
+            return file.read(4) in _MAGIC
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened ({one_line(error)})") from error
+
+
+@contextmanager
+def opened(path: str) -> Iterator[_Stack]:
+    """Open a file. Files of several pages stay open for the next call."""
+    with ExitStack() as closing:
+        try:
+            with quiet_logger("tifffile"):
+                stack = _kept.find(path)
+                if stack is None:
+                    file = tifffile.TiffFile(path)
+                    closing.callback(file.close)
+                    stack = _Stack(file, _image_pages(file))
+                    if len(stack.pages) > 1:
+                        file.pages.cache = True
+                        _kept.keep(path, stack)
+                        closing.pop_all()
+        except _ERRORS as error:
+            raise broken(path, error) from error
+        yield stack
+
+
+def _image_pages(file: tifffile.TiffFile) -> tuple[int, ...]:
+    pages = [p for p in file.pages if isinstance(p, tifffile.TiffPage)]
+    own = tuple(i for i, page in enumerate(pages) if not (page.is_reduced or page.is_mask))
+    return own or tuple(range(len(pages)))
+
+
+def _page(path: str, stack: _Stack, index: int) -> tifffile.TiffPage:
+    try:
+        with quiet_logger("tifffile"):
+            page = stack.file.pages[stack.pages[index]]
+    except _ERRORS as error:
+        raise broken(path, error) from error
+    assert isinstance(page, tifffile.TiffPage)
+    if page.imagedepth > 1 or len(page.shape) > 3:
+        raise InputError(f"{path} has pages of {page.imagedepth} planes: save each as a page")
+    metadata = stack.file.imagej_metadata if stack.file.is_imagej else None
+    if metadata and metadata.get("images", 1) > len(stack.file.pages):
+        raise InputError(
+            f"{path} holds {metadata['images']} images without pages: save it as TIFF with pages"
+        )
+    return page
+
+
+def _is_for_pillow(page: tifffile.TiffPage) -> bool:
+    """Whether the page is one of the kinds that Pillow converts to 8-bit grey or RGB."""
+    if page.sampleformat != 1 or np.max(page.bitspersample) > 8:
+        return False
+    if GDAL_NODATA in page.tags and page.photometric in (PHOTO.RGB, PHOTO.MINISBLACK):
+        return False
+    if page.photometric == PHOTO.SEPARATED:
+        return page.samplesperpixel == 4
+    one_alpha = len(page.extrasamples) == 1 and _alpha_band(page) is not None
+    bands = page.samplesperpixel - one_alpha
+    if page.photometric in (PHOTO.MINISBLACK, PHOTO.MINISWHITE, PHOTO.PALETTE):
+        return bands == 1
+    return bands == 3
+
+
+def _dtype(path: str, page: tifffile.TiffPage) -> str:
+    name = str(page.dtype)
+    if name not in DTYPES:
+        raise InputError(f"{path} has values of type {name}: expected {', '.join(DTYPES)}")
+    if page.photometric == PHOTO.PALETTE:
+        raise InputError(f"{path} has a palette of 16 bits: save it as RGB")
+    return name
+
+
+def _base(page: tifffile.TiffPage) -> int:
+    """Return the number of bands before the extra samples."""
+    return int(page.samplesperpixel) - len(page.extrasamples)
+
+
+def _alpha_band(page: tifffile.TiffPage) -> int | None:
+    places = [i for i, kind in enumerate(page.extrasamples) if kind in (1, 2)]
+    return _base(page) + places[0] if len(places) == 1 else None
+
+
+def _channels(page: tifffile.TiffPage) -> tuple[str, ...]:
+    count, alpha = int(page.samplesperpixel), _alpha_band(page)
+    known = _NAMES.get(page.photometric, ()) if _base(page) >= 3 else ()
+    names = [known[i] if i < len(known) else f"band {i + 1}" for i in range(count)]
+    tag = page.tags.get(GDAL_METADATA)
+    for place, name in _band_names(str(tag.value)) if tag is not None else ():
+        if place < count:
+            names[place] = name
+    if names == ["band 1"]:
+        return GREY
+    return tuple(name for place, name in enumerate(names) if place != alpha)
+
+
+@lru_cache(64)
+def _band_names(xml: str) -> tuple[tuple[int, str], ...]:
+    """Return the bands' places and descriptions in GDAL's metadata."""
+    try:
+        items = ElementTree.fromstring(xml.rstrip("\0")).iter("Item")
+        return tuple(
+            (int(item.get("sample", "0")), item.text)
+            for item in items
+            if item.get("role") == "description" and item.text
+        )
+    except (ElementTree.ParseError, ValueError):
+        return ()
+
+
+def _nodata(page: tifffile.TiffPage) -> float | None:
+    tag = page.tags.get(GDAL_NODATA)
+    try:
+        value = None if tag is None else float(str(tag.value).strip("\0 "))
+    except ValueError:
+        return None
+    return None if value is None or np.isnan(value) else value
+
+
+def _orientation(page: tifffile.TiffPage) -> int:
+    tag = page.tags.get(_ORIENTATION)
+    return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
+
+
+# --- writing -------------------------------------------------------------------------------
+
+
+def write(
+    path: Path, images: Sequence[NDArray[Any]], pixels: PixelFormat, source: str | None
+) -> None:
+    """Write images as pages, with the colour profile, georeference and resolution of `source`.
+
+    They are compressed (Deflate) if the source is.
+    """
+    if source is not None and _is_tiff_name(source) and _is_tiff(source):
+        with opened(source) as stack:
+            pages = [_page(source, stack, i) for i in range(len(stack.pages))]
+            if len(images) == 1 and any(tag in pages[0].tags for tag in GEO_TAGS):
+                from diptych.data.formats import geotiff
+
+                if geotiff.write(path, images[0], pixels, source, _alpha(source, 0, images[0])):
+                    return
+            _write_pages(path, images, pixels, source, pages)
+    else:
+        _write_pages(path, images, pixels, source, ())
+
+
+def can_hold(suffix: str, channels: int, dtype: str, images: int) -> bool:
+    """Return whether a file of this suffix can hold such images."""
+    return dtype in DTYPES and 1 <= channels < 2**16 and images >= 1
+
+
+def _write_pages(
+    path: Path,
+    images: Sequence[NDArray[Any]],
+    pixels: PixelFormat,
+    source: str | None,
+    pages: Sequence[tifffile.TiffPage],
+) -> None:
+    is_big = sum(image.nbytes for image in images) > 2**32 - 2**25
+    try:
+        with atomic_write(path) as file, tifffile.TiffWriter(file, bigtiff=is_big) as writer:
+            for index, values in enumerate(images):
+                page = pages[index] if index < len(pages) else None
+                alpha = _alpha(source, index, values)
+                if alpha is not None:
+                    values = np.concatenate([values, alpha[..., None]], axis=2)
+                options = _layout(pixels, has_alpha=alpha is not None)
+                options |= _options_like(page, values, pixels)
+                if page is None and source is not None:
+                    options |= _profile(source)
+                writer.write(
+                    values[..., 0] if values.shape[2] == 1 else values,
+                    metadata=None,
+                    contiguous=False,
+                    **options,
+                )
+    except _ERRORS as error:
+        raise InputError(f"cannot write {path}: {one_line(error)}") from error
+
+
+def _layout(pixels: PixelFormat, *, has_alpha: bool) -> dict[str, Any]:
+    count = len(pixels.channels)
+    is_colour = pixels.channels[:3] == RGB
+    extra = [0] * (count - (3 if is_colour else 1)) + [2] * has_alpha
+    layout: dict[str, Any] = {"photometric": "rgb" if is_colour else "minisblack"}
+    if count + has_alpha > 1:
+        layout |= {"planarconfig": "contig", "extrasamples": extra or None}
+    return layout
+
+
+def _options_like(
+    page: tifffile.TiffPage | None, values: NDArray[Any], pixels: PixelFormat
+) -> dict[str, Any]:
+    """Return what `TiffWriter.write` takes to keep the metadata of a page of the source."""
+    extra: list[tuple[int, int, int, Any, bool]] = []
+    if pixels.nodata is not None:
+        extra.append((GDAL_NODATA, 2, 0, f"{pixels.nodata:.17g}", True))
+    if page is None:
+        return {"extratags": extra}
+    options: dict[str, Any] = {}
+    if page.compression != 1 and values.dtype != np.float16:
+        options |= _COMPRESSED
+    is_same_size = (page.imagelength, page.imagewidth) == values.shape[:2]
+    kept = (_XMP, *(GEO_TAGS if is_same_size and _orientation(page) == 1 else ()))
+    for code in kept:
+        tag = page.tags.get(code)
+        if tag is not None:
+            extra.append((code, int(tag.dtype), tag.count, tag.value, True))
+    profile = page.tags.get(_ICC)
+    if profile is not None and _is_rgb(profile.value):
+        options["iccprofile"] = profile.value
+    if "XResolution" in page.tags and "YResolution" in page.tags:
+        options["resolution"] = page.get_resolution()
+        options["resolutionunit"] = page.resolutionunit
+    return options | {"extratags": extra}
+
+
+def _alpha(source: str | None, index: int, values: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the transparency of the source, in the type of `values`, if the sizes agree."""
+    if source is None or not formats.header(source).has_alpha:
+        return None
+    alpha = formats.read(source, index).alpha
+    if alpha is None or alpha.shape != values.shape[:2]:
+        return None
+    if alpha.dtype == values.dtype:
+        return alpha
+    share = alpha / (np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1.0)
+    full = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else 1.0
+    return np.asarray(np.rint(share * full) if full > 1 else share).astype(values.dtype)
+
+
+def _profile(source: str) -> dict[str, Any]:
+    if Path(source).suffix.lower() not in formats.PILLOW_SUFFIXES:
+        return {}
+    with pillow.opened(source) as image:
+        profile = image.info.get("icc_profile")
+    return {"iccprofile": profile} if profile and _is_rgb(profile) else {}
+
+
+def _is_rgb(profile: bytes) -> bool:
+    return profile[16:20] == b"RGB "
+
+
+def _is_tiff_name(source: str) -> bool:
+    return source.lower().endswith((".tif", ".tiff"))
