@@ -37,8 +37,9 @@ class Translate:
     """Style images, instead of --to: the results get their common style (gatys only)."""
     out: Path = Path("translated")
     """Folder for the results; subfolders are kept."""
-    format: Literal["png", "jpg", "webp", "tiff"] = "png"
-    """File format of the results."""
+    format: Literal["png", "jpg", "webp", "tiff", "npy"] | None = None
+    """File format of the results. By default PNG for photographs, and the inputs' own for TIFF,
+    volumes, arrays and animations."""
     overwrite: bool = False
     """Replace results that exist."""
     method: str | None = None

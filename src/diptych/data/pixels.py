@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from diptych.errors import InputError
 
@@ -86,6 +88,13 @@ class PixelFormat:
             return values.astype(kind)
         info = np.iinfo(kind)
         return np.clip(np.rint(values), info.min, info.max).astype(kind)
+
+    def from_tensor(self, unit: Tensor) -> NDArray[Any]:
+        """Convert (C, H, W) in [-1, 1] to (H, W, C) of `dtype`."""
+        if self.is_eight_bit:
+            levels = unit.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255)
+            return levels.to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        return self.from_unit(unit.detach().float().cpu().permute(1, 2, 0).numpy())
 
     def describe(self) -> str:
         """Return a short text such as "1 channel of uint16, 0 to 4095"."""

@@ -84,7 +84,7 @@ class Raster:
     def array(self) -> NDArray[np.uint8] | NDArray[np.float32]:
         """Return (C, H, W): uint8, or float32 in [-1, 1]."""
         if self.planes[0].mode == "RGB":
-            return np.ascontiguousarray(np.moveaxis(np.asarray(self.planes[0]), 2, 0))
+            return np.array(np.moveaxis(np.asarray(self.planes[0]), 2, 0), order="C")
         stacked = np.stack([np.asarray(plane) for plane in self.planes])
         return stacked if stacked.dtype == np.uint8 else np.clip(stacked, -1, 1)
 

@@ -61,6 +61,35 @@ def raster_of(frame: Frame, pixels: PixelFormat, name: str) -> Raster:
     return Raster(planes, Image.fromarray(valid.astype(np.float32)))
 
 
+def in_own_range(frame: Frame, pixels: PixelFormat, name: str) -> Frame:
+    """Convert an image of another type to an 8-bit domain's by the whole ranges of both.
+
+    Grey images of 16 bits and floats from 0 to 1 are such images. All others stay as they are.
+    Training does not do so: a domain's images have one type.
+
+    Raises:
+        InputError: floats are outside [0, 1].
+    """
+    values = frame.values
+    if not pixels.is_eight_bit or values.dtype == np.uint8:
+        return frame
+    alpha = frame.alpha
+    if values.dtype == np.uint16:
+        scaled = ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+        alpha = None if alpha is None else (alpha // 257).astype(np.uint8)
+    elif values.dtype.kind == "f":
+        if not (values.min() >= 0 and values.max() <= 1):  # also false for NaN
+            raise InputError(
+                f"{name} has float values from {values.min():g} to {values.max():g}: expected"
+                " [0, 1]; rescale it, or save it with 8 or 16 bits"
+            )
+        scaled = np.round(values * 255).astype(np.uint8)
+        alpha = None if alpha is None else np.round(alpha * 255).astype(np.uint8)
+    else:
+        return frame
+    return Frame(scaled, frame.channels, alpha)
+
+
 def valid_pixels(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_] | None:
     """Return (H, W), where every channel of (H, W, C) has data; None if it is so everywhere.
 
