@@ -41,6 +41,10 @@ class Header:
     has_alpha: bool = False
     nodata: float | None = None
     """The value that the file itself gives to pixels without data."""
+    window: tuple[float, float] | None = None
+    """The values that the file suggests to show as black and as white."""
+    units: str = ""
+    """What the values are, where the file says it: "HU"."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,9 @@ _MODULES = {
         *(".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".jxl"),
     ),
     "tiff": (".tif", ".tiff"),
+    "dicom": (".dcm", ".dicom"),
+    "nifti": (".nii", ".nii.gz"),
+    "numpy": (".npy", ".npz"),
 }
 _MODULE_BY_SUFFIX = {suffix: module for module, own in _MODULES.items() for suffix in own}
 PILLOW_SUFFIXES = _MODULES["pillow"]
