@@ -47,9 +47,7 @@ def test_tiles_agree_with_the_whole_image_and_the_user_is_told(caplog):
 def test_progress_counts_tiles():
     translator = cyclegan(blocks=1, memory_gib=0.003)
     seen = []
-    made = translator.translate(
-        photo(200, 100), to="zebra", progress=lambda *a: seen.append(a)
-    )
+    made = translator.translate(photo(200, 100), to="zebra", progress=lambda *a: seen.append(a))
     assert seen[-1] == ("translating", made.tiles, made.tiles)
     assert len(seen) == made.tiles * (made.sweeps + 1)
 

@@ -168,10 +168,12 @@ def masked(values: NDArray[Any], source: Raster, pixels: PixelFormat) -> NDArray
     return np.where(has_data[..., None], values, np.asarray(fill, values.dtype))
 
 
-def as_raster(image: Pixels) -> Raster:
-    """Return an image that may be cut into tiles."""
+def as_raster(image: Pixels, pixels: PixelFormat) -> Raster:
+    """Return an image that may be cut into tiles, in bytes where `pixels` has 8 bits."""
     if isinstance(image, Raster):
         return image
+    if pixels.is_eight_bit:
+        return Raster.from_array(pixels.from_tensor(image))
     return Raster.from_array(image.float().cpu().clamp(-1, 1).permute(1, 2, 0).numpy())
 
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from diptych.data import formats
 from diptych.data.pixels import PixelFormat
-from diptych.data.raster import Raster, view
+from diptych.data.raster import view
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError, option
-from diptych.inference.kinds import take
+from diptych.inference.kinds import as_raster, take
 from diptych.inference.translator import Translator
 from diptych.report.grids import picture_grid, write_grid
 
@@ -121,9 +121,7 @@ def _names(to: str | Sequence[str]) -> tuple[str, ...]:
 
 def _square(given: Any, translator: Translator, source: str) -> Tensor:
     pixels = translator.pixel_formats[translator.domain_index(source)]
-    image = take(given, pixels, over_white=True).images[0]
-    if isinstance(image, Tensor):
-        image = Raster.from_array(image.cpu().permute(1, 2, 0).numpy())
+    image = as_raster(take(given, pixels, over_white=True).images[0], pixels)
     square = evaluation_image(image, "the image", size=translator.size, is_tiled=False)
     return square.tensor().clamp(-1, 1)
 

@@ -240,6 +240,7 @@ class _Run:
     def _translate(self, batch: list[_Item], writers: ThreadPoolExecutor, total: TaskID) -> None:
         if len(batch) == 1:
             made = self._translate_one(batch[0].raster)
+            assert made.values is not None
             results = [made.values]
             if made.note is not None:
                 self.done.notes.append(f"{batch[0].result.name}: {made.note}")

@@ -342,7 +342,8 @@ class Translator(Trained):
         results: list[Made] = []
         with self._lock, torch.no_grad():
             if not self.fits(height, width):
-                rasters = [as_raster(image) for image in images]
+                pixels = self.source_pixels(target)
+                rasters = [as_raster(image, pixels) for image in images]
                 return [self._translate_tiled(one, target, seed)[0] for one in rasters]
             count = self.batch_size(height, width)
             for start in range(0, len(images), count):

@@ -19,7 +19,7 @@ _SYNTAXES = (
     uid.HTJ2KLosslessRPCL,
     uid.HTJ2K,
 )
-DECODER_DEPENDENCIES = {syntax: ("imagecodecs",) for syntax in _SYNTAXES}
+DECODER_DEPENDENCIES = dict.fromkeys(_SYNTAXES, ("imagecodecs",))
 
 
 def is_available(syntax: str) -> bool:
