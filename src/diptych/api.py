@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from diptych import scoring
-from diptych.errors import InputError, dataclass_from
+from diptych.errors import InputError, check_path, dataclass_from
 from diptych.evaluation import Scores
 from diptych.inference.domains import shown
 from diptych.inference.load import load
@@ -187,7 +187,7 @@ def resume(
         DivergedError: a loss was not finite; the last good checkpoint stays.
     """
     outcome = runs.resume(
-        Path(folder),
+        check_path(folder, "a run's folder"),
         device=device,
         workers=workers,
         method=method,

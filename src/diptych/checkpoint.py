@@ -26,7 +26,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
 from diptych.data.pixels import RGB8, PixelFormat, channel_counts
-from diptych.errors import InputError, option, resume_call
+from diptych.errors import InputError, check_path, option, resume_call
 from diptych.files import atomic_write
 from diptych.methods import build, give_for, make_config
 from diptych.types import Kept
@@ -203,12 +203,20 @@ def translator_path(path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: there is no such file.
     """
-    path = Path(path)
+    path = check_path(path, "a run's folder or a .safetensors file")
     file = path / TRANSLATOR_FILE if path.is_dir() else path
     if not file.is_file():
-        what = f"it holds no {TRANSLATOR_FILE}" if path.is_dir() else "no such run or file"
-        raise InputError(f"{path}: {what}; give a run's folder or a .safetensors file")
+        if not path.is_dir():
+            raise no_such_run(path)
+        raise InputError(
+            f"{path} holds no {TRANSLATOR_FILE}: give a run's folder or a .safetensors file"
+        )
     return file
+
+
+def no_such_run(path: Path) -> InputError:
+    """Return the error to raise where a run is asked for that does not exist."""
+    return InputError(f"no such run or file: {path}; give a run's folder or a .safetensors file")
 
 
 def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], TranslatorInfo]:

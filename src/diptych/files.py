@@ -31,7 +31,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     descriptor, temporary = _create(path)
     try:
         # Opened by its name, which some libraries ask a file for.
-        with open(temporary, "wb", opener=lambda *_: descriptor) as file:  # noqa: PTH123
+        with open(temporary, "wb", opener=lambda *_: descriptor) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -19,7 +19,7 @@ from torch import nn
 
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator, read_translator
 from diptych.data import Data
-from diptych.errors import InputError, option
+from diptych.errors import InputError, check_path, option
 from diptych.evaluation import choosing, evaluate_generated, familiarity, over_seeds
 from diptych.evaluation import evaluate as score_translations
 from diptych.evaluation.notes import LAST_STEP
@@ -82,7 +82,12 @@ def evaluate(
     Raises:
         InputError: `folder` holds no run, or the run cannot be scored on the data.
     """
-    folder = Path(folder)
+    folder = check_path(folder, "a run's folder")
+    if weights is not None and features != "inception":
+        raise InputError(
+            f"{option('weights', str(weights))} is the file of another network than the installed"
+            f" one: give {option('features', 'inception')} with it"
+        )
     plan = read_plan(folder, method)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
     settings = replace(settings, palette=tuple(palette) or settings.palette)

@@ -66,12 +66,10 @@ def translate_command(arguments: list[str]) -> int:
         raise InputError("nothing to translate: name images or folders after the run")
     if options.style and options.to:
         raise InputError(f"give --to {' '.join(options.to)} or --style, not both")
-    from diptych.data.images import read_image
-
     translator = diptych.load(
         options.run,
         method=given_method(options.method),
-        styles=[read_image(path) for path in options.style],
+        styles=options.style,
         device=options.device,
         precision=options.precision,
         memory_gib=options.memory,

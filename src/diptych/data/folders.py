@@ -20,7 +20,7 @@ from diptych.data.palettes import with_palettes
 from diptych.data.pixel_choice import PixelOptions, with_pixel_formats
 from diptych.data.pixels import PixelFormat
 from diptych.data.splits import Found, Listing, join, make_data, probe_indices
-from diptych.errors import InputError, option
+from diptych.errors import InputError, check_whole, option
 
 _IGNORED_FOLDERS = ("__MACOSX", "@eaDir", LABELS_FOLDER)
 _PART_FOLDERS = {
@@ -78,8 +78,7 @@ def _open(
     size: int,
 ) -> Data:
     """Do what `open_data` does, except for palettes."""
-    if size < 1:
-        raise InputError(f"size is {size}: expected at least 1 pixel")
+    check_whole("size", size, 1)
     if data is not None and (x is not None or y is not None):
         raise InputError(
             f"give the data as one folder or as {option('x')} and {option('y')}, not both"

@@ -15,7 +15,7 @@ from diptych.data import formats
 from diptych.data.pixels import PixelFormat
 from diptych.data.raster import view
 from diptych.data.transforms import evaluation_image
-from diptych.errors import InputError, option
+from diptych.errors import InputError, check_seed, check_whole, option
 from diptych.inference.kinds import as_raster, take
 from diptych.inference.translator import Translator
 from diptych.report.grids import picture_grid, write_grid
@@ -42,8 +42,8 @@ def generate_files(
         InputError: an unknown domain, a method that makes nothing from noise, or
             files that are there already (unless `overwrite`).
     """
-    if count < 1:
-        raise InputError(f"{option('count')} is {count}: it must be at least 1")
+    check_whole("count", count, 1)
+    check_seed(seed)
     domains = _names(to) or translator.domains
     for domain in domains:
         translator.domain_index(domain)

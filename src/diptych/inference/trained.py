@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from diptych.checkpoint import TranslatorInfo
 from diptych.data.pixels import PixelFormat
-from diptych.errors import InputError, option
+from diptych.errors import InputError, check_seed, check_whole, option
 from diptych.inference.domains import domain_index, only_target
 from diptych.inference.kinds import as_picture, take_tensor
 from diptych.inference.padding import InputSize, input_size
@@ -121,10 +121,9 @@ class Trained:
         method: object = self._network
         if not isinstance(method, Generates):
             raise InputError(f"{self.info.method} makes no images from noise")
-        if count < 1:
-            raise InputError(f"a count of {count} images: it must be at least 1")
+        check_whole("count", count, 1)
         index = self._generated(to)
-        rng = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(check_seed(seed))
         with self._lock, torch.no_grad():
             made = [method.generate(1, index, rng)[0].float().cpu() for _ in range(count)]
         return torch.stack(made)

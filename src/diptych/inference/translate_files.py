@@ -22,7 +22,7 @@ from diptych.data.formats import Frame
 from diptych.data.pixels import PixelFormat
 from diptych.data.raster import Raster
 from diptych.data.reading import in_own_range, raster_of
-from diptych.errors import InputError, option
+from diptych.errors import InputError, check_seed, check_whole, counted, option
 from diptych.inference.file_plan import images_of, plan_files, suffix_in_kind, suffix_of_format
 from diptych.inference.kinds import masked
 from diptych.inference.translation import Translation
@@ -46,9 +46,9 @@ class TranslatedFiles:
 
     def __str__(self) -> str:
         """The counts, then a line for each broken file; `notes` went to the log."""
-        lines = [f"{_count(len(self.written), 'image')} translated"]
+        lines = [f"{counted(len(self.written), 'image')} translated"]
         if self.broken:
-            lines[0] += f", {_count(len(self.broken), 'broken file')} passed over"
+            lines[0] += f", {counted(len(self.broken), 'broken file')} passed over"
             lines += [f"passed over: {reason}" for _, reason in self.broken]
         return "\n".join(lines)
 
@@ -90,6 +90,7 @@ def translate_files(
             (unless `overwrite`) or would replace an input; later: `out`
             cannot be written to, or every file is broken.
     """
+    _check_types(translator, overwrite)
     translator.require_translation()
     places = translator.targets(to, source=source)
     target = translator.pixel_formats[places[0]]
@@ -97,8 +98,14 @@ def translate_files(
     given = translator.source_pixels(places, source)
     if to is None:
         to = [translator.domains[place] for place in places]
-    if draws is not None and draws < 1:
-        raise InputError(f"{option('draws')} is {draws}: it must be at least 1")
+    seed = check_seed(seed)
+    if draws is not None:
+        check_whole("draws", draws, 1)
+        if draws > 1 and not translator.has_draws:
+            raise InputError(
+                f"{option('draws', draws)}: {translator.info.method} translates an image in one"
+                " way, so all would be equal: leave it out"
+            )
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
     ends = [""] if draws is None else [f"-{i + 1}" for i in range(draws)]
@@ -120,9 +127,16 @@ def translate_files(
             run = _Run(translator, to, source, seed + number, bars, done, given, target, shown)
             run.all(jobs)
     if not done.written:
-        count, first = _count(len(rounds[0]), "file"), done.broken[0][1]
+        count, first = counted(len(rounds[0]), "file"), done.broken[0][1]
         raise InputError(f"none of {count} could be translated; first: {first}")
     return done
+
+
+def _check_types(translator: object, overwrite: object) -> None:
+    if not isinstance(translator, Translator):
+        raise InputError(f"{translator!r} is no translator: give what diptych.load returns")
+    if not isinstance(overwrite, bool):
+        raise InputError(f"overwrite is {overwrite!r}: it must be True or False")
 
 
 def _result_end(end: str, suffix: str | None, target: PixelFormat, file: Path) -> str:
@@ -293,7 +307,3 @@ def _save(result: Path, images: Sequence[NDArray[Any]], pixels: PixelFormat, sou
     except OSError as error:
         raise InputError(f"cannot make the folder {result.parent}: {error.strerror}") from error
     formats.write(result, images, pixels, source)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

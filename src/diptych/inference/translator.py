@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from diptych.checkpoint import TranslatorInfo
 from diptych.data.raster import Raster
-from diptych.errors import InputError, call, option
+from diptych.errors import InputError, call, check_seed, option
 from diptych.inference.domains import only_target, shown
 from diptych.inference.footprint import (
     Forward,
@@ -86,7 +86,7 @@ class Translator(Trained):
         """
         if precision not in ("fp32", "bf16"):
             raise InputError(f"no precision {precision!r}: expected fp32 or bf16")
-        if not memory_gib > 0 or not math.isfinite(memory_gib):
+        if not isinstance(memory_gib, (int, float)) or not 0 < memory_gib < math.inf:
             raise InputError(f"memory of {memory_gib} GiB: expected a number above 0, such as 2")
         super().__init__(method, info, device=device)
         self.precision = precision
@@ -184,6 +184,7 @@ class Translator(Trained):
         Raises:
             InputError: an unknown domain, `source` is `to`, or no image of these kinds.
         """
+        seed = check_seed(seed)
         target = self.targets(to, source=source)
         given = take(image, self.source_pixels(target, source))
         results: list[Made] = []
@@ -205,6 +206,7 @@ class Translator(Trained):
         Raises:
             InputError: as calling, or not even a tile fits in the memory.
         """
+        seed = check_seed(seed)
         target = self.targets(to, source=source)
         given = take_picture(image, self.source_pixels(target, source))
         raster, pixels = given.images[0], self.pixel_formats[target[0]]
@@ -233,7 +235,13 @@ class Translator(Trained):
         Raises:
             InputError: an unknown domain, or another shape.
         """
+        seed = check_seed(seed)
         target = self.targets(to)
+        if not isinstance(images, Tensor):
+            raise InputError(
+                f"translate_batch takes a tensor, not {type(images).__name__}: call the translator"
+                " itself for other kinds"
+            )
         channels = self.source_channels(target)
         if images.ndim != 4 or images.shape[1] != channels or 0 in images.shape:
             raise InputError(f"expected (B, {channels}, H, W) images, got {tuple(images.shape)}")

@@ -166,6 +166,8 @@ def give_for(name: str, source: object, method: type[nn.Module] | None) -> None:
         InputError: it is not known and no class is given, or a class is given for another
             method's name.
     """
+    if method is not None and not (isinstance(method, type) and issubclass(method, nn.Module)):
+        raise InputError(f"method is {method!r}: it must be the class of a method of your own")
     if method is None:
         if not is_known(name):
             example = name if "." in name else "my_package.my_method"

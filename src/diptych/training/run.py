@@ -16,7 +16,7 @@ from diptych.checkpoint import load_state
 from diptych.data import Data, for_batches, open_data
 from diptych.data.pixel_choice import PixelOptions
 from diptych.data.pixels import PixelFormat
-from diptych.errors import InputError, option, resume_call
+from diptych.errors import InputError, check_whole, counted, option, resume_call
 from diptych.methods import method_class
 from diptych.networks.device import cpu_threads, find_device
 from diptych.training.folder import RunFolder, run_folder
@@ -49,14 +49,15 @@ class Outcome:
 def outcome_line(outcome: Outcome) -> str:
     """How a run stands, and how to go on."""
     if outcome.was_finished:
-        return f"{outcome.folder} is finished: {outcome.step:,} of {outcome.steps:,} steps are done"
+        of = counted(outcome.steps, "step")
+        return f"{outcome.folder} is finished: {outcome.step:,} of {of} done"
     if not outcome.is_finished:
         saved = " and saved" if outcome.step else ""  # before the first step there is only the plan
         return (
             f"stopped{saved} at step {outcome.step:,} of {outcome.steps:,}; go on with:"
             f" {resume_call(outcome.folder)}"
         )
-    return f"trained {outcome.steps:,} steps: {outcome.folder}"
+    return f"trained {counted(outcome.steps, 'step')}: {outcome.folder}"
 
 
 # --- beginning and going on -------------------------------------------------------
@@ -118,6 +119,8 @@ def resume(
         DivergedError: a loss was not finite; the last good checkpoint stays.
     """
     started = time.monotonic()
+    if workers is not None:
+        check_whole("workers", workers, 0)
     plan = read_plan(folder, method)  # there is a run
     ranks = join_ranks(find_device(device or plan.resolved.device))
     _check_processes(folder, plan, ranks)

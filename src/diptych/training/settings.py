@@ -14,7 +14,7 @@ from torch import nn
 
 from diptych import __version__
 from diptych.data.pixels import RGB8, PixelFormat
-from diptych.errors import InputError, dataclass_from, option
+from diptych.errors import InputError, check_path, check_seed, check_whole, dataclass_from, option
 from diptych.files import atomic_write_text
 from diptych.methods import give_for, make_config
 from diptych.networks.device import Precision
@@ -23,8 +23,6 @@ from diptych.training.loggers import LoggerName
 CONFIG_FILE = "config.toml"
 RENAMED = {"sample_every": "preview_every"}
 """Settings of earlier versions, by the names that they have now."""
-_LARGEST_SEED = 2**62
-"""PyTorch takes 64 bits with a sign; processes and starts add to it."""
 T = TypeVar("T")
 
 
@@ -112,11 +110,10 @@ class Settings:
             raise InputError(f"{option('lr_scale')} is {self.lr_scale}: it must be above 0")
         if not 0 <= self.ema < 1:
             raise InputError(f"{option('ema')} is {self.ema}: it must be from 0 to below 1")
-        if self.seed > _LARGEST_SEED:
-            raise InputError(f"{option('seed')} is {self.seed}: it must be at most {_LARGEST_SEED}")
-        for name in ("seed", "workers", "load_size"):
-            if (vars(self)[name] or 0) < 0:
-                raise InputError(f"{option(name)} is {vars(self)[name]}: it must not be negative")
+        check_seed(self.seed)
+        for name in ("workers", "load_size"):
+            if vars(self)[name] is not None:
+                check_whole(name, vars(self)[name], 0)
         if self.starts > 1 and self.init is not None:
             raise InputError(
                 f"give {option('init')} or {option('starts')}: from given weights there is but one"
@@ -185,7 +182,12 @@ def read_plan(folder: Path, method: type[nn.Module] | None = None) -> Plan:
     Raises:
         InputError: it is missing, or something in it is unknown or out of range.
     """
+    folder = check_path(folder, "a run's folder")
     path = folder / CONFIG_FILE
+    if not path.is_file():
+        if not folder.is_dir():
+            raise InputError(f"no such run or file: {folder}; give a run's folder")
+        raise InputError(f"{folder} holds no {CONFIG_FILE}: give a run's folder")
     tables = read_toml(path)
     try:
         name, config, run, resolved = (
