@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -33,6 +33,8 @@ ALIKE = 0.1
 """Outputs whose spread across images is below this part of the reference are alike."""
 CONSTANT = 0.05
 """Outputs whose spread within images is below this part of the reference have one colour."""
+FEWEST = 3
+"""Fewer outputs are never called alike: two sound ones can be alike by chance."""
 LEAST = 2 / 255
 """A smaller spread of inputs or of real images, one level of 255, is no reference."""
 EXTREME = 0.98
@@ -66,7 +68,7 @@ class SpreadSums:
 
     def add(self, images: Tensor) -> None:
         """Add a batch, (N, C, H, W) in [-1, 1], of the same shape in every call but for N."""
-        values = images.detach().double().cpu()
+        values = images.detach().cpu().double()  # MPS has no float64
         is_finite = values.isfinite().flatten(1).all(1)
         self._images += len(values)
         self._not_finite += int((~is_finite).sum())
@@ -119,8 +121,10 @@ class Collapse:
     def across_share(self) -> float | None:
         """The outputs' spread across images, as a part of the reference.
 
-        None if there are fewer than two images, or if the reference is below `LEAST`.
+        None for fewer than `FEWEST` outputs, or if the reference is below `LEAST`.
         """
+        if self.outputs.images < FEWEST:
+            return None
         inputs = () if self.inputs is None else (self.inputs.across,)
         return _share(self.outputs.across, *inputs, self.targets.across)
 
@@ -161,6 +165,47 @@ class Collapse:
         return {"collapse": self.verdict, "spread": asdict(self)}
 
 
+@dataclass
+class CollapseSums:
+    """Sums over the batches of one direction, from which its `Collapse` follows."""
+
+    outputs: SpreadSums = field(default_factory=SpreadSums)
+    inputs: SpreadSums = field(default_factory=SpreadSums)
+    targets: SpreadSums = field(default_factory=SpreadSums)
+
+    def add(self, outputs: Tensor, inputs: Tensor | None = None) -> Tensor:
+        """Add a batch; return its outputs with 0 in place of values that are not finite.
+
+        So scores can be computed of them in any case. `scores` then removes these.
+        """
+        self.outputs.add(outputs)
+        if inputs is not None:
+            self.inputs.add(inputs)
+        return outputs.nan_to_num(0.0, 0.0, 0.0)
+
+    @property
+    def collapse(self) -> Collapse:
+        """The figures of all images added so far."""
+        inputs = self.inputs.spread
+        return Collapse(self.outputs.spread, inputs if inputs.images else None, self.targets.spread)
+
+    def scores(self, others: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `others`, the direction's scores, with those of `Collapse.scores`.
+
+        If outputs are not finite, scores of outputs are None, or `why_not` where a score is a
+        mapping. Scores of real images stay as they are.
+        """
+        found, scores = self.collapse, dict(others)
+        if found.verdict == "not finite":
+            scores = _without_outputs(others)
+        return {"images": found.outputs.images, **found.scores(), **scores}
+
+
+_OF_REAL_IMAGES = {
+    "images", "kid_untranslated", "kid_of_real", "unchanged_of_truth", "brightness_of_truth",
+    "unchanged_features_of_truth", "untranslated", "fcn_of_real", "fcn_untranslated",
+}  # fmt: skip
+"""Scores that do not depend on outputs."""
 _HELP: Mapping[Verdict, str] = {
     "alike": "another seed, a lower learning rate, or more weight on the loss that ties outputs"
     " to inputs",
@@ -184,22 +229,49 @@ def collapse(outputs: Tensor, inputs: Tensor | None, targets: Tensor) -> Collaps
     Each is (N, C, H, W) in [-1, 1]. Numbers, channels and sizes may differ. `inputs` is None for
     images made from noise.
     """
-    return Collapse(
-        spread(outputs), None if inputs is None else spread(inputs), spread(targets)
-    )
+    return Collapse(spread(outputs), None if inputs is None else spread(inputs), spread(targets))
 
 
-def of_scores(scores: Mapping[str, Any]) -> Collapse | None:
-    """Return what `Collapse.scores` has put into a direction's scores; None if it is not there."""
+def finding(direction: str, scores: Mapping[str, Any]) -> str | None:
+    """Return `Collapse.sentence` from a direction's scores; None if they hold no spread."""
     found = scores.get("spread")
     if found is None:
         return None
     inputs = found["inputs"]
-    return Collapse(
+    known = Collapse(
         Spread(**found["outputs"]),
         None if inputs is None else Spread(**inputs),
         Spread(**found["targets"]),
     )
+    return known.sentence(direction)
+
+
+def _without_outputs(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return scores in which those of outputs are empty; tables and groups of them are left out."""
+    found: dict[str, Any] = {}
+    for name, score in scores.items():
+        if name in _OF_REAL_IMAGES:
+            found[name] = score
+        elif not isinstance(score, Mapping):
+            found[name] = None
+        elif score.keys() & {"mean", "value", "why_not"}:
+            found[name] = {"why_not": "outputs are not finite"}
+    return found
+
+
+def finite(value: Any) -> Any:
+    """Return nested scores with None in place of numbers that are not finite, for valid JSON.
+
+    A mapping whose `mean` or `value` is not finite becomes one with `why_not`.
+    """
+    if isinstance(value, Mapping):
+        main = (value.get("mean"), value.get("value"))
+        if any(isinstance(one, float) and not math.isfinite(one) for one in main):
+            return {"why_not": "it is not finite"}
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def is_below(share: float | None, threshold: float) -> bool:
