@@ -58,6 +58,32 @@ def test_methods_that_optimise_are_shown_fewer_pictures_and_no_way_back(
     assert preview.grid.size == layout.size
 
 
+class Alike(Negative):
+    """A method that makes the same image of everything, but for one domain."""
+
+    def translate(
+        self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
+    ) -> Tensor:
+        return -image if to == (1,) else image[:1].expand_as(image)
+
+
+def test_collapse_is_found_in_what_is_shown_by_direction():
+    preview = Previews(_domains(2), 16).draw(Alike(True), torch.device("cpu"))
+    assert preview is not None
+    found = {name: one.verdict for name, one in preview.collapses.items()}
+    assert found == {"a→b": None, "b→a": "alike"}
+    preview = Previews(_domains(3), 16).draw(Alike(True), torch.device("cpu"))
+    assert preview is not None
+    # Two inputs of each other domain, and each gives one image: of two domains, two images.
+    assert list(preview.collapses) == ["→a", "→b", "→c"]
+    assert preview.collapses["→a"].outputs.images == 4
+    preview = Previews(_domains(3), 16).draw(Making(), torch.device("cpu"))
+    assert preview is not None
+    assert {name: one.verdict for name, one in preview.collapses.items()} == dict.fromkeys(
+        "abc", "constant"
+    )
+
+
 class Making(nn.Module):
     """A method that makes images: plain grey of what its noise and the domain say."""
 

@@ -72,6 +72,8 @@ class SpreadSums:
         is_finite = values.isfinite().flatten(1).all(1)
         self._images += len(values)
         self._not_finite += int((~is_finite).sum())
+        if not is_finite.any():
+            return
         values = values[is_finite]
         self._values = self._values + values.sum(0)
         self._squares = self._squares + values.square().sum(0)
