@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from benchmarks.harness import (
     table,
     train_to_end,
 )
+from diptych.bench.plan import slug
 from diptych.checkpoint import load_translator
 from diptych.data import evaluation_images, evaluation_pairs, open_data
 from diptych.data.collections import evenly_spaced
@@ -66,6 +67,9 @@ class Toy:
     recipe: str | None = None
     steps: int = 400
     lr_scale: float = 3.0
+    config: Mapping[str, float] = field(default_factory=dict)
+    is_sound: bool = True
+    """Whether it was set up to work. If not, it is to collapse."""
 
 
 TOYS = {
@@ -75,10 +79,17 @@ TOYS = {
     "UNIT, climate": Toy("earth-climate", "unit", steps=160),
     "pix2pix, emoji": Toy("emoji", "pix2pix", steps=160),
     "CycleGAN, digits, learning rate times 100": Toy(
-        "digits-color", "cyclegan", steps=160, lr_scale=300.0
+        "digits-color", "cyclegan", steps=160, lr_scale=300.0, is_sound=False
     ),
     "CycleGAN, climate, learning rate times 100": Toy(
-        "earth-climate", "cyclegan", steps=160, lr_scale=300.0
+        "earth-climate", "cyclegan", steps=160, lr_scale=300.0, is_sound=False
+    ),
+    "UNIT, climate, KL weights times 10,000": Toy(
+        "earth-climate",
+        "unit",
+        steps=160,
+        config={"kl_weight": 1000.0, "cycle_kl_weight": 1000.0},
+        is_sound=False,
     ),
     "GAN alone, climate": Toy("earth-climate", "cyclegan", recipe="gan-alone"),
 }
@@ -176,7 +187,7 @@ def measure_trained(toy: Toy, folder: Path, options: Any) -> dict[str, Any]:
     settings |= {"precision": "fp32", "workers": 0, "logger": "none", "compile": "off"}
     settings |= {"data": f"sample:{toy.sample}", "steps": steps, "threads": options.threads}
     settings |= {"out": str(folder), "device": "cpu", "preview_every": steps}
-    made_config = make_config(toy.method, config | {"size": SIZE, "width": 16})
+    made_config = make_config(toy.method, config | {"size": SIZE, "width": 16, **toy.config})
     train_to_end(toy.method, made_config, Settings(**settings))
     rows: dict[str, Any] = {}
     known = cases(toy.sample)
@@ -244,8 +255,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     jobs: dict[str, Any] = {sample: partial(measure_made, sample) for sample in SAMPLES}
     jobs[UNTRAINED] = partial(measure_untrained, options)
-    for number, (name, toy) in enumerate(TOYS.items()):
-        folder = options.runs / f"{number}-{toy.method}-{toy.sample}"
+    for name, toy in TOYS.items():
+        folder = options.runs / slug(name)
         jobs[name] = partial(measure_trained, toy, folder, options)
 
     def tell(results: Mapping[str, Any]) -> None:

@@ -84,7 +84,7 @@ def test_alike_outputs_are_right_for_alike_inputs_and_for_alike_targets() -> Non
     assert collapse(same, some, some).verdict == "alike"
     assert collapse(same, same, some).verdict is None
     assert collapse(same, some, same).verdict is None
-    # A tenth of the least of both is the limit.
+    # 7% of the least of both is the limit.
     half = 0.5 * some
     assert collapse(same + 1.01 * ALIKE * half, some, half).verdict is None
     assert collapse(same + 0.99 * ALIKE * half, some, half).verdict == "alike"

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 Verdict = Literal["alike", "black", "white", "constant", "not finite"]
-ALIKE = 0.1
+ALIKE = 0.07
 """Outputs whose spread across images is below this part of the reference are alike."""
 CONSTANT = 0.05
 """Outputs whose spread within images is below this part of the reference have one colour."""
