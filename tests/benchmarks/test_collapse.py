@@ -39,9 +39,13 @@ def _made() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def _trained(*, is_sound: bool) -> list[dict[str, Any]]:
     names = [name for name, toy in collapse.TOYS.items() if toy.is_sound == is_sound]
-    names += [collapse.UNTRAINED] if is_sound else []
     rows = [part for name in names for part in _found()[name]["rows"].values()]
     return [row for part in rows for row in part.values()]
+
+
+def _untrained(method: str) -> list[dict[str, Any]]:
+    rows = _found()[collapse.UNTRAINED]["rows"]
+    return [part["0"] for name, part in rows.items() if name.startswith(method)]
 
 
 def _least(rows: list[dict[str, Any]], key: str) -> float:
@@ -51,6 +55,7 @@ def _least(rows: list[dict[str, Any]], key: str) -> float:
 def test_no_sound_output_is_near_a_threshold_and_none_is_named() -> None:
     rows = [row for _, name, row in _made() if name not in collapse.COLLAPSED]
     rows += _trained(is_sound=True)
+    rows += [*_untrained("cyclegan"), *_untrained("pix2pix")]
     assert len(rows) > 150
     assert _least(rows, "across") > 1.5 * ALIKE
     assert _least(rows, "within") > 4 * CONSTANT
@@ -67,6 +72,10 @@ def test_every_collapsed_output_is_named_in_every_draw() -> None:
             # In a dark domain the colour of an input can be as good as black.
             allowed = {VERDICTS[name]} | ({"black"} if "dark" in direction else set())
             assert {row["verdict"], *row["verdicts_of_draws"]} <= allowed, (direction, name)
+
+
+def test_units_first_weights_are_of_one_colour_so_no_line_is_printed_for_them_alone() -> None:
+    assert {row["verdict"] for row in _untrained("unit")} == {"constant"}
 
 
 def test_the_trainings_set_up_to_collapse_are_named() -> None:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from diptych.data import Data, Split, open_data
 from diptych.data.collections import ArrayImages, Attributes
+from diptych.evaluation.collapse import Collapse, Spread
 from diptych.report.grids import GridLayout
-from diptych.training.previews import Previews
+from diptych.training.previews import CollapseWatch, Previews
 
 
 class Negative(nn.Module):
@@ -82,6 +83,33 @@ def test_collapse_is_found_in_what_is_shown_by_direction():
     assert {name: one.verdict for name, one in preview.collapses.items()} == dict.fromkeys(
         "abc", "constant"
     )
+
+
+def test_collapse_is_told_when_it_begins_and_of_first_weights_once_it_stays():
+    sound, flat = Spread(6, 0.5, 0.5, 0.0), Spread(6, 0.0, 0.0, 0.0)
+    black, bad = Spread(6, 0.0, 0.0, -1.0), Spread(6, None, None, None, 6)
+
+    def told(*outputs: Spread) -> list[tuple[int, int]]:
+        """The steps of previews, a hundred apart, and how many lines each has."""
+        watch, found = CollapseWatch(), []
+        for step, spread in enumerate(outputs):
+            lines = watch.after_preview(100 * step, {"a→b": Collapse(spread, sound, sound)})
+            found += [(100 * step, len(lines))] * bool(lines)
+        return found
+
+    assert told(sound, flat, flat, flat) == [(100, 1)]
+    assert told(flat, sound, sound) == []
+    assert told(flat, flat, sound) == []  # it only begins slowly
+    assert told(flat, flat, flat) == [(200, 1)]
+    assert told(sound, flat, black, flat, black) == [(100, 1), (200, 1)]
+    assert told(bad, bad) == [(100, 1)]
+    watch = CollapseWatch()
+    both = {name: Collapse(sound, sound, sound) for name in ("a→b", "b→a")}
+    assert watch.after_preview(0, both) == []
+    (line,) = watch.after_preview(
+        1200, {name: Collapse(black, sound, sound) for name in ("a→b", "b→a")}
+    )
+    assert line.startswith("warning: at step 1,200, a→b has collapsed: outputs are black")
 
 
 class Making(nn.Module):

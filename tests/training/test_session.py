@@ -47,7 +47,7 @@ def test_collapse_is_named_once_a_kind_when_it_begins_and_not_before_the_first_s
         "warning: at step 2, bright→dark has collapsed: outputs are alike for unlike inputs",
     ]
     monkeypatch.setattr(CycleGAN, "translate", lambda self, image, to, rng=None: 0 * image)
-    start(steps=2, preview_every=2, overwrite=True)
+    start(steps=3, preview_every=1, overwrite=True)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "collapsed" in line]
     assert line.startswith("warning: at step 2, dark→bright has collapsed: outputs are of one")
 

@@ -20,7 +20,7 @@ from diptych.data import Data, Split, evaluation_images, evaluation_pairs
 from diptych.data.attributes import Values, changed, exclusions
 from diptych.data.collections import evenly_spaced
 from diptych.errors import InputError
-from diptych.evaluation.collapse import Collapse, CollapseSums
+from diptych.evaluation.collapse import Collapse, CollapseSums, Verdict
 from diptych.report.grids import picture_grid, write_grid
 from diptych.types import Encodes, Generates, Translates
 
@@ -177,6 +177,32 @@ class Previews:
         real = torch.cat([image for image, _ in attributed])
         collapses = {name: _collapse(pairs, real) for name, pairs in zip(names, made, strict=True)}
         return Preview(picture_grid(rows, ["input", *names]), collapses)
+
+
+class CollapseWatch:
+    """Names a collapse when it begins, in one line for each kind.
+
+    The first weights of some methods give one colour (UNIT). So a direction that has not been
+    sound yet is named when two previews after the first step have shown the collapse.
+    """
+
+    def __init__(self) -> None:
+        self._told: set[Verdict] = set()
+        self._due: set[str] = set()
+        """Directions that were sound before, or that had collapsed in the preview before."""
+
+    def after_preview(self, step: int, collapses: Mapping[str, Collapse]) -> list[str]:
+        """Return what to print after the preview of `step`."""
+        lines = []
+        for direction, found in collapses.items():
+            verdict, sentence = found.verdict, found.sentence(direction)
+            is_due = direction in self._due or verdict == "not finite"
+            if step and is_due and verdict is not None and verdict not in self._told:
+                self._told.add(verdict)
+                lines.append(f"warning: at step {step:,}, {sentence}")
+            if step or verdict is None:
+                self._due.add(direction)
+        return lines
 
 
 def _collapse(made: Iterable[tuple[Tensor, Tensor | None]], real: Tensor) -> Collapse:

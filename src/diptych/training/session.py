@@ -16,7 +16,7 @@ from diptych.training.log import RunLog
 from diptych.training.loggers import Callbacks, LoggedRun, Logger, open_logger
 from diptych.training.loop import DivergedError
 from diptych.training.notebook import find_notebook
-from diptych.training.previews import Previews, steps_between, write_preview
+from diptych.training.previews import CollapseWatch, Previews, steps_between, write_preview
 from diptych.training.progress import TrainingProgress
 from diptych.training.ranks import Ranks
 from diptych.training.settings import Plan
@@ -54,8 +54,7 @@ class Session:
         self._preview_every = steps_between(self.steps, plan.run.preview_every)
         self._checkpoint_due = _Due(plan.run.checkpoint_every, _CHECKPOINT_SECONDS)
         self._checkpoint_due.last_step = trainer.clock.step or None
-        self._told: set[str] = set()
-        """Kinds of collapse that a line was printed for."""
+        self._watch = CollapseWatch()
         self.failure: Exception | None = None
         """What a logger or a callback raised: the training stopped for it, and was saved."""
 
@@ -148,11 +147,8 @@ class Session:
         write_preview(self.folder, step, preview.grid)
         with self._failures_noted():
             log.preview(step, preview.grid)
-        for direction, found in preview.collapses.items() if step else ():
-            sentence = found.sentence(direction)
-            if sentence is not None and found.verdict not in self._told:
-                self._told.add(str(found.verdict))
-                progress.message(f"warning: at step {step:,}, {sentence}")
+        for line in self._watch.after_preview(step, preview.collapses):
+            progress.message(line)
 
     def _loggers(self, resume_at: int | None) -> tuple[Logger | None, ...]:
         plan = self.plan
