@@ -56,7 +56,7 @@ def test_no_sound_output_is_near_a_threshold_and_none_is_named() -> None:
     rows = [row for _, name, row in _made() if name not in collapse.COLLAPSED]
     rows += _trained(is_sound=True)
     rows += [*_untrained("cyclegan"), *_untrained("pix2pix")]
-    assert len(rows) > 150
+    assert sum(sum(row["verdicts_of_draws"].values()) for row in rows) == 7400
     assert _least(rows, "across") > 1.5 * ALIKE
     assert _least(rows, "within") > 4 * CONSTANT
     assert {row["verdict"] for row in rows} == {None}
@@ -78,9 +78,11 @@ def test_units_first_weights_are_of_one_colour_so_no_line_is_printed_for_them_al
     assert {row["verdict"] for row in _untrained("unit")} == {"constant"}
 
 
-def test_the_trainings_set_up_to_collapse_are_named() -> None:
-    verdicts = {name for row in _trained(is_sound=False) for name in row["verdicts_of_draws"]}
-    assert verdicts <= {"alike", "black", "white", "constant"}
+def test_trainings_set_up_to_collapse_are_named_at_each_moment_and_in_most_draws() -> None:
+    rows = _trained(is_sound=False)
+    assert {row["verdict"] for row in rows} == {"alike", "black", "constant"}
+    missed = sum(row["verdicts_of_draws"].get("none", 0) for row in rows)
+    assert missed < 0.005 * len(rows) * collapse.DRAWS
 
 
 def _images(seed: int) -> Tensor:
