@@ -111,7 +111,9 @@ def evaluate(
     found = replace(found, notes=(*found.notes, *starts_note(plan)))
     if data is None and split == "test":
         scores = found.to_dict()
-        atomic_write_text(folder / SCORES_FILE, json.dumps(scores, indent=1) + "\n")
+        atomic_write_text(
+            folder / SCORES_FILE, json.dumps(scores, indent=1, allow_nan=False) + "\n"
+        )
         if found.features is not None:
             _remember(folder, opened)
         summarise(folder, notes=opened.notes, palettes=opened.palettes)

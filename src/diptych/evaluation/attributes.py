@@ -21,6 +21,7 @@ from diptych.data.pixels import PixelFormat
 from diptych.data.raster import view
 from diptych.errors import InputError
 from diptych.evaluation import paired
+from diptych.evaluation.collapse import CollapseSums
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.precision import precision_and_recall
 from diptych.networks.features import FeatureNetwork
@@ -102,6 +103,7 @@ class _Change:
     data: Data
     attribute: int
     is_set: bool
+    collapse: CollapseSums = field(default_factory=CollapseSums)
     count: int = 0
     cycle: float = 0.0
     features: list[Tensor] = field(default_factory=list)
@@ -118,13 +120,15 @@ class _Change:
         labels: Values,
         excluded: NDArray[np.bool_],
     ) -> None:
-        concerned = np.flatnonzero(labels[:, self.attribute] != self.is_set)
+        lacks = labels[:, self.attribute] != self.is_set
+        self.collapse.targets.add(images[torch.from_numpy(~lacks)])
+        concerned = np.flatnonzero(lacks)
         if not len(concerned):
             return
         own = labels[concerned]
         inputs = images[torch.from_numpy(concerned)]
         targets = np.stack([changed(label, self.attribute, excluded) for label in own])
-        fakes = self._translated(translate, inputs, targets)
+        fakes = self.collapse.add(self._translated(translate, inputs, targets), inputs)
         back = self._translated(translate, fakes, own)
         self.count += len(concerned)
         self.cycle += float(paired.mean_absolute_error(back, inputs).double().sum())
@@ -143,7 +147,7 @@ class _Change:
         return results
 
     def scores(self, real: _Real, training: _Real, seed: int) -> dict[str, Any]:
-        result: dict[str, Any] = {"images": self.count}
+        result: dict[str, Any] = {}
         if self.features:
             theirs, fakes = real.of(self.attribute, self.is_set), torch.cat(self.features)
             inputs = real.of(self.attribute, not self.is_set)
@@ -153,7 +157,7 @@ class _Change:
             result["kid_of_real"] = kid(theirs, of_training, seed=seed)
             result["fid"] = fid(theirs, fakes)
             result |= precision_and_recall(theirs, fakes)
-        return result | {"cycle": self.cycle / self.count}
+        return self.collapse.scores(result | {"cycle": self.cycle / self.count})
 
 
 def _batches(known: Attributes, size: int, most: int | None) -> Iterator[tuple[Tensor, Values]]:

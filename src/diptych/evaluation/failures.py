@@ -1,4 +1,4 @@
-"""Failures that averages hide: unchanged translations, negatives and swapped classes.
+"""Failures that averages hide: unchanged translations, negatives, swapped classes and collapse.
 
 Zhu et al. 2017, Sec. 6: dog → cat "often degenerates to making minimal changes", and labels
 of tree and building are permuted in photos → labels. KID, cycle error and even paired scores
@@ -26,6 +26,8 @@ truth's is not.
 nearest colour gives the class. In labels → photos, the FCN of `segmentation.py` reads the photos.
 Classes that the FCN also swaps in real photos are its own error and are not reported.
 
+*Collapse* is described in `collapse.py`.
+
 The names and the thresholds are this project's own.
 """
 
@@ -38,7 +40,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diptych.evaluation import paired
+from diptych.evaluation import collapse, paired
 from diptych.evaluation.labels import Confusion
 
 UNCHANGED = 0.5
@@ -152,7 +154,13 @@ def gain(made: Mapping[str, Any], untranslated: Mapping[str, Any], real: Mapping
 
 
 def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
-    """Return the failures of a direction, one sentence each."""
+    """Return the failures of a direction, one sentence each.
+
+    If outputs have collapsed, that is the only one, because nothing else follows from them.
+    """
+    collapsed = collapse.finding(direction, scores)
+    if collapsed is not None:
+        return [collapsed]
     found = []
     kept = _kept(scores)
     gained = scores.get("kid_gain", {}).get("value")

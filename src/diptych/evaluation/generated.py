@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diptych.data import Data
 from diptych.data.raster import view
+from diptych.evaluation.collapse import CollapseSums
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.notes import LAST_STEP, channel_notes, features_notes
 from diptych.evaluation.precision import precision_and_recall
@@ -45,7 +46,8 @@ def evaluate_generated(
 
     Real images are scaled and cropped to `size` pixels. With `features` ("auto" is
     EfficientNet-Lite0 if it is installed), the scores are KID, precision and recall, and FID if
-    there are enough images. `seed` draws KID's subsets. `memory` is that of `evaluate`.
+    there are enough images. New images that are alike or of one colour are named as collapsed.
+    `seed` draws KID's subsets. `memory` is that of `evaluate`.
 
     Raises:
         InputError: the split does not exist, or has no usable images.
@@ -61,17 +63,19 @@ def evaluate_generated(
         for index, name in enumerate(data.domains):
             count = len(images[index])
             task = bars.add_task(f"new {name}", total=count)
-            fakes = generate(count, name)
-            domains[name] = {"images": len(fakes)}
+            found, sums = dict[str, Any](), CollapseSums()
+            fakes = sums.add(generate(count, name))
+            sums.targets.add(real.some(index))
             if network is not None:
                 batches = torch.split(fakes, _BATCH)
                 pixels = data.pixels[index]
                 made = torch.cat([network(view(batch, pixels)).cpu() for batch in batches])
                 theirs = real.of(index)
-                domains[name]["kid"] = kid(theirs, made, seed=seed)
-                domains[name]["kid_of_real"] = kid(theirs, real.of_training(index), seed=seed)
-                domains[name]["fid"] = fid(theirs, made)
-                domains[name] |= precision_and_recall(theirs, made)
+                found["kid"] = kid(theirs, made, seed=seed)
+                found["kid_of_real"] = kid(theirs, real.of_training(index), seed=seed)
+                found["fid"] = fid(theirs, made)
+                found |= precision_and_recall(theirs, made)
+            domains[name] = sums.scores(found)
             bars.advance(task, count)
     return Scores(
         split=split,

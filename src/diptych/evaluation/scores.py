@@ -18,6 +18,7 @@ from diptych.data.raster import alike, view
 from diptych.errors import InputError
 from diptych.evaluation.adaptation import Classify, accuracies
 from diptych.evaluation.attributes import attribute_scores
+from diptych.evaluation.collapse import CollapseSums, finding, finite
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.failures import Changes, findings, gain, unchanged_features
 from diptych.evaluation.notes import channel_notes, score_notes
@@ -52,20 +53,21 @@ class Scores:
     @property
     def warnings(self) -> tuple[str, ...]:
         """The failures, one sentence each."""
-        return tuple(
-            line for name, part in self.directions.items() for line in findings(name, part)
-        )
+        found = [line for name, part in self.directions.items() for line in findings(name, part)]
+        collapsed = (finding(name, part) for name, part in self.domains.items())
+        return (*found, *filter(None, collapsed))
 
     def to_dict(self) -> dict[str, Any]:
         """Return a nested mapping of plain values.
 
         Directions and domains are keys beside "split", "features", "warnings" and "notes".
+        Numbers that are not finite are None, so that the mapping is valid JSON.
         """
         facts = {"split": self.split, "features": self.features or "none"}
         if self.resizing is not None:
             facts["resizing"] = self.resizing
         parts = {k: dict(v) for k, v in [*self.directions.items(), *self.domains.items()]}
-        return {**facts, **parts, "warnings": self.warnings, "notes": self.notes}
+        return {**facts, **finite(parts), "warnings": self.warnings, "notes": self.notes}
 
 
 def evaluate(
@@ -88,7 +90,8 @@ def evaluate(
     Images come from `split` (test, validation or train), scaled and cropped to `size` pixels.
     `most` limits the number of images translated in a direction; they are evenly spread.
 
-    - Always: the cycle error, and how much stays unchanged.
+    - Always: the cycle error, how much stays unchanged, and whether outputs have collapsed
+      (`evaluation.collapse`). If outputs are not finite, their scores are None.
     - With `features` ("auto" is EfficientNet-Lite0 if it is installed): KID, precision and
       recall, and FID if there are enough images. `seed` draws KID's subsets.
     - With true pairs: L1, PSNR, SSIM, the share of pixels within 16, and perceptual distances
@@ -164,12 +167,13 @@ def _between_domains(
             names = data.domains[source], data.domains[target]
             name = "→".join(names)
             fcn = None if segmenter is None else segmenter.score(*names)
-            (others,) = next(_batches((images[target],), size, data.is_tiled, _BATCH))
+            others = real.some(target)
             if len({len(data.pixels[place].channels) for place in (source, target)}) > 1:
                 others = view(others, data.pixels[target])
             palette = data.palettes.get(names[1])
             against_truth = PairedScores(palette), PairedScores(palette)
             one = _Direction(data, source, target, perceptual, Changes(others), fcn, *against_truth)
+            one.collapse.targets.add(others)
             total = min(len(images[source]), most or len(images[source]))
             shown = one.sides(images, size) if chosen.pairs is not None else (images[source],)
             task = bars.add_task(name, total=total)
@@ -194,6 +198,7 @@ class _Direction:
     """Scores of the translations."""
     untranslated: PairedScores
     """Scores of the inputs as they are."""
+    collapse: CollapseSums = field(default_factory=CollapseSums)
     count: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     features: list[Tensor] = field(default_factory=list)
@@ -217,6 +222,7 @@ class _Direction:
     ) -> None:
         """Add a batch of images, with true pairs also their truth and the labels of `sides`."""
         fake = translate(image, self.data.domains[self.target]).cpu()
+        fake = self.collapse.add(fake, image)
         cycled = translate(fake, self.data.domains[self.source]).cpu()
         self.count += len(image)
         self._sum("cycle", mean_absolute_error(cycled, image))
@@ -239,7 +245,7 @@ class _Direction:
             self.fcn.add(shown, view(truth, target), view(image, source), labels)
 
     def scores(self, real: RealFeatures, seed: int, most: int | None) -> dict[str, Any]:
-        result: dict[str, Any] = {"images": self.count}
+        result: dict[str, Any] = {}
         if self.features:
             result |= self._of_features(real, torch.cat(self.features), seed, most)
         result |= {name: total / self.count for name, total in self.sums.items()}
@@ -249,7 +255,7 @@ class _Direction:
             result["untranslated"] = self.untranslated.figures()
         if self.fcn is not None:
             result |= self.fcn.scores()
-        return result
+        return self.collapse.scores(result)
 
     def _of_features(
         self, real: RealFeatures, fakes: Tensor, seed: int, most: int | None
@@ -295,6 +301,10 @@ class RealFeatures:
         """Return (N, D) features of at most `most` images of the scored split, evenly spread."""
         length = len(self._images[domain])
         return self._features("split", domain, self._images[domain], min(length, most or length))
+
+    def some(self, domain: int) -> Tensor:
+        """Return at most 16 images of the scored split, evenly spread, as (N, 3, H, W)."""
+        return next(_batches((self._images[domain],), self._size, self._data.is_tiled, _BATCH))[0]
 
     def of_training(self, domain: int) -> Tensor:
         """Return (N, D) features of as many training images as the split has, evenly spread."""
