@@ -9,7 +9,7 @@ from PIL import Image
 from diptych.data import Data, Palette, Split, open_data
 from diptych.data import samples as samples_module
 from diptych.data.collections import ArrayImages
-from diptych.data.folders import list_images
+from diptych.data.listing import list_images
 from diptych.errors import InputError
 
 

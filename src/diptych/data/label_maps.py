@@ -6,16 +6,13 @@ import dataclasses
 from pathlib import Path
 
 from diptych.data.collections import Data, FileImages, Images, Split
-from diptych.data.palettes import PALETTE_FILE, read_palette
+from diptych.data.listing import LABELS_FOLDER, PALETTE_FILE
+from diptych.data.palettes import read_palette
 from diptych.data.pixels import PixelFormat
 from diptych.data.raster import Raster
 from diptych.data.splits import probe_indices
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
-
-LABELS_FOLDER = "pixel_labels"
-"""A folder in a data set's folder. It holds palette.csv and, for each image, a PNG file of the
-same name in a folder of the same name."""
 
 _PROBED = 256
 
