@@ -54,7 +54,9 @@ def test_the_authors_layout_takes_names_from_the_folder_and_splits_from_the_fold
     assert _sizes(data.test) == (3, 2)
     assert _sizes(data.validation) == (2, 2)
     assert data.train.pairs is None
-    assert data.notes == ()
+    assert data.notes == (
+        "trainA and trainB are called horse and zebra, after the folder's name: names changes that",
+    )
     assert data.train.domains[1].name(0) == "trainB000.png"
     assert data.train.domains[1].read(2).picture().getpixel((0, 0)) == (0, 2, 0)
 
@@ -157,7 +159,11 @@ def test_side_by_side_images_are_pairs_of_their_halves(tmp_path: Path) -> None:
     assert _sizes(data.train) == (4, 4)
     assert _sizes(data.test) == (2, 2)
     assert data.validation is None
-    assert data.notes == ("no test images: the validation images are used for testing too",)
+    assert data.notes == (
+        "images are pairs side by side: left and right halves are called edges and shoes, after"
+        " the folder's name: names changes that",
+        "no test images: the validation images are used for testing too",
+    )
 
 
 def _error(*args: object, **options: object) -> str:

@@ -183,7 +183,7 @@ def test_of_methods_that_encode_reconstructions_are_shown_too():
     assert preview.grid.size == layout.size
     for domain, column in ((0, 0), (1, 4)):
         for row in range(4):
-            real = data.train.domains[domain].read(row).resize((128, 128), 0)
+            real = data.train.domains[domain].read(row).picture().resize((128, 128), 0)
             for place in (column, column + 1):
                 shown = preview.grid.crop(layout.box(row, place))
                 assert np.array_equal(np.asarray(shown), np.asarray(real))
@@ -203,18 +203,19 @@ class Listed(Negative):
         return image
 
 
-def _faces() -> Data:
-    """Attributes 0 and 1 exclude each other, 2 goes with both."""
-    values = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 0, 1]] * 10, np.uint8)
-    images = ArrayImages(np.zeros((40, 16, 16, 3), np.uint8))
+def _faces(first: int = 0) -> Data:
+    """Attributes 0 and 1 exclude each other, 2 goes with both; `first` is the first row's kind."""
+    kinds = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 0, 1]], np.uint8)
+    values = np.tile(np.roll(kinds, -first, axis=0), (20, 1))
+    images = ArrayImages(np.zeros((80, 16, 16, 3), np.uint8))
     split = Split((images,) * 3, attributes=Attributes(images, values))
     return Data("faces", ("Black", "Blond", "Male"), split)
 
 
 def test_of_attributes_a_column_changes_one_and_keeps_the_others():
     method = Listed()
-    preview = Previews(_faces(), 16, rows=2).draw(method, torch.device("cpu"))
-    # The middles of two halves: images 10, [0, 0, 0], and 30, the same.
+    preview = Previews(_faces(2), 16, rows=2).draw(method, torch.device("cpu"))
+    # The middles of two halves: images 20, [0, 0, 0], and 60, the same.
     assert method.asked == [(0,), (1,), (2,)] * 2
     assert preview is not None
     assert (
@@ -223,7 +224,7 @@ def test_of_attributes_a_column_changes_one_and_keeps_the_others():
     )
     method = Listed()
     Previews(_faces(), 16, rows=5).draw(method, torch.device("cpu"))
-    # Images 4, 12, 20, 28, 36 are all [1, 0, 0]: Black stays, Blond takes its place.
+    # Images 8, 24, 40, 56, 72 are all [1, 0, 0]: Black stays, Blond takes its place.
     assert method.asked == [(0,), (1,), (0, 2)] * 5
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diptych.data import Data, Images
+from diptych.data import Data, Images, formats
 from diptych.data.collections import evenly_spaced
-from diptych.data.images import IMAGE_SUFFIXES, read_image
+from diptych.data.images import read_image
 from diptych.data.pixels import PixelFormat
 from diptych.data.raster import Raster, to_picture
 from diptych.data.transforms import evaluation_image
@@ -116,9 +116,9 @@ def folder_items(folder: Path, *, size: int | None) -> Iterator[Item]:
     """
     if not folder.is_dir():
         raise InputError(f"no such folder: {folder}")
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(f for f in folder.rglob("*") if formats.suffix_of(f) in formats.PILLOW_SUFFIXES)
     if not files:
-        raise InputError(f"no images in {folder}: expected {', '.join(IMAGE_SUFFIXES)}")
+        raise InputError(f"no images in {folder}: expected {', '.join(formats.PILLOW_SUFFIXES)}")
     for file in files:
         image = read_image(file)
         if size is not None:

@@ -286,6 +286,7 @@ def open_whole(settings: Settings, size: int, pixels: Sequence[PixelFormat] | No
         names=s.names,
         attributes=s.attributes,
         palettes=s.palette,
+        paired=s.paired,
         options=PixelOptions(s.channels, s.range, s.nodata, s.show),
         pixels=pixels,
         size=size,

@@ -43,6 +43,9 @@ class Settings:
     palette: tuple[str, ...] = ()
     """What a domain's colours mean: DOMAIN=FILE.csv, with lines of name,r,g,b, or
     DOMAIN=cityscapes. Nothing is trained by it; scores and the report use it."""
+    paired: bool | None = None
+    """Whether images of equal file names show the same scenes (--paired) or not (--unpaired). By
+    default the names decide, and what they decided is said."""
     channels: tuple[str, ...] = ()
     """Number of channels, for all domains or as DOMAIN=3; 3 reads grey images as colour. By
     default the images' own."""
@@ -304,4 +307,6 @@ _OWN = (
     "seed", "out", "device", "threads", "workers", "compile", "recompute",
     "checkpoint_every", "keep_every", "preview_every", "logger",
 )  # fmt: skip
+PER_DOMAIN = ("channels", "range", "nodata", "show")
+"""Settings that hold texts VALUE or DOMAIN=VALUE."""
 SETTING_NAMES = tuple(f.name for f in fields(Settings))
