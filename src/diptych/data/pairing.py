@@ -121,8 +121,15 @@ def pair_keys(listings: Sequence[Listing]) -> list[list[str]]:
 
 
 def stem(name: str) -> str:
-    """Return a file's name in NFC without its suffix."""
-    return nfc(name).rpartition(".")[0]
+    """Return a file's name in NFC without its suffix; an image of several keeps its number."""
+    file, mark, number = nfc(name).rpartition("#")
+    if mark and number.isdecimal():
+        return f"{_without_suffix(file)}#{number}"
+    return _without_suffix(nfc(name))
+
+
+def _without_suffix(name: str) -> str:
+    return name.removesuffix(".gz").rpartition(".")[0]
 
 
 def are_pairs(

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
 
 from diptych.data.classes import class_names, labels_by_folder, translated
-from diptych.data.collections import Data, FileImages, HalfImages, Images, Labels, Split
+from diptych.data.collections import (
+    Data,
+    FileImages,
+    HalfImages,
+    Images,
+    Labels,
+    Split,
+    file_and_image,
+)
 from diptych.data.listing import Listing, passed_over_note
 from diptych.data.names import nfc
 from diptych.data.pairing import (
@@ -22,6 +30,8 @@ from diptych.data.pairing import (
     paired_files,
     without_alone,
 )
+from diptych.data.slices import are_of_one_file, of_images
+from diptych.data.slices import note as slices_note
 from diptych.errors import InputError, option
 
 HELD_OUT_SHARE = 0.05
@@ -65,6 +75,7 @@ def make_data(found: Found, source: str) -> Data:
     passed_over = (found.beside, *(listing.passed_over for listing in listings))
     notes = [*found.notes, *passed_over_note(passed_over)]
     counted = found.domains[:1] if found.is_side_by_side else found.domains
+    parts["train"] = [of_images(one) if len(one.names) == 1 else one for one in parts["train"]]
     for name, listing in zip(counted, parts["train"], strict=True):
         if len(listing.names) < 2:
             raise InputError(
@@ -81,6 +92,8 @@ def make_data(found: Found, source: str) -> Data:
         with_pairs += ["test"] * ("train" in with_pairs)
         counts = " and ".join(str(len(listing.names)) for listing in parts["test"])
         notes.append(f"no test images: {counts} training images are held out for testing")
+    parts = {part: [of_images(one) for one in listings] for part, listings in parts.items()}
+    notes += _several(counted, parts)
     classes, labels = _labels(parts, notes, found)
     splits = {
         part: replace(
@@ -100,6 +113,23 @@ def make_data(found: Found, source: str) -> Data:
         fingerprint=fingerprint_of(found),
         notes=tuple(notes),
     )
+
+
+def _several(domains: Sequence[str], parts: dict[str, list[Listing]]) -> list[str]:
+    """Return lines on domains whose files hold several images, and on what is held out of one."""
+    notes = []
+    for index, name in enumerate(domains):
+        train, test = parts["train"][index].names, parts["test"][index].names
+        files = {file_and_image(one)[0] for one in train}
+        if files == {*train}:
+            continue
+        notes.append(slices_note(name, len(files), len(train)))
+        if are_of_one_file([*train, *test]):
+            notes.append(
+                f"{name} is one file, so the last {len(test)} of its images are held out: they are"
+                " like those trained on; scores need a file of their own"
+            )
+    return notes
 
 
 def _parts_with_pairs(found: Found) -> tuple[list[str], list[str]]:
@@ -237,7 +267,8 @@ def held_out(
     """Divide listings into (training, test), with at most `most` test images of each.
 
     A hash of the name decides. So pairs stay together, and files that are added later move few
-    others. `among` are the files that may be held out, all by default.
+    others. Of the images of one file, the last ones are held out. `among` are the files that may
+    be held out, all by default.
     """
     kept: list[Listing] = []
     held: list[Listing] = []
@@ -248,6 +279,8 @@ def held_out(
         digests = [blake2b(name, digest_size=8).digest() for name in names]
         chosen = heapq.nsmallest(count, zip(digests, itertools.count()))
         chosen_names = {some.names[index] for _, index in chosen}
+        if are_of_one_file(some.names):  # neighbours are alike
+            chosen_names = {*some.names[-count:]}
         for part, is_held in ((kept, False), (held, True)):
             own = [name for name in listing.names if (name in chosen_names) == is_held]
             part.append(Listing(listing.folder, own))
