@@ -37,7 +37,7 @@ INFO = TranslatorInfo(
 
 def _method(seed: int = 0, **options: Any) -> Any:
     torch.manual_seed(seed)
-    return build("cyclegan", make_config("cyclegan", OPTIONS | options), 2)
+    return build("cyclegan", make_config("cyclegan", OPTIONS | options), (3, 3))
 
 
 def _state(step: int) -> dict[str, Any]:

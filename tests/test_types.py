@@ -21,7 +21,7 @@ ENCODES = {"unit", "unit_adaptation", "vaegan"}
 def test_each_method_has_the_capabilities_of_its_paper(name: str) -> None:
     options = {"acgan": {"size": 64}}.get(name, {"size": 32})
     config = make_config(name, options if name == "gatys" else {"width": 4, **options})
-    method = build(name, config, 2)
+    method = build(name, config, (3, 3))
     assert isinstance(method, Method)
     assert isinstance(method, Kept)
     assert isinstance(method, Translates) == (name in TRANSLATES)

@@ -40,7 +40,7 @@ def test_a_run_is_trained_drawn_and_goes_on_where_it_was(
     ends = [result["scores"][share]["dark→bright"]["l1"] for share in ("25", "50", "100")]
     assert ends == [0.01, 0.02, 0.04]
     assert result["scores"]["50"]["dark→bright"] == {"l1": 0.02, "kid": 0.5}
-    whole = CycleGAN(load(place.run("cyclegan", 0))._method.config, domains=2)
+    whole = CycleGAN(load(place.run("cyclegan", 0))._method.config)
     assert result["cost"]["parameters"] == sum(w.numel() for w in whole.parameters())
     _check_strips(place, paired_data)
 
@@ -111,11 +111,17 @@ def _check_strips(place: Any, paired_data: str) -> None:
     section = f"{data.fingerprint[:8]}-32"
     real = Image.open(place.real(section)).convert("RGB")
     assert real.size == (2 * 64 + 4, 6 * 64 + 5 * 4)  # 32 pixels, twice as large, and gaps of 4
-    first = data.test.pairs[0].read(0).convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
+    first = (
+        data.test.pairs[0]
+        .read(0)
+        .picture()
+        .convert("RGB")
+        .resize((64, 64), Image.Resampling.NEAREST)
+    )
     assert real.crop((0, 0, 64, 64)).tobytes() == first.tobytes()
     made = Image.open(place.picture("cyclegan")).convert("RGB")
     translator = load(place.run("cyclegan", 0), device="cpu")
-    last = data.test.pairs[0].read(5).convert("RGB")
+    last = data.test.pairs[0].read(5).picture().convert("RGB")
     expected = translator.translate_batch(to_tensor(last)[None], "bright")[0]
     tile = made.crop((0, 5 * 68, 64, 5 * 68 + 64)).resize((32, 32), Image.Resampling.BOX)
     assert (to_tensor(tile) - expected).abs().max() < 2 / 255

@@ -25,7 +25,7 @@ def runs(picture_folders, tmp_path: Path) -> list[str]:
     made = []
     for name, options in (("gatys", GATYS), ("cyclegan", {"size": 32, "width": 2})):
         config = make_config(name, options)
-        method = build(name, config, 2)
+        method = build(name, config, (3, 3))
         if name == "gatys":
             dark, bright = torch.full((1, 3, 32, 32), -0.5), torch.full((1, 3, 32, 32), 0.5)
             batch = Unpaired(dark, bright)

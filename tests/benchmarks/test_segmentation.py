@@ -51,7 +51,7 @@ def _few(source: str, *, size: int) -> Data:
 
     def first(images: Images | None) -> ArrayImages:
         assert images is not None
-        return ArrayImages(np.stack([np.asarray(images.read(i)) for i in range(8)]))
+        return ArrayImages(np.stack([np.asarray(images.read(i).picture()) for i in range(8)]))
 
     domains, labels = (tuple(map(first, s)) for s in (data.test.domains, data.test.label_maps))
     return replace(data, test=Split(domains, label_maps=labels))

@@ -22,9 +22,9 @@ SMALL += ["--critic-steps", "1", "--workers", "0", "--precision", "fp32", "--thr
 def faces(tmp_path: Path) -> Path:
     folder = tmp_path / "faces"
     folder.mkdir()
-    rows = ["40", "Black Blond Male"]
+    rows = ["72", "Black Blond Male"]
     draws = np.random.default_rng(0)
-    for i in range(40):
+    for i in range(72):
         pixels = draws.integers(0, 255, (16, 16, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{i:03d}.png")
         values = [i % 3 == 0, i % 3 == 1, i % 2 == 0]
@@ -45,7 +45,7 @@ def test_attributes_are_trained_translated_and_scored(
     command = ["train", "stargan", "--data", str(faces), "--attributes", "list.txt", "--steps", "2"]
     command += ["--names", "Blond", "Black", "Male", "--out", str(run), "--no-evaluate"]
     assert main([*command, *SMALL]) == 0
-    assert "2 training images are held out" in capsys.readouterr().err
+    assert "4 training images are held out" in capsys.readouterr().err
     assert len(list((run / "previews").glob("*.png"))) == 3  # before the first step, and after each
     assert main(["train", "--resume", str(run)]) == 0  # the table is found again
 
@@ -71,7 +71,7 @@ def test_attributes_are_trained_translated_and_scored(
     monkeypatch.setattr("diptych.evaluation.scores.load_features", _no_features)  # faster
     scores = evaluate(run, split="train", device="cpu").to_dict()
     assert {"→Black", "→Blond", "→Male", "→no Male"} == {k for k in scores if k.startswith("→")}
-    assert scores["→Male"]["images"] + scores["→no Male"]["images"] == 38
+    assert scores["→Male"]["images"] + scores["→no Male"]["images"] == 68
     json.dumps(scores)
 
 

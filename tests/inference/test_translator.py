@@ -286,7 +286,7 @@ def test_generated_images_are_of_the_runs_size_and_of_the_seed():
 
 def test_new_images_are_counted_from_one_and_their_domain_named_where_there_are_two():
     assert len(unit().generate(to="zebra")) == 1
-    with pytest.raises(InputError, match="a count of 0 images: it must be at least 1"):
+    with pytest.raises(InputError, match="count is 0: it must be at least 1"):
         unit().generate(0, "zebra")
     with pytest.raises(InputError, match="which domain"):
         unit().generate(2)

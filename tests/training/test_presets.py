@@ -46,6 +46,6 @@ def test_fast_batches_are_large_enough_for_the_batch_norm_of_a_method_that_has_i
 ) -> None:
     config = make_config(method, chosen(method, preset="fast")[0])
     with torch.device("meta"):
-        network = build(method, config, 2)
+        network = build(method, config, (3, 3))
     has_norm = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
     assert config.batch_size >= (8 if has_norm else 1)

@@ -34,6 +34,14 @@ def only_target(domains: Sequence[str], source: str | None) -> str:
     raise InputError(f"which domain? Give {' or '.join(option('to', one) for one in others)}")
 
 
+def one_target(domains: Sequence[str], names: Sequence[str], method: str) -> InputError:
+    """The error to raise where a method translates to one domain at a time."""
+    return InputError(
+        f"{method} was trained to translate to one domain at a time, not to"
+        f" {' and '.join(map(str, names)) or 'none'}: name one of {', '.join(domains)}"
+    )
+
+
 def shown(domains: Sequence[str], mark: str, most: int = 6) -> str:
     """Names in a line, with `mark` between two; of very many, the first and how many."""
     if len(domains) > most:

@@ -1,8 +1,9 @@
-"""A trained method on a device, and what there is besides translating: new images and codes."""
+"""A trained method on a device: its domains, and what it does besides translating."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,12 +12,12 @@ from torch import Tensor, nn
 
 from diptych.checkpoint import TranslatorInfo
 from diptych.data.pixels import PixelFormat
-from diptych.errors import InputError, check_seed, check_whole, option
-from diptych.inference.domains import domain_index, only_target
+from diptych.errors import InputError, call, check_seed, check_whole, option
+from diptych.inference.domains import domain_index, one_target, only_target
 from diptych.inference.kinds import as_picture, take_tensor
 from diptych.inference.padding import InputSize, input_size
 from diptych.networks.device import find_device
-from diptych.types import Encodes, Generates, Sized
+from diptych.types import Encodes, Generates, Labelled, Sized, Translates
 
 
 class Trained:
@@ -71,6 +72,50 @@ class Trained:
         if source == to:
             raise InputError(f"source and target are both {to!r}: name another domain to go to")
         return index
+
+    @property
+    def translates(self) -> bool:
+        """Whether it does, or only makes new images."""
+        return isinstance(self._network, Translates)
+
+    def require_translation(self) -> Translates:
+        """The method, if it translates.
+
+        Raises:
+            InputError: it does not.
+        """
+        method: object = self._network
+        if not isinstance(method, Translates):
+            way_out = call("use diptych generate", "use generate")
+            raise InputError(f"{self.info.method} makes new images and translates none: {way_out}")
+        return method
+
+    def targets(
+        self, to: str | Sequence[str] | None, *, source: str | None = None
+    ) -> tuple[int, ...]:
+        """The places of `to`, a domain or several attributes, among the domains.
+
+        Raises:
+            InputError: one is no domain or `source`, or there is not one of them where
+                the method translates to one domain at a time.
+        """
+        if to is None:
+            self.require_translation()
+            if source is not None:
+                self.domain_index(source)
+            to = only_target(self.domains, source)
+        names = (to,) if not isinstance(to, (list, tuple, set, frozenset)) else tuple(to)
+        batch_type: type[object] = getattr(self._network, "batch_type", object)
+        if len(names) != 1 and not (self.info.has_attributes and issubclass(batch_type, Labelled)):
+            raise one_target(self.domains, names, self.info.method)
+        return tuple(sorted({self.domain_index(name, source=source) for name in names}))
+
+    def target_pixels(self, target: tuple[int, ...]) -> PixelFormat:
+        """The pixel format of images that are translated to the domains at `target`.
+
+        Domains that are attributes share one, so `target` may be empty for them.
+        """
+        return self.pixel_formats[target[0] if target else 0]
 
     def source_pixels(self, target: tuple[int, ...], source: str | None = None) -> PixelFormat:
         """The pixel format of images that are translated to the domains at `target`.

@@ -93,7 +93,7 @@ def translate_files(
     _check_types(translator, overwrite)
     translator.require_translation()
     places = translator.targets(to, source=source)
-    target = translator.pixel_formats[places[0]]
+    target = translator.target_pixels(places)
     suffix = None if format is None else suffix_of_format(format, target)
     given = translator.source_pixels(places, source)
     if to is None:

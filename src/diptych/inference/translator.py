@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, overload
 
 import torch
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from diptych.checkpoint import TranslatorInfo
 from diptych.data.raster import Raster
-from diptych.errors import InputError, call, check_seed, option
-from diptych.inference.domains import only_target, shown
+from diptych.errors import InputError, check_seed, option
+from diptych.inference.domains import shown
 from diptych.inference.footprint import (
     Forward,
     bytes_per_pixel,
@@ -41,7 +41,7 @@ from diptych.inference.padding import InputSize
 from diptych.inference.tiling import MIN_MARGIN, Progress
 from diptych.inference.trained import Trained
 from diptych.inference.translation import Translation
-from diptych.types import Draws, KnowsMemory, Labelled, Translates
+from diptych.types import Draws, KnowsMemory, Translates
 
 Precision = Literal["fp32", "bf16"]
 P = TypeVar("P", bound=Picture)
@@ -91,7 +91,6 @@ class Translator(Trained):
         super().__init__(method, info, device=device)
         self.precision = precision
         self.memory_gib = memory_gib
-        self._translates = method if isinstance(method, Translates) else None
         self._norms = whole_image_norms(self._network)
         self._is_random = False  # until a translation is seen to draw
         self._bytes_per_pixel: float | None = None
@@ -115,11 +114,6 @@ class Translator(Trained):
         return self._sizes(self._method)
 
     @property
-    def translates(self) -> bool:
-        """Whether it does, or only makes new images."""
-        return self._translates is not None
-
-    @property
     def has_draws(self) -> bool:
         """Whether there is more than one translation of an image."""
         self._measure()
@@ -129,17 +123,6 @@ class Translator(Trained):
     def is_slow(self) -> bool:
         """Whether translating an image is an optimisation, which takes seconds."""
         return not self._method.exportable
-
-    def require_translation(self) -> Translates:
-        """The method, if it translates.
-
-        Raises:
-            InputError: it does not.
-        """
-        if self._translates is None:
-            way_out = call("use diptych generate", "use generate")
-            raise InputError(f"{self.info.method} makes new images and translates none: {way_out}")
-        return self._translates
 
     @overload
     def __call__(
@@ -190,7 +173,7 @@ class Translator(Trained):
         results: list[Made] = []
         for _, images in groupby(given.images, size_of):
             results += self._translate_equal(list(images), target, seed)
-        return given.restore(results, self.pixel_formats[target[0]])
+        return given.restore(results, self.target_pixels(target))
 
     def translate(
         self,
@@ -209,7 +192,7 @@ class Translator(Trained):
         seed = check_seed(seed)
         target = self.targets(to, source=source)
         given = take_picture(image, self.source_pixels(target, source))
-        raster, pixels = given.images[0], self.pixel_formats[target[0]]
+        raster, pixels = given.images[0], self.target_pixels(target)
         assert isinstance(raster, Raster)
         tiles = sweeps = 0
         with self._lock, torch.no_grad():
@@ -246,7 +229,7 @@ class Translator(Trained):
         if images.ndim != 4 or images.shape[1] != channels or 0 in images.shape:
             raise InputError(f"expected (B, {channels}, H, W) images, got {tuple(images.shape)}")
         results = self._translate_equal(list(images), target, seed)
-        pixels = self.pixel_formats[target[0]]
+        pixels = self.target_pixels(target)
         return torch.stack([as_unit(result, pixels) for result in results]).to(images.device)
 
     def network(self, to: Target = None) -> TranslationNetwork:
@@ -265,30 +248,6 @@ class Translator(Trained):
                 " from image to image"
             )
         return TranslationNetwork(self._method, target, self._size_inside)
-
-    def targets(self, to: Target, *, source: str | None = None) -> tuple[int, ...]:
-        """The places of `to`, a domain or several attributes, among the domains.
-
-        Raises:
-            InputError: one is no domain or `source`, or there is not one of them where
-                the method translates to one domain at a time.
-        """
-        if to is None:
-            self.require_translation()
-            if source is not None:
-                self.domain_index(source)
-            to = only_target(self.domains, source)
-        names = (to,) if not isinstance(to, (list, tuple, set, frozenset)) else tuple(to)
-        places = tuple(sorted({self.domain_index(name, source=source) for name in names}))
-        takes_any = self.info.has_attributes and issubclass(
-            cast(type[object], getattr(self._method, "batch_type", object)), Labelled
-        )
-        if len(names) != 1 and not takes_any:
-            raise InputError(
-                f"{self.info.method} was trained to translate to one domain at a time, not to"
-                f" {' and '.join(names) or 'none'}: name one of {', '.join(self.domains)}"
-            )
-        return places
 
     def fits(self, height: int, width: int) -> bool:
         """Whether an image of this size is translated whole."""
@@ -405,7 +364,7 @@ class Translator(Trained):
             tile_pixels=int(self.memory_gib * _GIB / self._bytes(1, 1) * least),
             radius=self._radius,
             device=self.device,
-            pixels=self.pixel_formats[target[0]],
+            pixels=self.target_pixels(target),
             progress=progress,
         )
         if made is None:
