@@ -100,7 +100,7 @@ class FileFormat(Protocol):
 _MODULES = {
     "pillow": (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".gif", ".avif"),
-        *(".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".jxl"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".jxl"),
     ),
     "tiff": (".tif", ".tiff"),
     "dicom": (".dcm", ".dicom"),
@@ -108,7 +108,6 @@ _MODULES = {
     "numpy": (".npy", ".npz"),
 }
 _MODULE_BY_SUFFIX = {suffix: module for module, own in _MODULES.items() for suffix in own}
-PILLOW_SUFFIXES = _MODULES["pillow"]
 SUFFIXES = tuple(_MODULE_BY_SUFFIX)
 """The suffixes of files that are read, in lower case. A file's own may be in any case."""
 
@@ -119,10 +118,15 @@ def format_of(path: str | os.PathLike[str]) -> FileFormat:
     Raises:
         InputError: its suffix is none of SUFFIXES.
     """
+    return cast(FileFormat, importlib.import_module(f"{__name__}.{family_of(path)}"))
+
+
+def family_of(path: str | os.PathLike[str]) -> str:
+    """Return the name of the module for a file. Raises InputError as `format_of` does."""
     name = os.fspath(path).lower()
     for suffix, module in _MODULE_BY_SUFFIX.items():
         if name.endswith(suffix):
-            return cast(FileFormat, importlib.import_module(f"{__name__}.{module}"))
+            return module
     raise InputError(f"{os.fspath(path)} is not an image that can be read: {', '.join(SUFFIXES)}")
 
 

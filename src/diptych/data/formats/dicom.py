@@ -35,7 +35,6 @@ _ERRORS = (
     OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError,
     IndexError, OverflowError, MemoryError, RuntimeError,
 )  # fmt: skip
-_FLOATS = {"FloatPixelData": "float32", "DoubleFloatPixelData": "float64"}
 
 
 def header(path: str) -> Header:
@@ -163,10 +162,9 @@ class _Image:
 
     @property
     def stored_dtype(self) -> str:
-        for keyword, name in _FLOATS.items():
-            if keyword in self.dataset:
-                return name
         bits = int(self.dataset.get("BitsAllocated") or 0)
+        if bits >= 32 and "PixelRepresentation" not in self.dataset:
+            return f"float{bits}"  # DICOM PS3.3, C.7.6.24 and C.7.6.25
         sign = "" if self.dataset.get("PixelRepresentation") else "u"
         name = "uint8" if bits == 1 else f"{sign}int{bits}"
         if name not in DTYPES:

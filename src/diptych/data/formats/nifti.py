@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.formats import MAX_PIXELS, Frame, Header, cannot_hold
+from diptych.data.formats import MAX_PIXELS, Frame, Header, cannot_hold, family_of
 from diptych.data.formats.checks import (
     broken,
     check_index,
@@ -185,7 +185,7 @@ def write(
         raise cannot_hold(path, pixels, len(images))
     toolbox = _toolbox(str(path), "writing")
     old = None
-    if source is not None and source.lower().endswith((".nii", ".nii.gz")):
+    if source is not None and family_of(source) == "nifti":
         old = _volume(source, with_voxels=False)
     try:
         with quiet(), quiet_logger(_LOGGER):

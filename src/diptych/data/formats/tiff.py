@@ -30,7 +30,9 @@ from diptych.data.formats.checks import (
     one_line,
     quiet_logger,
 )
+from diptych.data.formats.deep_png import turned
 from diptych.data.formats.kept import Kept
+from diptych.data.formats.sources import alpha_of, fits
 from diptych.data.pixels import DTYPES, GREY, RGB, PixelFormat
 from diptych.errors import InputError
 from diptych.files import atomic_write
@@ -68,7 +70,7 @@ def header(path: str) -> Header:
         check_size(path, (page.imagewidth, page.imagelength), MAX_PIXELS)
         if _is_for_pillow(page):
             with pillow.opened(path) as image:
-                own = pillow.header_of(image)
+                own = pillow.header_of(image, path)
             return Header(own.size, own.channels, own.dtype, len(stack.pages), own.has_alpha)
         dtype = _dtype(path, page)
         size = page.imagewidth, page.imagelength
@@ -129,15 +131,7 @@ def _in_order(page: tifffile.TiffPage, values: NDArray[Any]) -> NDArray[Any]:
     """Return (H, W, C), upright."""
     values = values.reshape(page.shape)
     values = np.moveaxis(values, 0, 2) if page.axes.startswith("S") else np.atleast_3d(values)
-    turn = _orientation(page)
-    if turn >= 5:
-        values = values.swapaxes(0, 1)
-    # What stands first in the file is the top left if 1 or 5, the top right if 2 or 6, and on.
-    if turn in (3, 4, 7, 8):
-        values = values[::-1]
-    if turn in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    return np.ascontiguousarray(values)
+    return turned(values, _orientation(page))
 
 
 # --- what a page is ----------------------------------------------------------------------
@@ -280,13 +274,13 @@ def write(
 
     They are compressed (Deflate) if the source is.
     """
-    if source is not None and _is_tiff_name(source) and _is_tiff(source):
+    if source is not None and formats.family_of(source) == "tiff" and _is_tiff(source):
         with opened(source) as stack:
             pages = [_page(source, stack, i) for i in range(len(stack.pages))]
             if len(images) == 1 and any(tag in pages[0].tags for tag in GEO_TAGS):
                 from diptych.data.formats import geotiff
 
-                if geotiff.write(path, images[0], pixels, source, _alpha(source, 0, images[0])):
+                if geotiff.write(path, images[0], pixels, source, alpha_of(source, 0, images[0])):
                     return
             _write_pages(path, images, pixels, source, pages)
     else:
@@ -310,13 +304,13 @@ def _write_pages(
         with atomic_write(path) as file, tifffile.TiffWriter(file, bigtiff=is_big) as writer:
             for index, values in enumerate(images):
                 page = pages[index] if index < len(pages) else None
-                alpha = _alpha(source, index, values)
+                alpha = alpha_of(source, index, values)
                 if alpha is not None:
                     values = np.concatenate([values, alpha[..., None]], axis=2)
                 options = _layout(pixels, has_alpha=alpha is not None)
                 options |= _options_like(page, values, pixels)
                 if page is None and source is not None:
-                    options |= _profile(source)
+                    options |= _profile(source, len(pixels.channels))
                 writer.write(
                     values[..., 0] if values.shape[2] == 1 else values,
                     metadata=None,
@@ -356,7 +350,7 @@ def _options_like(
         if tag is not None:
             extra.append((code, int(tag.dtype), tag.count, tag.value, True))
     profile = page.tags.get(_ICC)
-    if profile is not None and _is_rgb(profile.value):
+    if profile is not None and fits(profile.value, len(pixels.channels)):
         options["iccprofile"] = profile.value
     if "XResolution" in page.tags and "YResolution" in page.tags:
         options["resolution"] = page.get_resolution()
@@ -364,31 +358,9 @@ def _options_like(
     return options | {"extratags": extra}
 
 
-def _alpha(source: str | None, index: int, values: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the transparency of the source, in the type of `values`, if the sizes agree."""
-    if source is None or not formats.header(source).has_alpha:
-        return None
-    alpha = formats.read(source, index).alpha
-    if alpha is None or alpha.shape != values.shape[:2]:
-        return None
-    if alpha.dtype == values.dtype:
-        return alpha
-    share = alpha / (np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1.0)
-    full = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else 1.0
-    return np.asarray(np.rint(share * full) if full > 1 else share).astype(values.dtype)
-
-
-def _profile(source: str) -> dict[str, Any]:
-    if Path(source).suffix.lower() not in formats.PILLOW_SUFFIXES:
+def _profile(source: str, channels: int) -> dict[str, Any]:
+    if formats.family_of(source) != "pillow":
         return {}
     with pillow.opened(source) as image:
         profile = image.info.get("icc_profile")
-    return {"iccprofile": profile} if profile and _is_rgb(profile) else {}
-
-
-def _is_rgb(profile: bytes) -> bool:
-    return profile[16:20] == b"RGB "
-
-
-def _is_tiff_name(source: str) -> bool:
-    return source.lower().endswith((".tif", ".tiff"))
+    return {"iccprofile": profile} if fits(profile, channels) else {}
