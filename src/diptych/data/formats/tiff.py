@@ -65,7 +65,7 @@ def header(path: str) -> Header:
     """Return what the file says of its images, without decoding them."""
     if not _is_tiff(path):
         return pillow.header(path)  # another format by the name of TIFF
-    with opened(path) as stack:
+    with opened(path) as stack, _parsing(path):
         page = _page(path, stack, 0)
         check_size(path, (page.imagewidth, page.imagelength), MAX_PIXELS)
         if _is_for_pillow(page):
@@ -85,7 +85,7 @@ def read(
     """Read page `index` of the file, upright."""
     if not _is_tiff(path):
         return pillow.read(path, index, at_least, max_pixels)
-    with opened(path) as stack:
+    with opened(path) as stack, _parsing(path):
         check_index(path, index, len(stack.pages))
         page = _page(path, stack, index)
         check_size(path, (page.imagewidth, page.imagelength), max_pixels)
@@ -93,13 +93,7 @@ def read(
             with pillow.opened(path) as image:
                 return pillow.decoded(image, path, stack.pages[index])
         dtype = _dtype(path, page)
-        try:
-            with quiet_logger("tifffile"):
-                values = page.asarray(maxworkers=1)
-        except _ERRORS as error:
-            if "imagecodecs" in str(error):
-                raise needs(path, "imagecodecs", "codecs") from error
-            raise broken(path, error) from error
+        values = page.asarray(maxworkers=1)
         return _frame(page, _in_order(page, values.astype(dtype, copy=False)))
 
 
@@ -147,22 +141,33 @@ def _is_tiff(path: str) -> bool:
 
 
 @contextmanager
+def _parsing(path: str) -> Iterator[None]:
+    """Turn errors of a damaged file into InputError. Its tags may hold anything."""
+    try:
+        with quiet_logger("tifffile"), np.errstate(all="ignore"):
+            yield
+    except InputError:
+        raise
+    except _ERRORS as error:
+        if "imagecodecs" in str(error):
+            raise needs(path, "imagecodecs", "codecs") from error
+        raise broken(path, error) from error
+
+
+@contextmanager
 def opened(path: str) -> Iterator[_Stack]:
     """Open a file. Files of several pages stay open for the next call."""
     with ExitStack() as closing:
-        try:
-            with quiet_logger("tifffile"):
-                stack = _kept.find(path)
-                if stack is None:
-                    file = tifffile.TiffFile(path)
-                    closing.callback(file.close)
-                    stack = _Stack(file, _image_pages(file))
-                    if len(stack.pages) > 1:
-                        file.pages.cache = True
-                        _kept.keep(path, stack)
-                        closing.pop_all()
-        except _ERRORS as error:
-            raise broken(path, error) from error
+        with _parsing(path):
+            stack = _kept.find(path)
+            if stack is None:
+                file = tifffile.TiffFile(path)
+                closing.callback(file.close)
+                stack = _Stack(file, _image_pages(file))
+                if len(stack.pages) > 1:
+                    file.pages.cache = True
+                    _kept.keep(path, stack)
+                    closing.pop_all()
         yield stack
 
 
@@ -173,11 +178,8 @@ def _image_pages(file: tifffile.TiffFile) -> tuple[int, ...]:
 
 
 def _page(path: str, stack: _Stack, index: int) -> tifffile.TiffPage:
-    try:
-        with quiet_logger("tifffile"):
-            page = stack.file.pages[stack.pages[index]]
-    except _ERRORS as error:
-        raise broken(path, error) from error
+    with _parsing(path):
+        page = stack.file.pages[stack.pages[index]]
     assert isinstance(page, tifffile.TiffPage)
     if page.imagedepth > 1 or len(page.shape) > 3:
         raise InputError(f"{path} has pages of {page.imagedepth} planes: save each as a page")
@@ -301,7 +303,12 @@ def _write_pages(
 ) -> None:
     is_big = sum(image.nbytes for image in images) > 2**32 - 2**25
     try:
-        with atomic_write(path) as file, tifffile.TiffWriter(file, bigtiff=is_big) as writer:
+        with (
+            atomic_write(path) as file,
+            tifffile.TiffWriter(
+                tifffile.FileHandle(file, name=path.name), bigtiff=is_big
+            ) as writer,
+        ):
             for index, values in enumerate(images):
                 page = pages[index] if index < len(pages) else None
                 alpha = alpha_of(source, index, values)
