@@ -180,9 +180,10 @@ def test_orientation_is_applied_to_deep_images(tmp_path: Path) -> None:
 
 
 def test_nodata_and_range_of_the_file_are_told(tmp_path: Path) -> None:
-    tags = [(42113, 2, 0, "-9999", True)]
+    tags = [(42113, 2, 0, "-9999", True), (280, 3, 1, 10, True), (281, 3, 1, 4095, True)]
     _save(tmp_path / "a.tif", _values("int16")[..., 0], photometric="minisblack", extratags=tags)
     assert formats.header(tmp_path / "a.tif").nodata == -9999
+    assert formats.header(tmp_path / "a.tif").window == (10, 4095)
     assert formats.read(tmp_path / "a.tif").nodata == -9999
     pixels = PixelFormat(GREY, "int16", 0, 10, nodata=-9999)
     formats.write(tmp_path / "b.tif", [_values("int16")], pixels, tmp_path / "a.tif")

@@ -70,12 +70,14 @@ def read(
 @contextmanager
 def _reading(path: str) -> Iterator[None]:
     """Turn pydicom's errors into InputError. It parses many attributes when they are asked for."""
+    from pydicom.errors import BytesLengthException
+
     try:
         with quiet(), quiet_logger("pydicom"):
             yield
     except InputError:
         raise
-    except _ERRORS as error:
+    except (*_ERRORS, BytesLengthException) as error:
         raise broken(path, error) from error
 
 

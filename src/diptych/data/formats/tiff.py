@@ -2,7 +2,7 @@
 
 Eight-bit grey, colour, palettes and CMYK are read by Pillow. A band is alpha only if the file
 says so (ExtraSamples 1 or 2) of no other band; every other one is a band. Pages are images;
-reduced copies and masks are not counted. GeoTIFF files are written in `geotiff`.
+reduced copies and masks are not counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from diptych.data import formats
 from diptych.data.formats import MAX_PIXELS, Frame, Header, pillow
 from diptych.data.formats.checks import (
     broken,
@@ -32,23 +31,18 @@ from diptych.data.formats.checks import (
 )
 from diptych.data.formats.deep_png import turned
 from diptych.data.formats.kept import Kept
-from diptych.data.formats.sources import alpha_of, fits
 from diptych.data.pixels import DTYPES, GREY, RGB, PixelFormat
 from diptych.errors import InputError
-from diptych.files import atomic_write
 
 PHOTO = tifffile.PHOTOMETRIC
-GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
-"""ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory and its two others."""
 GDAL_METADATA, GDAL_NODATA = 42112, 42113
-_ICC, _XMP, _ORIENTATION = 34675, 700, 274
+_ORIENTATION = 274
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_ERRORS = (*pillow.DECODING_ERRORS, tifffile.TiffFileError, MemoryError, ArithmeticError)
+ERRORS = (*pillow.DECODING_ERRORS, tifffile.TiffFileError, MemoryError, ArithmeticError)
 _NAMES: dict[int, tuple[str, ...]] = {
     PHOTO.RGB: RGB,
     PHOTO.SEPARATED: ("cyan", "magenta", "yellow", "black"),
 }
-_COMPRESSED = {"compression": "zlib", "predictor": True}  # both need no other package
 
 
 @dataclass(frozen=True)
@@ -63,10 +57,10 @@ _kept: Kept[_Stack] = Kept(lambda stack: stack.file.close())
 
 def header(path: str) -> Header:
     """Return what the file says of its images, without decoding them."""
-    if not _is_tiff(path):
+    if not is_tiff(path):
         return pillow.header(path)  # another format by the name of TIFF
     with opened(path) as stack, _parsing(path):
-        page = _page(path, stack, 0)
+        page = page_of(path, stack, 0)
         check_size(path, (page.imagewidth, page.imagelength), MAX_PIXELS)
         if _is_for_pillow(page):
             with pillow.opened(path) as image:
@@ -74,20 +68,21 @@ def header(path: str) -> Header:
             return Header(own.size, own.channels, own.dtype, len(stack.pages), own.has_alpha)
         dtype = _dtype(path, page)
         size = page.imagewidth, page.imagelength
-        size = size if _orientation(page) < 5 else (size[1], size[0])
+        size = size if orientation_of(page) < 5 else (size[1], size[0])
         channels, alpha = _channels(page), _alpha_band(page)
-        return Header(size, channels, dtype, len(stack.pages), alpha is not None, _nodata(page))
+        held = len(stack.pages), alpha is not None, _nodata(page)
+        return Header(size, channels, dtype, *held, _window(page))
 
 
 def read(
     path: str, index: int = 0, at_least: int | None = None, max_pixels: int = MAX_PIXELS
 ) -> Frame:
     """Read page `index` of the file, upright."""
-    if not _is_tiff(path):
+    if not is_tiff(path):
         return pillow.read(path, index, at_least, max_pixels)
     with opened(path) as stack, _parsing(path):
         check_index(path, index, len(stack.pages))
-        page = _page(path, stack, index)
+        page = page_of(path, stack, index)
         check_size(path, (page.imagewidth, page.imagelength), max_pixels)
         if _is_for_pillow(page):
             with pillow.opened(path) as image:
@@ -125,13 +120,13 @@ def _in_order(page: tifffile.TiffPage, values: NDArray[Any]) -> NDArray[Any]:
     """Return (H, W, C), upright."""
     values = values.reshape(page.shape)
     values = np.moveaxis(values, 0, 2) if page.axes.startswith("S") else np.atleast_3d(values)
-    return turned(values, _orientation(page))
+    return turned(values, orientation_of(page))
 
 
 # --- what a page is ----------------------------------------------------------------------
 
 
-def _is_tiff(path: str) -> bool:
+def is_tiff(path: str) -> bool:
     check_is_file(path)
     try:
         with open(path, "rb") as file:  # noqa: PTH123  # hot
@@ -148,7 +143,7 @@ def _parsing(path: str) -> Iterator[None]:
             yield
     except InputError:
         raise
-    except _ERRORS as error:
+    except ERRORS as error:
         if "imagecodecs" in str(error):
             raise needs(path, "imagecodecs", "codecs") from error
         raise broken(path, error) from error
@@ -177,7 +172,7 @@ def _image_pages(file: tifffile.TiffFile) -> tuple[int, ...]:
     return own or tuple(range(len(pages)))
 
 
-def _page(path: str, stack: _Stack, index: int) -> tifffile.TiffPage:
+def page_of(path: str, stack: _Stack, index: int) -> tifffile.TiffPage:
     with _parsing(path):
         page = stack.file.pages[stack.pages[index]]
     assert isinstance(page, tifffile.TiffPage)
@@ -261,113 +256,28 @@ def _nodata(page: tifffile.TiffPage) -> float | None:
     return None if value is None or np.isnan(value) else value
 
 
-def _orientation(page: tifffile.TiffPage) -> int:
+def _window(page: tifffile.TiffPage) -> tuple[float, float] | None:
+    for codes in ((280, 281), (340, 341)):  # MinSampleValue, MaxSampleValue; for other types
+        ends = [np.min(page.tags[code].value) for code in codes if code in page.tags]
+        if len(ends) == 2 and ends[0] < ends[1]:
+            return float(ends[0]), float(ends[1])
+    return None
+
+
+def orientation_of(page: tifffile.TiffPage) -> int:
     tag = page.tags.get(_ORIENTATION)
     return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
-
-
-# --- writing -------------------------------------------------------------------------------
 
 
 def write(
     path: Path, images: Sequence[NDArray[Any]], pixels: PixelFormat, source: str | None
 ) -> None:
-    """Write images as pages, with the colour profile, georeference and resolution of `source`.
+    """Write images as pages, with the colour profile, georeference and resolution of `source`."""
+    from diptych.data.formats import tiff_out
 
-    They are compressed (Deflate) if the source is.
-    """
-    if source is not None and formats.family_of(source) == "tiff" and _is_tiff(source):
-        with opened(source) as stack:
-            pages = [_page(source, stack, i) for i in range(len(stack.pages))]
-            if len(images) == 1 and any(tag in pages[0].tags for tag in GEO_TAGS):
-                from diptych.data.formats import geotiff
-
-                if geotiff.write(path, images[0], pixels, source, alpha_of(source, 0, images[0])):
-                    return
-            _write_pages(path, images, pixels, source, pages)
-    else:
-        _write_pages(path, images, pixels, source, ())
+    tiff_out.write(path, images, pixels, source)
 
 
 def can_hold(suffix: str, channels: int, dtype: str, images: int) -> bool:
     """Return whether a file of this suffix can hold such images."""
     return dtype in DTYPES and 1 <= channels < 2**16 and images >= 1
-
-
-def _write_pages(
-    path: Path,
-    images: Sequence[NDArray[Any]],
-    pixels: PixelFormat,
-    source: str | None,
-    pages: Sequence[tifffile.TiffPage],
-) -> None:
-    is_big = sum(image.nbytes for image in images) > 2**32 - 2**25
-    try:
-        with (
-            atomic_write(path) as file,
-            tifffile.TiffWriter(
-                tifffile.FileHandle(file, name=path.name), bigtiff=is_big
-            ) as writer,
-        ):
-            for index, values in enumerate(images):
-                page = pages[index] if index < len(pages) else None
-                alpha = alpha_of(source, index, values)
-                if alpha is not None:
-                    values = np.concatenate([values, alpha[..., None]], axis=2)
-                options = _layout(pixels, has_alpha=alpha is not None)
-                options |= _options_like(page, values, pixels)
-                if page is None and source is not None:
-                    options |= _profile(source, len(pixels.channels))
-                writer.write(
-                    values[..., 0] if values.shape[2] == 1 else values,
-                    metadata=None,
-                    contiguous=False,
-                    **options,
-                )
-    except _ERRORS as error:
-        raise InputError(f"cannot write {path}: {one_line(error)}") from error
-
-
-def _layout(pixels: PixelFormat, *, has_alpha: bool) -> dict[str, Any]:
-    count = len(pixels.channels)
-    is_colour = pixels.channels[:3] == RGB
-    extra = [0] * (count - (3 if is_colour else 1)) + [2] * has_alpha
-    layout: dict[str, Any] = {"photometric": "rgb" if is_colour else "minisblack"}
-    if count + has_alpha > 1:
-        layout |= {"planarconfig": "contig", "extrasamples": extra or None}
-    return layout
-
-
-def _options_like(
-    page: tifffile.TiffPage | None, values: NDArray[Any], pixels: PixelFormat
-) -> dict[str, Any]:
-    """Return what `TiffWriter.write` takes to keep the metadata of a page of the source."""
-    extra: list[tuple[int, int, int, Any, bool]] = []
-    if pixels.nodata is not None:
-        extra.append((GDAL_NODATA, 2, 0, f"{pixels.nodata:.17g}", True))
-    if page is None:
-        return {"extratags": extra}
-    options: dict[str, Any] = {}
-    if page.compression != 1 and values.dtype != np.float16:
-        options |= _COMPRESSED
-    is_same_size = (page.imagelength, page.imagewidth) == values.shape[:2]
-    kept = (_XMP, *(GEO_TAGS if is_same_size and _orientation(page) == 1 else ()))
-    for code in kept:
-        tag = page.tags.get(code)
-        if tag is not None:
-            extra.append((code, int(tag.dtype), tag.count, tag.value, True))
-    profile = page.tags.get(_ICC)
-    if profile is not None and fits(profile.value, len(pixels.channels)):
-        options["iccprofile"] = profile.value
-    if "XResolution" in page.tags and "YResolution" in page.tags:
-        options["resolution"] = page.get_resolution()
-        options["resolutionunit"] = page.resolutionunit
-    return options | {"extratags": extra}
-
-
-def _profile(source: str, channels: int) -> dict[str, Any]:
-    if formats.family_of(source) != "pillow":
-        return {}
-    with pillow.opened(source) as image:
-        profile = image.info.get("icc_profile")
-    return {"iccprofile": profile} if fits(profile, channels) else {}
