@@ -244,6 +244,8 @@ def turn_of(image: Image.Image) -> int:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    if turn_of(image) == 1:
+        return image  # `exif_transpose` would copy it
     try:
         return ImageOps.exif_transpose(image)
     except DECODING_ERRORS:
