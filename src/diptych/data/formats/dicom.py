@@ -270,7 +270,9 @@ def can_hold(suffix: str, channels: int, dtype: str, images: int) -> bool:
 
     Values of more than 16 bits and floats are stored in 65,536 steps of the domain's range.
     """
-    return images >= 1 and (channels == 1 or (channels == 3 and dtype == "uint8"))
+    if images < 1 or dtype not in DTYPES:
+        return False
+    return channels == 1 or (channels == 3 and dtype == "uint8")
 
 
 def source_of(path: str) -> Any:
