@@ -9,7 +9,6 @@ import tifffile
 from PIL import Image
 
 from diptych.data import formats
-from diptych.data.formats import tiff
 from diptych.data.images import decode_image
 from diptych.data.pixels import GREY, RGB, RGB8, PixelFormat
 from diptych.errors import InputError
@@ -160,10 +159,35 @@ def test_a_stack_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((40, 8, 9), np.uint16))
     opened = []
     original = tifffile.TiffFile
-    monkeypatch.setattr(tiff.tifffile, "TiffFile", lambda path: opened.append(1) or original(path))
+    monkeypatch.setattr(tifffile, "TiffFile", lambda path, **_: opened.append(1) or original(path))
     for index in range(40):
         formats.read(tmp_path / "a.tif", index)
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "axes", "suffix"),
+    [
+        ({"imagej": True}, "TZCYX", ".tif"),
+        ({"ome": True}, "TCZYX", ".ome.tif"),
+        ({"ome": True}, "CTZYX", ".ome.tif"),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_pages_that_microscopes_call_channels_are_the_channels_of_one_image(
+    tmp_path: Path, options: dict[str, object], axes: str, suffix: str, dtype: str
+) -> None:
+    values = np.arange(2 * 3 * 4).reshape(2, 3, 4)  # T, Z, C
+    values = np.broadcast_to(values[..., None, None], (2, 3, 4, 8, 9)).astype(dtype)
+    stored = np.einsum("TZCYX->" + axes, values)
+    path = tmp_path / f"a{suffix}"
+    tifffile.imwrite(path, stored, photometric="minisblack", metadata={"axes": axes}, **options)
+    found = formats.header(path)
+    assert (found.images, found.channels, found.dtype) == (6, BANDS, dtype)
+    for index in (5, 0, 3):
+        frame = formats.read(path, index)
+        assert frame.channels == BANDS
+        assert np.array_equal(frame.values, np.moveaxis(values[index // 3, index % 3], 0, 2))
 
 
 def test_white_is_zero_is_inverted_within_its_bits(tmp_path: Path) -> None:

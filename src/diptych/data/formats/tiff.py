@@ -1,8 +1,9 @@
 """TIFF files, by tifffile: any number of bands, every type, pages, BigTIFF, tiles, compression.
 
 Eight-bit grey, colour, palettes and CMYK are read by Pillow. A band is alpha only if the file
-says so (ExtraSamples 1 or 2) of no other band; every other one is a band. Pages are images;
-reduced copies and masks are not counted.
+says so (ExtraSamples 1 or 2) of no other band; every other one is a band. Pages are images,
+unless ImageJ's or OME's metadata say that they are the channels of images. Reduced copies and
+masks are not counted.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from diptych.data.formats.checks import (
 )
 from diptych.data.formats.deep_png import turned
 from diptych.data.formats.kept import Kept
-from diptych.data.pixels import DTYPES, GREY, RGB, PixelFormat
+from diptych.data.pixels import DTYPES, GREY, RGB, PixelFormat, channel_names
 from diptych.errors import InputError
 
 PHOTO = tifffile.PHOTOMETRIC
@@ -48,8 +49,8 @@ _NAMES: dict[int, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class _Stack:
     file: tifffile.TiffFile
-    pages: tuple[int, ...]
-    """The places of the pages that are images."""
+    pages: tuple[tuple[int, ...], ...]
+    """The places of each image's pages: several where each is a channel."""
 
 
 _kept: Kept[_Stack] = Kept(lambda stack: stack.file.close())
@@ -62,14 +63,16 @@ def header(path: str) -> Header:
     with opened(path) as stack, _parsing(path):
         page = page_of(path, stack, 0)
         check_size(path, (page.imagewidth, page.imagelength), MAX_PIXELS)
-        if _is_for_pillow(page):
+        bands = len(stack.pages[0])
+        if bands == 1 and _is_for_pillow(page):
             with pillow.opened(path) as image:
                 own = pillow.header_of(image, path)
             return Header(own.size, own.channels, own.dtype, len(stack.pages), own.has_alpha)
         dtype = _dtype(path, page)
         size = page.imagewidth, page.imagelength
         size = size if orientation_of(page) < 5 else (size[1], size[0])
-        channels, alpha = _channels(page), _alpha_band(page)
+        channels = _channels(page) if bands == 1 else channel_names(bands)
+        alpha = _alpha_band(page)
         held = len(stack.pages), alpha is not None, _nodata(page)
         return Header(size, channels, dtype, *held, _window(page))
 
@@ -84,12 +87,21 @@ def read(
         check_index(path, index, len(stack.pages))
         page = page_of(path, stack, index)
         check_size(path, (page.imagewidth, page.imagelength), max_pixels)
-        if _is_for_pillow(page):
+        places = stack.pages[index]
+        if len(places) == 1 and _is_for_pillow(page):
             with pillow.opened(path) as image:
-                return pillow.decoded(image, path, stack.pages[index])
-        dtype = _dtype(path, page)
-        values = page.asarray(maxworkers=1)
-        return _frame(page, _in_order(page, values.astype(dtype, copy=False)))
+                return pillow.decoded(image, path, places[0])
+        if len(places) == 1:
+            return _decoded(path, page)
+        frames = [_decoded(path, page_of(path, stack, index, band)) for band in range(len(places))]
+        values = np.concatenate([frame.values for frame in frames], axis=2)
+        return Frame(values, channel_names(len(places)), nodata=frames[0].nodata)
+
+
+def _decoded(path: str, page: tifffile.TiffPage) -> Frame:
+    dtype = _dtype(path, page)
+    values = page.asarray(maxworkers=1)
+    return _frame(page, _in_order(page, values.astype(dtype, copy=False)))
 
 
 def _frame(page: tifffile.TiffPage, values: NDArray[Any]) -> Frame:
@@ -156,7 +168,7 @@ def opened(path: str) -> Iterator[_Stack]:
         with _parsing(path):
             stack = _kept.find(path)
             if stack is None:
-                file = tifffile.TiffFile(path)
+                file = tifffile.TiffFile(path, _multifile=False)
                 closing.callback(file.close)
                 stack = _Stack(file, _image_pages(file))
                 if len(stack.pages) > 1:
@@ -166,16 +178,24 @@ def opened(path: str) -> Iterator[_Stack]:
         yield stack
 
 
-def _image_pages(file: tifffile.TiffFile) -> tuple[int, ...]:
+def _image_pages(file: tifffile.TiffFile) -> tuple[tuple[int, ...], ...]:
     pages = [p for p in file.pages if isinstance(p, tifffile.TiffPage)]
-    own = tuple(i for i, page in enumerate(pages) if not (page.is_reduced or page.is_mask))
-    return own or tuple(range(len(pages)))
+    own = [i for i, page in enumerate(pages) if not (page.is_reduced or page.is_mask)]
+    own = own or list(range(len(pages)))
+    if (file.is_imagej or file.is_ome) and pages[own[0]].samplesperpixel == 1:
+        series = file.series[0]
+        lead = {a: n for a, n in zip(series.axes, series.shape, strict=True) if a not in "YX"}
+        if "C" in lead and int(np.prod([*lead.values()])) == len(own):
+            places = np.array(own).reshape(*lead.values())
+            places = np.moveaxis(places, [*lead].index("C"), -1).reshape(-1, lead["C"])
+            return tuple(tuple(row) for row in places.tolist())
+    return tuple((place,) for place in own)
 
 
-def page_of(path: str, stack: _Stack, index: int) -> tifffile.TiffPage:
+def page_of(path: str, stack: _Stack, index: int, band: int = 0) -> tifffile.TiffPage:
+    """Return a page of image `index`: that of channel `band` where each channel has its own."""
     with _parsing(path):
-        page = stack.file.pages[stack.pages[index]]
-    assert isinstance(page, tifffile.TiffPage)
+        page = stack.file.pages[stack.pages[index][band]].aspage()
     if page.imagedepth > 1 or len(page.shape) > 3:
         raise InputError(f"{path} has pages of {page.imagedepth} planes: save each as a page")
     metadata = stack.file.imagej_metadata if stack.file.is_imagej else None
