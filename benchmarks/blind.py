@@ -26,7 +26,6 @@ from torch import Tensor
 from benchmarks import layout
 from benchmarks.harness import carry_out, parser_of, replace_block, table
 from diptych.data import Data, Images, Palette, open_data
-from diptych.data.images import to_tensor
 from diptych.errors import InputError
 from diptych.evaluation.labels import nearest_class
 from diptych.evaluation.paired import mean_absolute_error, within_16
@@ -36,12 +35,13 @@ MAPS_SIZE = 64
 
 def pixels_of(images: Images) -> NDArray[np.uint8]:
     """(N, H, W, 3), of images of one size."""
-    return np.stack([np.asarray(images.read(i)) for i in range(len(images))])
+    return np.stack([np.asarray(images.read(i).picture()) for i in range(len(images))])
 
 
 def classes_of(images: Images, palette: Palette) -> NDArray[np.int64]:
     """(N, H, W) classes by the nearest colour."""
-    found = [nearest_class(to_tensor(images.read(i))[None], palette)[0] for i in range(len(images))]
+    count = len(images)
+    found = [nearest_class(images.read(i).tensor()[None], palette)[0] for i in range(count)]
     return torch.stack(found).numpy()
 
 
@@ -79,7 +79,7 @@ def colours(data: Data) -> dict[str, Any]:
     assert data.test is not None
     found: dict[str, Any] = {}
     for name, train, test in zip(data.domains, data.train.domains, data.test.domains, strict=True):
-        truth = torch.stack([to_tensor(test.read(i)) for i in range(len(test))])
+        truth = torch.stack([test.read(i).tensor() for i in range(len(test))])
         found[name] = {"test": len(test)} | of_colour(pixels_of(train), truth)
     return found
 

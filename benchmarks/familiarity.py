@@ -98,7 +98,10 @@ def holding(things: Images, part: int) -> Change:
             return int(torch.randint(below, (), generator=rng))
 
         side = min(image.size) // part
-        thing, place = things.read(drawn(len(things))), [drawn(n - side + 1) for n in image.size]
+        thing, place = (
+            things.read(drawn(len(things))).picture(),
+            [drawn(n - side + 1) for n in image.size],
+        )
         ground = np.asarray(thing).min(-1) == 255
         mask = Image.fromarray(np.where(ground, 0, 255).astype(np.uint8))
         held = image.copy()
@@ -117,7 +120,8 @@ def looks(network: FeatureNetwork, images: Images, change: Change | None = None)
     rng = torch.Generator().manual_seed(SEED)
     found = []
     for start in range(0, len(images), _BATCH):
-        shown = [images.read(i) for i in range(start, min(start + _BATCH, len(images)))]
+        numbers = range(start, min(start + _BATCH, len(images)))
+        shown = [images.read(i).picture() for i in numbers]
         if change is not None:
             shown = [change(image, rng) for image in shown]
         found.append(look(network, [square(image) for image in shown]))

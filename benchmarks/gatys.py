@@ -25,7 +25,8 @@ from benchmarks.harness import exit_code
 from diptych.checkpoint import load_translator
 from diptych.data import Data, evaluation_images, evaluation_pairs, open_data
 from diptych.data.collections import evenly_spaced
-from diptych.data.images import read_image, to_image, to_tensor
+from diptych.data.images import read_image, to_image
+from diptych.data.raster import Raster
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
 from diptych.inference.load import load
@@ -164,8 +165,8 @@ def _representative(run: Path, data: Data, domain: int, size: int) -> list[Tenso
 
 
 def _squares(paths: Sequence[Path], size: int) -> list[Tensor]:
-    found = [evaluation_image(read_image(p), str(p), size=size, is_tiled=False) for p in paths]
-    return [to_tensor(image) for image in found]
+    rasters = [(Raster.from_image(read_image(path)), str(path)) for path in paths]
+    return [evaluation_image(*one, size=size, is_tiled=False).tensor() for one in rasters]
 
 
 if __name__ == "__main__":

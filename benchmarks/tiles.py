@@ -16,17 +16,17 @@ import torch
 from PIL import Image
 
 from diptych.checkpoint import TranslatorInfo
-from diptych.data.images import Decoded, from_pil, read_image
+from diptych.data.images import read_image
 from diptych.inference.translator import Translator
 from diptych.methods.cyclegan import Config, CycleGAN
 
 
-def picture(path: str | None) -> Decoded:
+def picture(path: str | None) -> Image.Image:
     if path is not None:
-        return from_pil(read_image(path))
+        return read_image(path)
     from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 
-    return from_pil(Image.fromarray(load_sample_image("china.jpg")))
+    return Image.fromarray(load_sample_image("china.jpg"))
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
     method, photo = CycleGAN(config), picture(options.photo)
     whole: np.ndarray[tuple[int, ...], np.dtype[np.int16]] | None = None
     print("share of memory  tiles  sweeps  mean of 255   max    time")
-    needed = Translator(method, info)._bytes(photo.image.height, photo.image.width) / 2**30
+    needed = Translator(method, info)._bytes(photo.height, photo.width) / 2**30
     for share in (1.0, 0.5, 0.25, 0.15, 0.1, 0.05):
         start = time.perf_counter()
         translator = Translator(method, info, memory_gib=needed * share * 1.0001)

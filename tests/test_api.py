@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import diptych
+from diptych.errors import InputError
 from diptych.training.previews import latest_preview
 
 OLD = Path(__file__).parent / "old_runs" / "0.1.0" / "cyclegan"
@@ -62,3 +63,59 @@ def test_a_notebook_shows_the_latest_preview_and_links(run, monkeypatch):
     page = run._repr_html_()
     assert f'{about} · step 3000 · <a href="runs/x/report.html">report</a> · ' in page
     assert '<img style="max-width:100%" src="data:image/webp;base64,' in page
+
+
+NO_PATH = "is no path: give a run's folder"
+PHOTO = np.zeros((16, 16, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda run: diptych.load(None), NO_PATH),
+        (lambda run: diptych.load(3), NO_PATH),
+        (lambda run: diptych.load([run]), NO_PATH),
+        (lambda run: diptych.load(""), NO_PATH),
+        (lambda run: diptych.resume(None), NO_PATH),
+        (lambda run: diptych.evaluate(3), NO_PATH),
+        (lambda run: diptych.load(run, method="nope"), "method is 'nope': it must be the class"),
+        (lambda run: diptych.resume(run, method=3), "method is 3: it must be the class"),
+        (lambda run: diptych.load(run, memory_gib="2"), "memory of 2 GiB: expected a number"),
+        (lambda run: diptych.resume(run, workers="a"), "workers is 'a': it must be a whole number"),
+        (lambda run: diptych.resume(run, workers=-1), "workers is -1: it must not be negative"),
+        (lambda run: diptych.open_data(run, size="a"), "size is 'a': it must be a whole number"),
+        (lambda run: diptych.train("cyclegan", data=run, on_log=3), "on_log is 3: it must be a fu"),
+        (lambda run: diptych.resume(run, on_preview="x"), "on_preview is 'x': it must be a funct"),
+        (lambda run: diptych.evaluate(run, weights="a.pth"), "give features='inception' with it"),
+        (lambda run: diptych.translate_files("runs/x", "a", "b"), "'runs/x' is no translator: gi"),
+        (lambda run: run.translator()(PHOTO, "y", seed="a"), "seed is 'a': it must be a whole"),
+        (lambda run: run.translator()(PHOTO, "y", seed=-1), "seed is -1: it must not be negative"),
+        (lambda run: run.translator()(PHOTO, "y", seed=2**64), "it must be at most 4611686018427"),
+        (lambda run: run.translator().translate_batch(PHOTO, "y"), "takes a tensor, not ndarray"),
+        (
+            lambda run: diptych.translate_files(run.translator(), "a", "b", to="y", overwrite="n"),
+            "overwrite is 'n': it must be True or False",
+        ),
+        (
+            lambda run: diptych.translate_files(run.translator(), "a", "b", to="y", draws=2),
+            "cyclegan translates an image in one way, so all would be equal",
+        ),
+        (
+            lambda run: diptych.translate_files(run.translator(), "a", "b", to="y", draws=0),
+            "draws is 0: it must be at least 1",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_one_clear_line(run, wrong, message):
+    before = sorted(run.folder.rglob("*"))
+    with pytest.raises(InputError) as caught:
+        wrong(run)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert sorted(run.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("use", [diptych.load, diptych.resume, diptych.evaluate])
+def test_a_run_that_is_not_there_is_named_alike_everywhere(use, tmp_path):
+    with pytest.raises(InputError, match=r"^no such run or file: .*none; give a run's folder"):
+        use(tmp_path / "none")

@@ -15,6 +15,12 @@ from PIL import Image
 import diptych.evaluation.generated
 import diptych.evaluation.scores
 import diptych.scoring
+from diptych.checkpoint import (
+    TRANSLATOR_FILE,
+    inference_weights,
+    load_translator,
+    save_translator,
+)
 from diptych.cli.main import main
 from diptych.evaluation import familiarity
 from tests.cli.conftest import SMALL
@@ -151,3 +157,30 @@ def test_translating_names_inputs_unlike_the_training_images_once_scored(
     assert known.parts.keys() == {"dark", "bright"}
     (run / familiarity.FAMILIARITY_FILE).write_bytes(b"damaged")
     assert "diptych evaluate writes a new one" in translate()  # and the images were translated
+
+
+@pytest.mark.slow
+def test_weights_that_are_not_finite_are_named_on_the_screen_in_json_and_in_the_report(
+    data: Path, tmp_path: Path, stand_in: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "scores.json"
+    _train(data, run)
+    method, info = load_translator(run)
+    weights = inference_weights(method)
+    spoilt = {name: w * float("nan") if name[0] == "G" else w for name, w in weights.items()}
+    save_translator(run / TRANSLATOR_FILE, spoilt, info)
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--json", str(out)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    told = "dark→bright has collapsed: 6 of 6 outputs hold values that are not finite"
+    assert f"warning: {told}; what helps: precision fp32" in shown
+    assert "│ collapse │ not finite │" in shown
+    for path in (out, run / "scores.json"):
+        scores = json.loads(path.read_text(), parse_constant=pytest.fail)
+        assert scores["dark→bright"]["collapse"] == "not finite"
+        assert scores["dark→bright"]["cycle"] is None
+        assert scores["dark→bright"]["kid"] == {"why_not": "outputs are not finite"}
+        assert scores["bright→dark"]["kid"]["mean"] is not None
+    page = (run / "report.html").read_text()
+    assert told in page
+    assert "Collapse<small>" in page

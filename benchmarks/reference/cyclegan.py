@@ -203,7 +203,7 @@ class CycleGAN:
 
 def read_tiles(images: Images) -> Tensor:
     """A whole collection of equal size as (N, 3, H, W) uint8."""
-    tiles = np.stack([np.array(images.read(i)) for i in range(len(images))])
+    tiles = np.stack([np.asarray(images.read(i).picture()) for i in range(len(images))])
     return torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous()
 
 

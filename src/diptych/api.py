@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from diptych import scoring
-from diptych.errors import InputError, dataclass_from
+from diptych.errors import InputError, check_path, dataclass_from
 from diptych.evaluation import Scores
 from diptych.inference.domains import shown
 from diptych.inference.load import load
@@ -28,7 +28,7 @@ from diptych.training.presets import chosen
 from diptych.training.previews import latest_preview
 from diptych.training.random_state import random_state_kept
 from diptych.training.ranks import is_first_process
-from diptych.training.settings import SETTING_NAMES, Settings, read_plan, renamed
+from diptych.training.settings import PER_DOMAIN, SETTING_NAMES, Settings, read_plan, renamed
 
 _log = logging.getLogger("diptych")
 
@@ -99,6 +99,11 @@ def train(
     names: Sequence[str] | None = None,
     attributes: str | os.PathLike[str] | None = None,
     palette: Sequence[str] | None = None,
+    paired: bool | None = None,
+    channels: str | Sequence[str] | None = None,
+    range: str | Sequence[str] | None = None,
+    nodata: str | Sequence[str] | None = None,
+    show: str | Sequence[str] | None = None,
     preset: Literal["paper", "fast"] | None = None,
     recipe: str | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -153,6 +158,8 @@ def train(
     config, run = chosen(name, preset=preset, recipe=recipe)
     for key, value in (renamed(options) | given).items():
         plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if key in PER_DOMAIN and isinstance(plain, str):
+            plain = (plain,)
         (run if key in SETTING_NAMES else config)[key] = (
             tuple(plain) if isinstance(plain, list) else plain
         )
@@ -187,7 +194,7 @@ def resume(
         DivergedError: a loss was not finite; the last good checkpoint stays.
     """
     outcome = runs.resume(
-        Path(folder),
+        check_path(folder, "a run's folder"),
         device=device,
         workers=workers,
         method=method,

@@ -25,7 +25,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from diptych.errors import InputError, option, resume_call
+from diptych.data.pixels import RGB8, PixelFormat, channel_counts
+from diptych.errors import InputError, check_path, option, resume_call
 from diptych.files import atomic_write
 from diptych.methods import build, give_for, make_config
 from diptych.types import Kept
@@ -156,6 +157,13 @@ class TranslatorInfo:
     """Class names, in the order of a classifier's scores."""
     has_attributes: bool = False
     """Whether domains are attributes, so that an image may belong to several at once."""
+    pixels: tuple[PixelFormat, ...] = ()
+    """The pixel format of each domain; empty in files of versions that knew 8-bit RGB only."""
+
+    @property
+    def pixel_formats(self) -> tuple[PixelFormat, ...]:
+        """The pixel format of each domain."""
+        return self.pixels or (RGB8,) * len(self.domains)
 
 
 def save_translator(path: Path, weights: Mapping[str, Tensor], info: TranslatorInfo) -> None:
@@ -195,12 +203,20 @@ def translator_path(path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: there is no such file.
     """
-    path = Path(path)
+    path = check_path(path, "a run's folder or a .safetensors file")
     file = path / TRANSLATOR_FILE if path.is_dir() else path
     if not file.is_file():
-        what = f"it holds no {TRANSLATOR_FILE}" if path.is_dir() else "no such run or file"
-        raise InputError(f"{path}: {what}; give a run's folder or a .safetensors file")
+        if not path.is_dir():
+            raise no_such_run(path)
+        raise InputError(
+            f"{path} holds no {TRANSLATOR_FILE}: give a run's folder or a .safetensors file"
+        )
     return file
+
+
+def no_such_run(path: Path) -> InputError:
+    """Return the error to raise where a run is asked for that does not exist."""
+    return InputError(f"no such run or file: {path}; give a run's folder or a .safetensors file")
 
 
 def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], TranslatorInfo]:
@@ -226,6 +242,7 @@ def read_translator(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Tr
     try:
         header.pop("preprocessing", None)  # written up to 0.1.0 and never read
         lists = {"domains": header["domains"], "classes": header.get("classes", ())}
+        lists["pixels"] = [PixelFormat.from_dict(one) for one in header.get("pixels", ())]
         info = TranslatorInfo(**header | {name: tuple(value) for name, value in lists.items()})
     except (TypeError, KeyError) as error:
         raise InputError(f"{file} has an unusable header: {error}") from error
@@ -247,7 +264,8 @@ def load_translator(
     weights, info = read_translator(path)
     give_for(info.method, path, method)
     with torch.random.fork_rng(devices=[]):  # building draws weights that are then replaced
-        built = build(info.method, make_config(info.method, info.config), len(info.domains))
+        config = make_config(info.method, info.config)
+        built = build(info.method, config, channel_counts(info.pixel_formats))
     load_weights(built, weights, str(path))
     return built.eval().requires_grad_(False), info
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -63,6 +65,62 @@ def resume_call(folder: object) -> str:
 # --- checks ----------------------------------------------------------------------
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 step" or "2,000 steps"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+LARGEST_SEED = 2**62
+"""PyTorch takes 64 bits with a sign; processes, starts and draws add to a seed."""
+
+
+def check_seed(seed: object) -> int:
+    """Return the seed, a whole number from 0 to 2**62.
+
+    Raises:
+        InputError: it is something else.
+    """
+    return check_whole("seed", seed, 0, LARGEST_SEED)
+
+
+def check_whole(name: str, value: object, least: int, most: int | None = None) -> int:
+    """Return `value`, a whole number from `least` to `most`.
+
+    Raises:
+        InputError: it is something else. The message calls it by the option `name`.
+    """
+    whole = value.item() if hasattr(value, "item") and hasattr(value, "dtype") else value
+    if not isinstance(whole, int) or isinstance(whole, bool):
+        raise InputError(f"{option(name)} is {value!r}: it must be a whole number")
+    if whole < least:
+        said = "must not be negative" if least == 0 else f"must be at least {least}"
+        raise InputError(f"{option(name)} is {whole}: it {said}")
+    if most is not None and whole > most:
+        raise InputError(f"{option(name)} is {whole}: it must be at most {most}")
+    return whole
+
+
+def check_path(given: object, what: str) -> Path:
+    """Return `given` as a path. `what` says what it should be the path of.
+
+    Raises:
+        InputError: it is no text and no path, or it is empty.
+    """
+    if not isinstance(given, (str, os.PathLike)) or not os.fspath(given):
+        raise InputError(f"{given!r} is no path: give {what}")
+    return Path(os.fspath(given))
+
+
+def check_callable(name: str, given: object) -> None:
+    """Check that `given` is a function, or None.
+
+    Raises:
+        InputError: it is something else. The message calls it by the parameter `name`.
+    """
+    if given is not None and not callable(given):
+        raise InputError(f"{name} is {given!r}: it must be a function")
+
+
 def check_bounds(config: Any, least: Mapping[str, float], shares: Sequence[str] = ()) -> None:
     """Check the ranges of an options dataclass's fields.
 
@@ -96,6 +154,33 @@ def check_size(size: int, *, needs_power_of_two: bool) -> None:
     if size % multiple:
         what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
         raise InputError(f"{option('size')} is {size}: it must be {what}")
+
+
+def two_channel_counts(method: str, channels: Sequence[int]) -> tuple[int, int]:
+    """Return the channel counts of both domains of a method that translates between two.
+
+    Raises:
+        InputError: there is another number of domains.
+    """
+    if len(channels) != 2:
+        raise InputError(f"{method} translates between 2 domains, not {len(channels)}")
+    return channels[0], channels[1]
+
+
+def equal_channel_count(channels: Sequence[int], why: str) -> int:
+    """Return the channel count that all domains have.
+
+    Raises:
+        InputError: they differ. `why` says what needs equal ones.
+    """
+    if len(set(channels)) > 1:
+        counts = ", ".join(map(str, channels))
+        grey = f" ({option('channels', 3)} reads grey images as colour)" if 1 in channels else ""
+        raise InputError(
+            f"{why}, so the domains must have as many channels, but they have {counts}: choose"
+            f" another method, or give images with equal channels{grey}"
+        )
+    return channels[0]
 
 
 def dataclass_from(kind: type[D], values: Mapping[str, Any], *, owner: str) -> D:

@@ -30,7 +30,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     path = Path(path)
     descriptor, temporary = _create(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        # Opened by its name, which some libraries ask a file for.
+        with open(temporary, "wb", opener=lambda *_: descriptor) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

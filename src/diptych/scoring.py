@@ -19,10 +19,11 @@ from torch import nn
 
 from diptych.checkpoint import TRANSLATOR_FILE, load_translator, read_translator
 from diptych.data import Data
-from diptych.errors import InputError, option
+from diptych.errors import InputError, check_path, option
 from diptych.evaluation import choosing, evaluate_generated, familiarity, over_seeds
 from diptych.evaluation import evaluate as score_translations
-from diptych.evaluation.scores import LAST_STEP, Memory, Scores, choose_split, installed
+from diptych.evaluation.notes import LAST_STEP
+from diptych.evaluation.scores import Memory, Scores, choose_split, installed
 from diptych.evaluation.segmentation import Segmenter, check_segmentation, segmenter_for
 from diptych.evaluation.segmentation_adaptation import (
     ADAPTATION_NOTE,
@@ -81,11 +82,17 @@ def evaluate(
     Raises:
         InputError: `folder` holds no run, or the run cannot be scored on the data.
     """
-    folder = Path(folder)
+    folder = check_path(folder, "a run's folder")
+    if weights is not None and features != "inception":
+        raise InputError(
+            f"{option('weights', str(weights))} is the file of another network than the installed"
+            f" one: give {option('features', 'inception')} with it"
+        )
     plan = read_plan(folder, method)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
     settings = replace(settings, palette=tuple(palette) or settings.palette)
-    opened = open_run_data(plan.method, settings, plan.config.size)
+    pixels = plan.resolved.pixel_formats
+    opened = open_run_data(plan.method, settings, plan.config.size, pixels)
     score = partial(
         score_file,
         size=plan.config.size,
@@ -104,7 +111,9 @@ def evaluate(
     found = replace(found, notes=(*found.notes, *starts_note(plan)))
     if data is None and split == "test":
         scores = found.to_dict()
-        atomic_write_text(folder / SCORES_FILE, json.dumps(scores, indent=1) + "\n")
+        atomic_write_text(
+            folder / SCORES_FILE, json.dumps(scores, indent=1, allow_nan=False) + "\n"
+        )
         if found.features is not None:
             _remember(folder, opened)
         summarise(folder, notes=opened.notes, palettes=opened.palettes)

@@ -118,7 +118,9 @@ class Group:
 
 @runtime_checkable
 class Method(Protocol):
-    """An `nn.Module` built as `Name(config, domains=K)` that can be trained.
+    """An `nn.Module` built as `Name(config, channels=(3, 3))` that can be trained.
+
+    `channels` has the number of channels of each domain's images.
 
     `Config`, the annotation of `config`, is a frozen dataclass with at least `size` and
     `batch_size`, and with `width` where it trains networks, the paper's values as

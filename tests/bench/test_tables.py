@@ -123,6 +123,26 @@ def test_beside_swapped_classes_stands_what_a_renaming_would_give_in_older_resul
     assert any(note.startswith("Renamed:") for note in back.notes)
 
 
+def test_a_row_whose_outputs_collapsed_is_marked_and_the_seeds_are_named(place):
+    plain = table(place, "Table 3")
+    known = result(1, 0.6)
+    known["scores"]["100"]["aerial→climate"]["collapse"] = "alike"
+    write_result(place, "cyclegan", 1, known)
+    shown = table(place, "Table 3")
+    assert "CycleGAN †" in [one.label for one in shown.lines]
+    note = "† Outputs collapsed, and the figures include them: CycleGAN (seed 1: alike)."
+    assert note in shown.notes
+    assert "CycleGAN" in [one.label for one in plain.lines]
+    assert not any("†" in note for note in plain.notes)
+    assert not any("†" in one.label for one in table(place, "Table 2").lines)  # the other direction
+    for sound in (None, "absent"):  # as in sound results, and in older ones
+        known["scores"]["100"]["aerial→climate"] |= {"collapse": None}
+        if sound == "absent":
+            del known["scores"]["100"]["aerial→climate"]["collapse"]
+        write_result(place, "cyclegan", 1, known)
+        assert table(place, "Table 3") == plain
+
+
 def test_a_row_that_was_still_improving_is_marked(place):
     labels = [one.label for one in table(place, "Table 3").lines]
     assert "CycleGAN" in labels  # gains 0.1, 0.2, 0.3: 0.2 is less than 0.248

@@ -13,6 +13,7 @@ import pytest
 from benchmarks import (
     adaptation,
     blind,
+    collapse,
     familiarity,
     feeding,
     large,
@@ -39,7 +40,7 @@ KEPT = "report.md"
 """The page that is in the repository; the same small files make the others."""
 
 
-TABLES = (adaptation, blind, familiarity, feeding, large, memory, processes, quality,
+TABLES = (adaptation, blind, collapse, familiarity, feeding, large, memory, processes, quality,
           segmentation, step, unit_studies)  # fmt: skip
 
 

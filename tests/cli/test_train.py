@@ -13,7 +13,7 @@ from tests.cli.conftest import SMALL, domains_of, folder_of_photos
 def test_resuming_a_finished_run_says_so_and_succeeds(run, capsys) -> None:
     before = (run / "state.pt").read_bytes()
     assert main(["train", "--resume", str(run)]) == 0
-    assert "is finished: 2 of 2 steps are done" in capsys.readouterr().out
+    assert "is finished: 2 of 2 steps done" in capsys.readouterr().out
     assert (run / "state.pt").read_bytes() == before
 
 

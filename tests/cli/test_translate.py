@@ -23,7 +23,7 @@ def test_runs_and_translators_that_cannot_be_read_are_named(fails, run, tmp_path
     known = " and ".join(domains_of(run))
     assert f"knows {known}" in fails("translate", run, picture)
     assert "no domain 'mars'" in fails("translate", run, picture, "--to", "mars")
-    assert "config.toml cannot be read" in fails("train", "--resume", tmp_path)
+    assert "holds no config.toml: give a run's folder" in fails("train", "--resume", tmp_path)
     file = run / TRANSLATOR_FILE
     data = file.read_bytes()
     file.write_bytes(data[: len(data) // 2])

@@ -78,7 +78,7 @@ def test_the_script_lays_out_true_pairs_with_validation_images_as_the_test(laid_
             assert [Path(images.name(i)).name for i in range(len(images))] == names
         assert len(names) == count
         assert not any(split.labels)  # the cities are no classes
-        assert split.pairs[1].read(count - 1).getpixel((9, 9)) == (9, 80, 90)
+        assert split.pairs[1].read(count - 1).picture().getpixel((9, 9)) == (9, 80, 90)
     check_segmentation(data, data.test)
 
 
@@ -87,7 +87,7 @@ def test_its_label_images_are_of_the_classes_and_what_is_not_scored_is_ignored(
 ) -> None:
     data = open_data(laid_out, palettes=["labels=cityscapes"], size=128)
     labels = LabelSquares(data.train.domains[0], size=128, is_tiled=False)
-    found = true_class(to_tensor(labels.read(0))[None], CITYSCAPES)[0, 16::32, 8::16]
+    found = true_class(to_tensor(labels.read(0).picture())[None], CITYSCAPES)[0, 16::32, 8::16]
     wanted = torch.tensor([*range(19), *[IGNORED] * 10, 0, 1, 2]).reshape(4, 8)
     assert torch.equal(found, wanted)
 

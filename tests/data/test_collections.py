@@ -41,7 +41,7 @@ def test_array_images_read_what_they_were_given() -> None:
     pixels = np.arange(2 * 2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 2, 3)
     images = ArrayImages(pixels)
     assert _names(images) == ["000000.png", "000001.png"]
-    assert np.array_equal(np.asarray(images.read(1)), pixels[1])
+    assert np.array_equal(np.asarray(images.read(1).picture()), pixels[1])
     with pytest.raises(ValueError, match="expected uint8"):
         ArrayImages(pixels.astype(np.float32))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="1 names for 2 images"):

@@ -9,7 +9,7 @@ from PIL import Image
 from diptych.data import Data, Palette, Split, open_data
 from diptych.data import samples as samples_module
 from diptych.data.collections import ArrayImages
-from diptych.data.folders import list_images
+from diptych.data.listing import list_images
 from diptych.errors import InputError
 
 
@@ -17,7 +17,9 @@ def _fill(folder: Path, names: list[str], size: tuple[int, int] = (8, 8), value:
     for number, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", size, (value, number % 256, 0)).save(path)
+        image = Image.new("RGB", size, (value, number % 256, 0))
+        image.putpixel((size[0] - 1, size[1] - 1), (255, 255, 255))  # the range is used
+        image.save(path)
     return folder
 
 
@@ -52,9 +54,11 @@ def test_the_authors_layout_takes_names_from_the_folder_and_splits_from_the_fold
     assert _sizes(data.test) == (3, 2)
     assert _sizes(data.validation) == (2, 2)
     assert data.train.pairs is None
-    assert data.notes == ()
+    assert data.notes == (
+        "trainA and trainB are called horse and zebra, after the folder's name: names changes that",
+    )
     assert data.train.domains[1].name(0) == "trainB000.png"
-    assert data.train.domains[1].read(2).getpixel((0, 0)) == (0, 2, 0)
+    assert data.train.domains[1].read(2).picture().getpixel((0, 0)) == (0, 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -141,21 +145,25 @@ def test_links_are_followed_and_circles_of_links_end(tmp_path: Path) -> None:
 
 def test_side_by_side_images_are_pairs_of_their_halves(tmp_path: Path) -> None:
     picture = np.zeros((8, 16, 3), dtype=np.uint8)
-    picture[:, :8], picture[:, 8:] = (10, 20, 30), (40, 50, 60)
+    picture[:, :8], picture[:, 8:] = (10, 20, 90), (40, 50, 60)
     for part, count in (("train", 4), ("val", 2)):
         _fill(tmp_path / "edges2shoes" / part, _numbered(count), (16, 8))
         Image.fromarray(picture).save(tmp_path / "edges2shoes" / part / "000.png")
     data = _open(tmp_path / "edges2shoes")
     assert data.domains == ("edges", "shoes")
     assert data.train.pairs is not None
-    left, right = (images.read(0) for images in data.train.pairs)
+    left, right = (images.read(0).picture() for images in data.train.pairs)
     assert left.size == right.size == (8, 8)
-    assert left.getcolors() == [(64, (10, 20, 30))]
+    assert left.getcolors() == [(64, (10, 20, 90))]
     assert right.getcolors() == [(64, (40, 50, 60))]
     assert _sizes(data.train) == (4, 4)
     assert _sizes(data.test) == (2, 2)
     assert data.validation is None
-    assert data.notes == ("no test images: the validation images are used for testing too",)
+    assert data.notes == (
+        "images are pairs side by side: left and right halves are called edges and shoes, after"
+        " the folder's name: names changes that",
+        "no test images: the validation images are used for testing too",
+    )
 
 
 def _error(*args: object, **options: object) -> str:

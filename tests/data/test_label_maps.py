@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
 
 def _colours(images: Images | None) -> list[list[int]]:
     assert images is not None
-    read = (np.asarray(images.read(i)) for i in range(len(images)))
+    read = (np.asarray(images.read(i).picture()) for i in range(len(images)))
     return [pixels.reshape(-1, 3).mean(0).astype(int).tolist() for pixels in read]
 
 
@@ -87,7 +87,9 @@ def test_squares_mix_no_colours_and_show_the_middle():
     """Stripes of one pixel, 12 wide: the middle 8 columns, each colour as it was or not at all."""
     stripes = COLOURS[np.arange(12) % 2][None, None].repeat(8, 1)
     one = LabelSquares(ArrayImages(stripes), size=8, is_tiled=False)
-    assert np.array_equal(np.asarray(one.read(0)), stripes[0, :, 2:10])
-    smaller = np.asarray(LabelSquares(ArrayImages(stripes), size=4, is_tiled=False).read(0))
+    assert np.array_equal(np.asarray(one.read(0).picture()), stripes[0, :, 2:10])
+    smaller = np.asarray(
+        LabelSquares(ArrayImages(stripes), size=4, is_tiled=False).read(0).picture()
+    )
     assert smaller.shape == (4, 4, 3)
     assert {tuple(c) for c in smaller.reshape(-1, 3).tolist()} <= set(map(tuple, COLOURS.tolist()))

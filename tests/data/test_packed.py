@@ -139,7 +139,7 @@ def test_a_folder_without_known_files_is_none(tmp_path: Path):
 def test_images_are_scaled_to_the_size_in_rgb():
     image = np.zeros((2, 28, 28), np.uint8)
     image[1] = 200
-    made = PackedImages(image, 32).read(1)
+    made = PackedImages(image, 32).read(1).picture()
     assert (made.size, made.mode, made.getpixel((5, 5))) == ((32, 32), "RGB", (200, 200, 200))
 
 

@@ -13,6 +13,8 @@ from PIL import Image
 
 from diptych.data import Data, Images, Split, default_workers, open_data, stream
 from diptych.data.collections import ArrayImages, FileImages
+from diptych.data.pixels import PixelFormat
+from diptych.data.raster import Raster
 from diptych.data.stream import Stream
 from diptych.errors import InputError
 from diptych.types import Adapting, Batch, Labelled, Paired, PerDomain, Unpaired
@@ -41,7 +43,11 @@ class Faulty:
     def name(self, index: int) -> str:
         return self.images.name(index)
 
-    def read(self, index: int) -> Image.Image:
+    @property
+    def pixels(self) -> PixelFormat:
+        return self.images.pixels
+
+    def read(self, index: int) -> Raster:
         if index in self.broken:
             raise InputError(f"number {index} is broken")
         return self.images.read(index)
@@ -50,14 +56,14 @@ class Faulty:
 class Plain(ArrayImages):
     """One large black image, made when it is read: nothing to send to a worker."""
 
-    def read(self, index: int) -> Image.Image:
-        return Image.new("RGB", (2048, 2048))
+    def read(self, index: int) -> Raster:
+        return Raster.from_image(Image.new("RGB", (2048, 2048)))
 
 
 class TellsWhetherInterruptsAreIgnored(ArrayImages):
-    def read(self, index: int) -> Image.Image:
+    def read(self, index: int) -> Raster:
         is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        return Image.new("RGB", (SIZE, SIZE), (255 if is_ignored else 0, 0, 0))
+        return Raster.from_image(Image.new("RGB", (SIZE, SIZE), (255 if is_ignored else 0, 0, 0)))
 
 
 def _data(*domains: Images, pairs: tuple[Images, ...] | None = None) -> Data:

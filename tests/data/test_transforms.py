@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from diptych.data.collections import ArrayImages
+from diptych.data.raster import Raster
 from diptych.data.transforms import (
     Augmentation,
     default_load_size,
@@ -32,9 +33,11 @@ def _train(
     *images: Image.Image, augmentation: Augmentation = STRAIGHT, size: int, load_size: int
 ) -> list[Image.Image]:
     names = [f"{i}.png" for i in range(len(images))]
-    return training_images(
-        images, names, augmentation, size=size, load_size=load_size, is_tiled=False
+    rasters = [Raster.from_image(image) for image in images]
+    made = training_images(
+        rasters, names, augmentation, size=size, load_size=load_size, is_tiled=False
     )
+    return [raster.picture() for raster in made]
 
 
 def test_load_size_is_286_for_256_and_in_proportion() -> None:
@@ -118,13 +121,13 @@ def test_images_smaller_than_the_crop_are_refused_with_a_size_that_fits() -> Non
 
 
 def test_tiles_are_only_mirrored_and_must_have_the_size() -> None:
-    tile = _ramp(16, 16)
+    tile = Raster.from_image(_ramp(16, 16))
     options = {"size": 16, "load_size": 18, "is_tiled": True}
     assert training_images([tile], ["t"], Augmentation(0.9, 0.9, False), **options)[0] is tile  # type: ignore[arg-type]
     flipped = training_images([tile], ["t"], Augmentation(0.9, 0.9, True), **options)[0]  # type: ignore[arg-type]
-    assert flipped.getpixel((0, 0)) == (15, 0, 0)
+    assert flipped.picture().getpixel((0, 0)) == (15, 0, 0)
     with pytest.raises(InputError, match="t is 17x16: expected tiles of 16x16"):
-        training_images([_ramp(17, 16)], ["t"], STRAIGHT, **options)  # type: ignore[arg-type]
+        training_images([Raster.from_image(_ramp(17, 16))], ["t"], STRAIGHT, **options)  # type: ignore[arg-type]
 
 
 def test_augmentations_are_uniform_and_mirror_every_other_image() -> None:
@@ -144,14 +147,15 @@ def test_random_words_are_these_on_every_platform() -> None:
 
 
 def test_evaluation_takes_the_middle_at_full_height() -> None:
-    middle = evaluation_image(_ramp(60, 40), "a", size=40, is_tiled=False)
+    image = Raster.from_image(_ramp(60, 40))
+    middle = evaluation_image(image, "a", size=40, is_tiled=False).picture()
     assert middle.size == (40, 40)
     assert middle.getpixel((0, 0)) == (10, 0, 0)
     assert middle.getpixel((39, 39)) == (49, 39, 0)
 
 
 class _Faulty(ArrayImages):
-    def read(self, index: int) -> Image.Image:
+    def read(self, index: int) -> Raster:
         if index == 1:
             raise InputError("number 1 is broken")
         return super().read(index)

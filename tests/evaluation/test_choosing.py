@@ -57,6 +57,12 @@ def test_the_best_on_validation_images_is_chosen_and_no_test_image_is_looked_at(
         candidates["last"](_data(), "test")
 
 
+def test_a_candidate_whose_outputs_are_not_finite_is_never_chosen() -> None:
+    choice = choose({"broken": _scorer(float("nan")), "poor": _scorer(0.1)}, _data())
+    assert choice.name == "poor"
+    assert choice.figures["broken"] == float("inf")
+
+
 def test_a_candidate_that_asks_for_the_test_split_finds_none() -> None:
     def peeking(data: Data, split: str) -> Scores:
         return _scorer(0.0)(data, "test")

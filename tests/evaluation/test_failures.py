@@ -239,3 +239,13 @@ def test_swaps_that_an_fcn_reads_in_photos_are_named_unless_it_makes_them_itself
     assert findings("map→photo", {"fcn": right, "fcn_of_real": right}) == []
     ice = counted([0, 0, 9], [0, 9, 0], [9, 0, 0])
     assert len(findings("map→photo", {"fcn": fake, "fcn_of_real": ice})) == 1
+
+
+def test_a_collapse_is_the_only_finding_of_its_direction() -> None:
+    figures = {"images": 8, "across": 0.5, "within": 0.5, "mean": 0.0, "not_finite": 0}
+    spread = {"outputs": figures | {"across": 0.0}, "inputs": figures, "targets": figures}
+    kept = {"unchanged_features": 0.9, "kid_gain": {"value": 0.0}, "brightness": -0.9}
+    assert len(findings("a→b", kept)) == 2
+    assert len(findings("a→b", kept | {"spread": spread | {"outputs": figures}})) == 2
+    (line,) = findings("a→b", kept | {"spread": spread})
+    assert line.startswith("a→b has collapsed: outputs are alike for unlike inputs")

@@ -100,7 +100,7 @@ def test_images_from_outside_are_unlike_and_new_ones_from_within_are_not(
 ) -> None:
     known = learn_familiarity(lite, _data(has_validation=has_validation))
     new, other = _blobs(20, 5, RED), _noise(4)
-    inside = look(lite, [square(new.read(i)) for i in range(20)])
+    inside = look(lite, [square(new.read(i).picture()) for i in range(20)])
     assert int(known.is_unlike(inside, ["red"]).sum()) <= 2
     assert known.is_unlike(look(lite, [square(image) for image in other]), ["red"]).all()
     # Red ones are unlike blue, and like one of the two.
@@ -147,7 +147,7 @@ def test_files_of_older_versions_are_read_and_judge_whole_images(
     seen = look(lite, [square(image) for image in _noise(4)])
     assert back.is_unlike(seen, ["red"]).all()
     new = _blobs(20, 5, RED)
-    inside = look(lite, [square(new.read(i)) for i in range(20)])
+    inside = look(lite, [square(new.read(i).picture()) for i in range(20)])
     assert int(back.is_unlike(inside, ["red"]).sum()) <= 2
 
 
@@ -185,7 +185,7 @@ def test_a_strange_part_of_an_image_like_the_others_is_seen(
 ) -> None:
     known = learn_familiarity(lite, _data(has_validation=has_validation))
     new = _blobs(20, 5, RED)
-    odd = [new.read(i).copy() for i in range(20)]
+    odd = [new.read(i).picture().copy() for i in range(20)]
     for image in odd:
         image.paste((90, 160, 90), (0, 26, 6, 32))
     seen = look(lite, [square(image) for image in odd])
@@ -197,7 +197,7 @@ def test_a_strange_part_of_an_image_like_the_others_is_seen(
 def test_one_line_names_how_many_and_which(lite: FeatureNetwork) -> None:
     known = learn_familiarity(lite, _data())
     quiet = Watch(known, lite, ["red"])
-    quiet.see("in.png", known_image := _blobs(1, 0, RED).read(0))
+    quiet.see("in.png", known_image := _blobs(1, 0, RED).read(0).picture())
     assert quiet.finding() is None
     one = Watch(known, lite, ["red"])
     one.see("in.png", known_image)

@@ -121,7 +121,8 @@ def test_features_of_real_images_are_remembered_and_the_scores_are_the_same() ->
 
 def test_unpaired_images_get_no_paired_scores() -> None:
     scores = evaluate(_to_label, _data(is_paired=False), size=32, features=None).to_dict()
-    assert set(scores["photo→label"]) == {"images", "cycle", "unchanged", "brightness"}
+    always = {"images", "collapse", "spread", "cycle", "unchanged", "brightness"}
+    assert set(scores["photo→label"]) == always
     assert scores["features"] == "none"
 
 

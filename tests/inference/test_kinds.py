@@ -11,7 +11,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from diptych.checkpoint import TranslatorInfo
-from diptych.data.images import Decoded, to_tensor
+from diptych.data.images import to_tensor
+from diptych.data.pixels import RGB8
+from diptych.data.raster import Raster
 from diptych.errors import InputError
 from diptych.inference.kinds import take, take_picture, take_tensor
 from diptych.inference.translator import Translator
@@ -234,9 +236,8 @@ def test_several_images_at_once_are_of_one_size():
 
 
 def test_a_translation_is_of_one_picture(translator):
-    alpha = Image.new("L", (5, 4), 7)
-    decoded = Decoded(Image.fromarray(levels(4, 5, 3)), alpha, None, None, None)
-    assert take_picture(decoded).restore([decoded.image]).mode == "RGB"  # a writer adds alpha
+    raster = Raster.from_array(levels(4, 5, 3))
+    assert take_picture(raster).restore([levels(4, 5, 3)], RGB8).mode == "RGB"
     assert translator.translate(Image.fromarray(levels(4, 5, 4)), to="b").image.mode == "RGBA"
     with pytest.raises(InputError, match="takes a PIL image or a path, not ndarray: call the"):
         translator.translate(levels(4, 5, 3), to="b")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diptych.data.images import from_pil, to_image, to_tensor
+from diptych.data.images import to_image, to_tensor
 from diptych.errors import InputError
 from diptych.inference.translator import Translator
 from tests.inference.test_translator import cyclegan, difference, photo
@@ -25,11 +25,11 @@ def translator() -> Translator:
 @pytest.mark.slow
 def test_tiles_agree_with_the_whole_image_and_the_user_is_told(caplog):
     image = photo(321, 214)
-    whole = cyclegan().translate(from_pil(image), to="zebra")
+    whole = cyclegan().translate(image, to="zebra")
     assert (whole.tiles, whole.note) == (1, None)
     small = cyclegan(memory_gib=0.005)
     with caplog.at_level(logging.INFO, logger="diptych"):
-        tiled = small.translate(from_pil(image), to="zebra")
+        tiled = small.translate(image, to="zebra")
     assert tiled.image.size == (321, 214)
     assert tiled.tiles > 4
     assert difference(tiled.image, whole.image) <= 2
@@ -38,7 +38,7 @@ def test_tiles_agree_with_the_whole_image_and_the_user_is_told(caplog):
     assert "321x214" in tiled.note
     assert f"memory_gib={whole.whole_gib:.1f} would take it whole" in tiled.note
     assert cyclegan(memory_gib=whole.whole_gib).fits(214, 321)
-    again = small.translate(from_pil(image), to="zebra")
+    again = small.translate(image, to="zebra")
     assert np.array_equal(again.image, tiled.image)
     batch = small.translate_batch(to_tensor(image)[None], "zebra")
     assert np.array_equal(to_image(batch[0]), tiled.image)
@@ -47,9 +47,7 @@ def test_tiles_agree_with_the_whole_image_and_the_user_is_told(caplog):
 def test_progress_counts_tiles():
     translator = cyclegan(blocks=1, memory_gib=0.003)
     seen = []
-    made = translator.translate(
-        from_pil(photo(200, 100)), to="zebra", progress=lambda *a: seen.append(a)
-    )
+    made = translator.translate(photo(200, 100), to="zebra", progress=lambda *a: seen.append(a))
     assert seen[-1] == ("translating", made.tiles, made.tiles)
     assert len(seen) == made.tiles * (made.sweeps + 1)
 

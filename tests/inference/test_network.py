@@ -20,7 +20,7 @@ def translator(name: str, **options: object) -> Translator:
     small = {"size": 32} if name == "gatys" else {"size": 32, "width": 4}
     config = make_config(name, small | options)
     torch.manual_seed(0)
-    method = method_class(name)(config, domains=2)
+    method = method_class(name)(config, channels=(3,) * 2)
     info = TranslatorInfo(
         method=name,
         config={},

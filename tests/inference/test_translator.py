@@ -148,7 +148,7 @@ def test_several_domains_at_once_only_where_they_are_attributes(translator):
         translator(photo(8, 8), to=())
     assert translator.targets(["zebra"]) == translator.targets("zebra") == (1,)
     torch.manual_seed(0)
-    method = StarGAN(StarGANConfig(width=2, size=16), domains=3)
+    method = StarGAN(StarGANConfig(width=2, size=16), channels=(3,) * 3)
     about = replace(info("stargan"), domains=("Blond", "Male", "Young"), has_attributes=True)
     faces = Translator(method, about, device="cpu")
     assert faces.targets(["Young", "Blond"]) == (0, 2)

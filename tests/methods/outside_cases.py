@@ -34,8 +34,8 @@ class SharpConfig(Config):
 class Sharp(CycleGAN):
     """CycleGAN, sharper."""
 
-    def __init__(self, config: SharpConfig, domains: int = 2) -> None:
-        super().__init__(config, domains)
+    def __init__(self, config: SharpConfig, channels: tuple[int, ...] = (3, 3)) -> None:
+        super().__init__(config, channels)
 '''
 
 

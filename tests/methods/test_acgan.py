@@ -101,7 +101,7 @@ def test_the_discriminators_loss_sends_no_gradient_to_the_generator():
 
 def test_classes_are_the_domains_however_many():
     torch.manual_seed(0)
-    method = ACGAN(Config(width=1, size=16, batch_size=3, z_size=4), domains=3).eval()
+    method = ACGAN(Config(width=1, size=16, batch_size=3, z_size=4), channels=(3,) * 3).eval()
     assert isinstance(method, Generates)
     assert not isinstance(method, Translates)
     z = torch.randn(2, 4, generator=torch.Generator().manual_seed(5))
@@ -115,7 +115,7 @@ def test_classes_are_the_domains_however_many():
 
 
 def test_classes_of_what_is_generated_are_drawn_evenly():
-    method = ACGAN(Config(width=1, size=16, batch_size=2), domains=3)
+    method = ACGAN(Config(width=1, size=16, batch_size=2), channels=(3,) * 3)
     c, z = method._draw(3000, torch.Generator().manual_seed(0), torch.zeros(1))
     assert torch.bincount(c).tolist() == pytest.approx([1000] * 3, abs=100)
     assert (z.shape, z.std().item()) == ((3000, 100), pytest.approx(1.0, abs=0.01))
@@ -132,7 +132,7 @@ def _discriminator_parameters(pixels: int, outputs: int) -> int:
 
 def test_networks_of_128_pixels_are_those_of_the_table_for_imagenet():
     with torch.device("meta"):
-        method = ACGAN(Config(), domains=10)
+        method = ACGAN(Config(), channels=(3,) * 10)
         assert method.G(torch.empty(2, 110)).shape == (2, 3, 128, 128)
         assert method.D(torch.empty(2, 3, 128, 128)).shape == (2, 11)
     ups = [m for m in method.G if isinstance(m, nn.ConvTranspose2d)]
@@ -154,7 +154,7 @@ def test_networks_of_128_pixels_are_those_of_the_table_for_imagenet():
 
 def test_networks_of_32_pixels_are_those_of_the_table_for_cifar():
     with torch.device("meta"):
-        method = ACGAN(Config(size=32), domains=10)
+        method = ACGAN(Config(size=32), channels=(3,) * 10)
         assert method.G(torch.empty(2, 110)).shape == (2, 3, 32, 32)
     ups = [m for m in method.G if isinstance(m, nn.ConvTranspose2d)]
     assert [m.in_channels for m in ups] == [384, 192, 96]

@@ -233,4 +233,4 @@ def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], name
 
 def test_cogan_has_two_domains():
     with pytest.raises(InputError, match="between 2 domains, not 3"):
-        CoGAN(Config(width=1, size=16), domains=3)
+        CoGAN(Config(width=1, size=16), channels=(3,) * 3)

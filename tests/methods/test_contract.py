@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from diptych.errors import InputError
 from diptych.methods import method_class, own_methods
 from diptych.testing import Case, checks_of, contract, tiny_config
 from tests.methods.contract_cases import FALLS, GATHER, SMALL, STEPPED, UNTRAINED, VARIANTS
@@ -31,13 +32,16 @@ def _cases(capability: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("name", "options"), cases)
 
 
-def _case(name: str, options: Mapping[str, Any] | None = None) -> Case:
+def _case(
+    name: str, options: Mapping[str, Any] | None = None, channels: tuple[int, int] = (3, 3)
+) -> Case:
     method, options = method_class(name), options or {}
     return Case(
         method,
         tiny_config(method, **(SMALL.get(name, {}) | options)),
         falls=FALLS.get(name),
         stepped=STEPPED.get(name),
+        channels=channels,
         untrained=[part for key in options for part in UNTRAINED.get((name, key), ())],
     )
 
@@ -136,3 +140,58 @@ IN_BF16 = [
 )
 def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(name, options, precision):
     contract.check_resume(_case(name, options), precision)
+
+
+CHANNELS = [(1, 1), (1, 3), (4, 3)]
+NEED_EQUAL = ("acgan", "cut", "gatys", "simgan", "stargan", "unit_adaptation")
+"""Methods that compare an image with its translation, or have one network for all domains."""
+
+
+def _with_channels(capability: str) -> pytest.MarkDecorator:
+    names = [name for name in own_methods() if hasattr(method_class(name), capability)]
+    cases = [
+        pytest.param(name, channels, id=f"{name}-{channels[0]}-{channels[1]}")
+        for name in names
+        for channels in CHANNELS
+        if channels[0] == channels[1] or name not in NEED_EQUAL
+    ]
+    return pytest.mark.parametrize(("name", "channels"), cases)
+
+
+@_with_channels("translate")
+def test_translates_between_domains_of_any_channels(name, channels):
+    case = _case(name, channels=channels)
+    contract.check_translation(case)
+    contract.check_translation_of_batches(case)
+    contract.check_translator_file(case)
+
+
+@_with_channels("generate")
+def test_generates_images_of_any_channels(name, channels):
+    contract.check_generation(_case(name, channels=channels))
+
+
+@_with_channels("encode")
+def test_codes_are_of_images_of_any_channels(name, channels):
+    contract.check_codes(_case(name, channels=channels))
+
+
+@_with_channels("iteration")
+def test_every_parameter_has_a_gradient_with_any_channels(name, channels):
+    case = _case(name, channels=channels)
+    if name in GATHER:
+        contract.check_gathering(case)
+    else:
+        contract.check_updates(case)
+
+
+@pytest.mark.parametrize("name", NEED_EQUAL)
+def test_what_needs_equal_channels_says_so(name):
+    with pytest.raises(InputError, match=r"must have as many channels, but they have 1, 3"):
+        _case(name, channels=(1, 3)).build()
+
+
+def test_the_identity_loss_needs_equal_channels():
+    case = _case("cyclegan", {"identity_weight": 0.5}, channels=(1, 3))
+    with pytest.raises(InputError, match=r"identity_weight=0\.5 compares images with what"):
+        case.build()

@@ -185,7 +185,7 @@ def test_the_generator_is_cyclegans_looked_at_in_five_places():
     torch.manual_seed(0)
     plain = ResNetGenerator(4, 9)
     torch.manual_seed(0)
-    cut = Generator(4, 9)
+    cut = Generator(4, 9, 3)
     image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
         assert torch.equal(cut(image), plain(image))
@@ -200,7 +200,7 @@ def test_the_generator_is_cyclegans_looked_at_in_five_places():
 
 @pytest.mark.parametrize("blocks", [1, 3, 5, 6])
 def test_shorter_generators_are_looked_at_up_to_their_last_block(blocks: int):
-    cut = Generator(1, blocks)
+    cut = Generator(1, blocks, 3)
     assert len(cut.maps(torch.zeros(1, 3, 16, 16))) == 5
     assert parameters(cut) == parameters(ResNetGenerator(1, blocks))
 
@@ -248,4 +248,4 @@ def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], name
 
 def test_cut_has_two_domains():
     with pytest.raises(InputError, match="between 2 domains, not 3"):
-        CUT(Config(width=1, size=32), domains=3)
+        CUT(Config(width=1, size=32), channels=(3,) * 3)

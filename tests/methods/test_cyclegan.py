@@ -333,7 +333,7 @@ def test_translate_is_g_towards_y_and_f_towards_x():
 
 def test_three_domains_are_refused():
     with pytest.raises(InputError, match="2 domains, not 3"):
-        CycleGAN(Config(width=1, size=32), domains=3)
+        CycleGAN(Config(width=1, size=32), channels=(3,) * 3)
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_parameters_follow_from_the_layers():
 @pytest.mark.parametrize(("size", "layers"), [(16, 2), (32, 3), (64, 4), (128, 5)])
 def test_sizes_take_four_to_five_convolutions_as_it_takes(size, layers):
     config = Config(width=1, size=size)
-    score, features = Discriminator(config)(torch.zeros(2, 3, size, size))
+    score, features = Discriminator(config, 3)(torch.zeros(2, 3, size, size))
     assert score.shape == (2, 1, 1, 1)
     assert len(features) == layers - 1
     assert features[-1].shape[2:] == (4, 4)
@@ -259,4 +259,4 @@ def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], name
 
 def test_discogan_has_two_domains():
     with pytest.raises(InputError, match="between 2 domains, not 3"):
-        DiscoGAN(Config(width=1, size=16), domains=3)
+        DiscoGAN(Config(width=1, size=16), channels=(3,) * 3)

@@ -126,7 +126,7 @@ def test_translating_needs_no_feature_network(monkeypatch: pytest.MonkeyPatch, t
         "feature_gan",
         {"width": 1, "size": 32, "features": "vgg16", "feature_file": str(tmp_path / "none")},
     )
-    method = build("feature_gan", config, domains=2)
+    method = build("feature_gan", config, channels=(3,) * 2)
     image = constant(0.5)
     assert method.translate(torch.zeros(1, 3, 32, 32), (1,)).shape == (1, 3, 32, 32)
     by_hand = _by_hand()
@@ -181,4 +181,4 @@ def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], name
 
 def test_feature_gan_has_two_domains():
     with pytest.raises(InputError, match="between 2 domains, not 3"):
-        FeatureGAN(Config(width=1, size=32), domains=3)
+        FeatureGAN(Config(width=1, size=32), channels=(3,) * 3)

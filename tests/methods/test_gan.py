@@ -91,7 +91,7 @@ def test_the_discriminators_loss_sends_no_gradient_to_the_generators():
 
 def test_domains_are_learnt_apart():
     torch.manual_seed(0)
-    method = GAN(Config(width=1, size=16, batch_size=2), domains=3)
+    method = GAN(Config(width=1, size=16, batch_size=2), channels=(3,) * 3)
     images = [constant(0.0).new_zeros(2, 3, 16, 16) for _ in range(3)]
     step = method.iteration(
         iter([PerDomain(tuple(images))]), Clock(0, 0.0, torch.Generator().manual_seed(0))
@@ -107,7 +107,7 @@ def test_domains_are_learnt_apart():
 
 def test_it_generates_and_neither_translates_nor_encodes():
     torch.manual_seed(0)
-    method = GAN(Config(width=2, size=16, batch_size=2), domains=3).eval()
+    method = GAN(Config(width=2, size=16, batch_size=2), channels=(3,) * 3).eval()
     assert isinstance(method, Generates)
     assert not isinstance(method, Translates)
     assert not isinstance(method, Encodes)
@@ -126,7 +126,7 @@ def test_it_generates_and_neither_translates_nor_encodes():
 
 def test_networks_of_64_pixels_are_those_of_dcgan():
     with torch.device("meta"):
-        method = GAN(Config(), domains=1)
+        method = GAN(Config(), channels=(3,) * 1)
     G, D = method.G[0], method.D[0]
     ups = [m for m in G if isinstance(m, nn.ConvTranspose2d)]
     assert [m.out_channels for m in ups] == [512, 256, 128, 3]

@@ -74,7 +74,7 @@ def test_build_draws_from_the_global_random_state():
 
     def weight(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
-        method = build("cyclegan", config, 2)
+        method = build("cyclegan", config, (3, 3))
         assert isinstance(method, nn.Module)
         return next(method.parameters())
 

@@ -35,8 +35,8 @@ class Options(CycleGANConfig):
 class Mine(CycleGAN):
     """One of two methods in this module."""
 
-    def __init__(self, config: Options, domains: int = 2) -> None:
-        super().__init__(config, domains)
+    def __init__(self, config: Options, channels: tuple[int, ...] = (3, 3)) -> None:
+        super().__init__(config, channels)
 
 
 class Other(CycleGAN):
@@ -134,7 +134,7 @@ def test_a_class_of_a_notebook_trains_with_worker_processes(trained, start_metho
 def _with(**parts: Any) -> type[nn.Module]:
     """A class called MyMethod with the parts of a method, some of them replaced; None is none."""
 
-    def init(self: nn.Module, config: Options, domains: int = 2) -> None:
+    def init(self: nn.Module, config: Options, channels: tuple[int, ...] = (3, 3)) -> None:
         nn.Module.__init__(self)
 
     def iteration(self: nn.Module, batches: Any, clock: Clock) -> Iterator[Update]:
@@ -164,7 +164,7 @@ def _unlike() -> type[nn.Module]:
     return _with(config=Few)
 
 
-def _without_domains(self: nn.Module, config: Options) -> None: ...
+def _without_channels(self: nn.Module, config: Options) -> None: ...
 
 
 @dataclass
@@ -192,7 +192,10 @@ class _Sizeless:
         (_with(config=int), "the config of MyMethod is <class 'int'>: it must be a frozen datacl"),
         (_with(config=_Loose), "_Loose, the config of MyMethod, can be changed: declare it as"),
         (_with(config=_Sizeless), "_Sizeless, the config of MyMethod, has no size: it needs at"),
-        (_with(__init__=_without_domains), "MyMethod.__init__ has no domains: it must be __init__"),
+        (
+            _with(__init__=_without_channels),
+            "MyMethod.__init__ has no channels: it must be __init__",
+        ),
     ],
 )
 def test_what_a_class_lacks_to_be_a_method_is_said_in_one_line(method, message):

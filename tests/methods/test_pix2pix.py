@@ -237,4 +237,4 @@ def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], name
 
 def test_pix2pix_has_two_domains():
     with pytest.raises(InputError, match="between 2 domains, not 3"):
-        Pix2Pix(Config(width=1, size=32), domains=3)
+        Pix2Pix(Config(width=1, size=32), channels=(3,) * 3)

@@ -133,7 +133,7 @@ def test_d_is_updated_critic_steps_times_on_new_batches_and_g_once_on_the_last(s
 
 
 def test_targets_are_the_batchs_labels_in_another_order():
-    method = StarGAN(Config(width=1, size=16, batch_size=5, critic_steps=1), domains=3)
+    method = StarGAN(Config(width=1, size=16, batch_size=5, critic_steps=1), channels=(3,) * 3)
     seen: list[Tensor] = []
     run = method._run
     method._run = lambda x, c: (seen.append(c), run(x, c))[1]  # type: ignore[method-assign,func-returns-value]
@@ -154,7 +154,7 @@ def test_the_discriminators_loss_sends_no_gradient_to_the_generator():
 
 
 def test_to_names_all_that_the_result_has():
-    method = StarGAN(Config(width=1, size=16), domains=4)
+    method = StarGAN(Config(width=1, size=16), channels=(3,) * 4)
     labels: list[Tensor] = []
     method._run = lambda x, c: (labels.append(c), x)[1]  # type: ignore[method-assign,func-returns-value]
     for to in ((2,), (0, 3), ()):
@@ -184,7 +184,7 @@ def test_recomputing_leaves_the_gradient_through_the_penalty_as_it_is():
 
 
 def test_networks_for_celeba_have_the_numbers_of_parameters_of_the_code():
-    method = StarGAN(Config(), domains=5)
+    method = StarGAN(Config(), channels=(3,) * 5)
     w = 64
     down = 8 * w * 49 + 2 * w + 16 * w * 2 * w + 4 * w + 16 * 2 * w * 4 * w + 8 * w
     blocks = 6 * 2 * (9 * (4 * w) ** 2 + 8 * w)
@@ -200,7 +200,7 @@ def test_networks_for_celeba_have_the_numbers_of_parameters_of_the_code():
     [(16, 3, 2), (32, 4, 2), (64, 5, 2), (96, 5, 3), (128, 6, 2), (256, 6, 4)],
 )
 def test_d_scores_patches_and_one_label(size: int, layers: int, side: int):
-    method = StarGAN(Config(width=1, size=size), domains=3)
+    method = StarGAN(Config(width=1, size=size), channels=(3,) * 3)
     convolutions = [m for m in method.D.hidden if isinstance(m, nn.Conv2d)]
     assert len(convolutions) == layers
     source, label = method.D(torch.zeros(2, 3, size, size))
@@ -219,7 +219,7 @@ def test_norms_are_in_g_alone_and_slopes_are_a_hundredth():
 @pytest.mark.parametrize("domains", [1, 2, 7])
 def test_any_number_of_domains_is_translated_between(domains: int):
     torch.manual_seed(0)
-    method = StarGAN(Config(width=2, size=16), domains=domains).eval()
+    method = StarGAN(Config(width=2, size=16), channels=(3,) * domains).eval()
     image = torch.rand(1, 3, 20, 12) * 2 - 1
     with torch.no_grad():
         made = [method.translate(image, (to,)) for to in range(domains)]

@@ -359,4 +359,4 @@ def test_recipes_are_configurations_of_the_method(name: str):
 
 def test_unit_has_two_domains():
     with pytest.raises(InputError, match="between 2 domains, not 3"):
-        UNIT(Config(width=1, size=16), domains=3)
+        UNIT(Config(width=1, size=16), channels=(3,) * 3)

@@ -166,5 +166,5 @@ def test_recipes_are_configurations_of_the_method(name: str):
 
 
 def test_it_has_two_domains():
-    with pytest.raises(InputError, match="from 1 domain to 1 other, not 3"):
-        UNITAdaptation(Config(width=1), domains=3)
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        UNITAdaptation(Config(width=1), channels=(3,) * 3)

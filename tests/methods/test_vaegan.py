@@ -50,7 +50,7 @@ class Gaussian(nn.Module):
 
 def _by_hand(domains: int = 1, **options: Any) -> VAEGAN:
     config = Config(**{"width": 2, "size": 16, "batch_size": 2, "z_size": 48} | options)
-    method = VAEGAN(config, domains)
+    method = VAEGAN(config, (3,) * domains)
     for k in range(domains):
         method.Enc[k], method.Dec[k] = Gaussian(0.5), Affine(0.5, -0.125)
         method.Dis_l[k], method.Dis_end[k] = Affine(2.0), Affine(1.0, 0.5)
@@ -161,7 +161,7 @@ def test_the_learned_similarity_is_a_gaussians_log_density_but_for_its_constant(
 
 def test_codes_are_means_and_new_images_are_decoded_from_the_prior():
     torch.manual_seed(0)
-    method = VAEGAN(Config(width=2, size=16, batch_size=2, z_size=5), domains=3).eval()
+    method = VAEGAN(Config(width=2, size=16, batch_size=2, z_size=5), channels=(3,) * 3).eval()
     assert isinstance(method, Generates)
     assert isinstance(method, Encodes)
     assert not isinstance(method, Translates)
@@ -189,7 +189,7 @@ def _channels(network: nn.Module) -> list[int]:
 
 def test_networks_of_64_pixels_are_those_of_the_papers_table():
     with torch.device("meta"):
-        method = VAEGAN(Config(), domains=1)
+        method = VAEGAN(Config(), channels=(3,) * 1)
     assert _channels(method.Enc) == [64, 128, 256, 2048, 2 * 128]
     assert _channels(method.Dec) == [8 * 8 * 256, 256, 128, 32, 3]
     assert [*_channels(method.Dis_l), *_channels(method.Dis_end)] == [32, 128, 256, 256, 512, 1]
@@ -209,7 +209,7 @@ def test_networks_of_64_pixels_are_those_of_the_papers_table():
 
 def test_features_are_the_last_convolutions_before_their_norm():
     with torch.device("meta"):
-        method = VAEGAN(Config(), domains=1)
+        method = VAEGAN(Config(), channels=(3,) * 1)
         assert method.Dis_l[0](torch.empty(2, 3, 64, 64)).shape == (2, 256, 8, 8)
     assert isinstance(method.Dis_l[0][-1], nn.Conv2d)
     assert isinstance(method.Dis_end[0][0], nn.BatchNorm2d)

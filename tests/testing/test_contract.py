@@ -40,8 +40,8 @@ class _Overlapping(CycleGAN):
 
 
 class _Unreached(CycleGAN):
-    def __init__(self, config: Config, domains: int = 2) -> None:
-        super().__init__(config, domains)
+    def __init__(self, config: Config, channels: tuple[int, ...] = (3, 3)) -> None:
+        super().__init__(config, channels)
         self.D_X.append(nn.Conv2d(1, 1, 1))
 
     def _fool(self, D: Any, fake: Tensor) -> Tensor:
@@ -75,8 +75,8 @@ class _Noisy(CycleGAN):
 class _Forgetful(CycleGAN):
     """Its weight of the loss grows, and no state keeps it."""
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
-        super().__init__(config, domains)
+    def __init__(self, config: Config, channels: tuple[int, ...] = (3, 3)) -> None:
+        super().__init__(config, channels)
         self.steps = 0
 
     def iteration(self, batches: Any, clock: Any) -> Iterator[Update]:
@@ -130,8 +130,8 @@ class _Missing(CycleGAN):
 
 
 class _Configless(CycleGAN):
-    def __init__(self, config: Config, domains: int = 2) -> None:
-        super().__init__(config, domains)
+    def __init__(self, config: Config, channels: tuple[int, ...] = (3, 3)) -> None:
+        super().__init__(config, channels)
         self.config = Config()
 
 
@@ -139,7 +139,7 @@ class _Useless(nn.Module):
     batch_type = Unpaired
     inference_modules = ("G",)
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: tuple[int, ...] = (3, 3)) -> None:
         super().__init__()
         self.config, self.G = config, nn.Conv2d(3, 3, 1)
 
@@ -158,8 +158,8 @@ class _Unsaved(Config):
 
 
 class _OddConfig(CycleGAN):
-    def __init__(self, config: _Unsaved, domains: int = 2) -> None:
-        super().__init__(config, domains)
+    def __init__(self, config: _Unsaved, channels: tuple[int, ...] = (3, 3)) -> None:
+        super().__init__(config, channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +168,8 @@ class _Seeded(Config):
 
 
 class _OwnSeed(CycleGAN):
-    def __init__(self, config: _Seeded, domains: int = 2) -> None:
-        super().__init__(config, domains)
+    def __init__(self, config: _Seeded, channels: tuple[int, ...] = (3, 3)) -> None:
+        super().__init__(config, channels)
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,11 @@ class _OwnSeed(CycleGAN):
         (_Noisy, "losses depend on the global random state: draw from clock.rng"),
         (_Forgetful, "a resumed run has other losses"),
         (_Outside, "images are in [-1, 1]"),
-        (_Smaller, "a translation is (2, 3, 20, 14) of (2, 3, 20, 28)"),
+        (_Smaller, "a translation is (2, 3, 20, 14): expected (2, 3, 20, 28)"),
         (_OneWay, "translations to both domains are the same"),
         (_OfBatches, "depends on the other images of its batch"),
         (_Random, "the same rng gives another translation"),
-        (_Multiple, "a translation is (2, 3, 20, 24) of (2, 3, 18, 22)"),
+        (_Multiple, "a translation is (2, 3, 20, 24): expected (2, 3, 18, 22)"),
         (_HalfSaved, "are all the parts that it uses in inference_modules?"),
         (_Missing, "inference_modules names 'H', which is no nn.Module of it"),
         (_Configless, "self.config is not the config it was built with"),

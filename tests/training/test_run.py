@@ -112,7 +112,7 @@ def test_resuming_with_changed_data_is_refused(start, tmp_path, at_step, monkeyp
 
 
 def test_resuming_what_is_no_run_is_refused(tmp_path):
-    with pytest.raises(InputError, match=re.escape("config.toml cannot be read")):
+    with pytest.raises(InputError, match=re.escape("holds no config.toml: give a run's folder")):
         resume(tmp_path)
 
 

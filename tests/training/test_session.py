@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 
 import pytest
+import torch
 
 from diptych.checkpoint import load_state, load_translator
+from diptych.methods.cyclegan import CycleGAN
 from diptych.training.run import resume
 from tests.training.reading import losses, metrics
 
@@ -21,6 +23,39 @@ def test_snapshots_are_the_translators_of_their_steps(start, tmp_path):
     assert kept[0].read_bytes() != kept[1].read_bytes()
     start(steps=1, overwrite=True)
     assert not (folder / "snapshots").exists()
+
+
+def test_collapse_is_named_once_a_kind_when_it_begins_and_not_before_the_first_step(
+    start, picture_folders, monkeypatch, capsys
+):
+    x, y = picture_folders(count=60, where="more")  # of which three are held out
+    calls = []
+
+    def translate(self, image, to, rng=None):
+        calls.append(to)
+        # A preview has four translations. From that of step 2 on, Y comes out black, and X alike.
+        if len(calls) <= 8:
+            return image
+        return -torch.ones_like(image) if to == (1,) else image[:1].expand_as(image)
+
+    monkeypatch.setattr(CycleGAN, "translate", translate)
+    start(steps=4, preview_every=1, x=x, y=y)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "collapsed" in line]
+    assert len(calls) == 20
+    assert [line.partition(" (")[0] for line in lines] == [
+        "warning: at step 2, dark→bright has collapsed: outputs are black",
+        "warning: at step 2, bright→dark has collapsed: outputs are alike for unlike inputs",
+    ]
+    monkeypatch.setattr(CycleGAN, "translate", lambda self, image, to, rng=None: 0 * image)
+    start(steps=3, preview_every=1, overwrite=True)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "collapsed" in line]
+    assert line.startswith("warning: at step 2, dark→bright has collapsed: outputs are of one")
+
+
+def test_a_sound_run_says_nothing_of_collapse(start, picture_folders, capsys):
+    x, y = picture_folders(count=60, where="more")
+    start(steps=3, preview_every=1, x=x, y=y)
+    assert "collapsed" not in capsys.readouterr().err
 
 
 @pytest.mark.slow

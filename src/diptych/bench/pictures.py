@@ -16,6 +16,7 @@ from diptych.bench.place import Place, section_of
 from diptych.data import Data, evaluation_images, evaluation_pairs
 from diptych.data.collections import evenly_spaced
 from diptych.data.images import to_image
+from diptych.data.raster import view
 from diptych.files import atomic_write
 from diptych.inference.translator import Translator
 
@@ -40,21 +41,25 @@ def write_pictures(
     real = _real(data, facts["size"])
     if real is None:
         return []
-    _write(place.real(section_of(facts)), real)
+    shown = [view(images, own) for images, own in zip(real, data.pixels, strict=True)]
+    _write(place.real(section_of(facts)), shown)
+    pixels = dict(zip(data.domains, data.pixels, strict=True))
     made: dict[str, Tensor] = {}
     for source, images in zip(data.domains, real, strict=True):
         if not translator.translates:
-            made[source] = translator.generate_batch(len(images), source, _SEED)
+            new = translator.generate_batch(len(images), source, _SEED)
+            made[source] = view(new, pixels[source])
             continue
         for target in data.domains:
             if target != source:
-                made[f"{source}→{target}"] = translator.translate_batch(images, target)
+                images_made = translator.translate_batch(images, target)
+                made[f"{source}→{target}"] = view(images_made, pixels[target])
     _write(place.picture(row), list(made.values()))
     return list(made)
 
 
 def _real(data: Data, size: int) -> tuple[Tensor, ...] | None:
-    """Test images at even distances, (N, 3, size, size) a domain: the same scenes, where known."""
+    """Test images at even distances, (N, C, size, size) a domain: the same scenes, where known."""
     split = data.test or data.train
     if split.attributes is not None:
         return None

@@ -19,7 +19,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "→": r"$\rightarrow$", "↗": r"$\nearrow$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "±": r"$\pm$", "−": r"$-$", "–": "--", "λ": r"$\lambda$",
+    "†": r"\dag{}", "±": r"$\pm$", "−": r"$-$", "–": "--", "λ": r"$\lambda$",
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from diptych.bench.statistics import is_improving
 from diptych.evaluation.seeds import interval
 
 IMPROVING = "↗"
+COLLAPSED = "†"
 EMPTY = "–"
 
 
@@ -235,6 +236,7 @@ def _tables(
         notes.append(_RENAMED)
     if any(len(row.scored) > 1 for row in rows):
         notes.append("Mean over n seeds ± half of the 95% t-interval; a single seed has none.")
+    notes += _collapsed_note(rows, part)
     yield ScoreTable(name, title, ("n", *heads), tuple(lines), tuple(notes))
     if any(row.scored for row in rows):
         yield _way(name, part, rows, columns[0])
@@ -264,8 +266,22 @@ def _line(row: Measured, part: str, columns: Sequence[Score]) -> Line:
         text = _briefly(failed[0]) if failed and failed[0] else EMPTY
         return Line(row.label, (n, Cell(text), *[Cell(EMPTY)] * (len(columns) - 1)))
     cells = tuple(_cell(row.values(part, column.path), column) for column in columns)
-    mark = improving_mark(row, part, columns[0])
-    return Line(f"{row.label} {mark}".strip(), (n, *cells))
+    marks = (improving_mark(row, part, columns[0]), COLLAPSED if _collapsed(row, part) else "")
+    return Line(" ".join(filter(None, (row.label, *marks))), (n, *cells))
+
+
+def _collapsed(row: Measured, part: str) -> list[str]:
+    """The seeds whose outputs have collapsed in a direction, each with how."""
+    known = {run["seed"]: run["scores"]["100"].get(part, {}).get("collapse") for run in row.scored}
+    return [f"seed {seed}: {verdict}" for seed, verdict in known.items() if verdict]
+
+
+def _collapsed_note(rows: Sequence[Measured], part: str) -> list[str]:
+    found = [(row.label, _collapsed(row, part)) for row in rows]
+    told = [f"{label} ({', '.join(seeds)})" for label, seeds in found if seeds]
+    if not told:
+        return []
+    return [f"{COLLAPSED} Outputs collapsed, and the figures include them: {'; '.join(told)}."]
 
 
 def improving_mark(row: Measured, part: str, score: Score) -> str:

@@ -75,7 +75,7 @@ def evaluate_command(arguments: list[str]) -> int:
     else:
         scores = diptych.evaluate_seeds(options.runs, **how)
     if options.json is not None:
-        atomic_write_text(options.json, json.dumps(scores, indent=1) + "\n")
+        atomic_write_text(options.json, json.dumps(scores, indent=1, allow_nan=False) + "\n")
     show_scores(scores)
     return 0
 

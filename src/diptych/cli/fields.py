@@ -88,7 +88,7 @@ def _metavar(hint: Any) -> str | None:
     """A name for one value; None leaves it to tyro."""
     if get_origin(hint) in (Union, UnionType):
         (one, *others) = [part for part in get_args(hint) if part is not NoneType]
-        return None if others else _metavar(one)
+        return None if others else "{True,False}" if one is bool else _metavar(one)
     if get_origin(hint) is Literal:
         return "{" + ",".join(map(str, get_args(hint))) + "}"
     if get_origin(hint) is tuple:

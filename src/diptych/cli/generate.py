@@ -9,7 +9,7 @@ import tyro
 
 import diptych
 from diptych.cli.parse import given_method, parse
-from diptych.errors import InputError
+from diptych.errors import InputError, counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ def generate_command(arguments: list[str]) -> int:
         seed=options.seed,
         overwrite=options.overwrite,
     )
-    print(f"{len(paths)} images\nsee {options.out}")
+    print(f"{counted(len(paths), 'image')}\nsee {options.out}")
     return 0
 
 
@@ -80,13 +80,12 @@ def interpolate_command(arguments: list[str]) -> int:
     options = parse(Interpolate, arguments, "diptych interpolate", "")
     if len(options.source) not in (1, 2):
         raise InputError(f"--source names {len(options.source)} domains: expected one or two")
-    from diptych.data.images import read_image
     from diptych.inference.latent import interpolate, write_strip
 
     strip = interpolate(
         diptych.load(options.run, method=given_method(options.method), device=options.device),
-        read_image(options.first),
-        read_image(options.second),
+        options.first,
+        options.second,
         sources=(options.source[0], options.source[-1]),
         to=options.to,
         steps=options.steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from diptych.cli.parse import about
+from diptych.errors import InputError
 
 if TYPE_CHECKING:
     from diptych.methods import Installed
 
 
 def methods_command(arguments: list[str]) -> int:
+    """List the methods, their summaries and their recipes."""
+    if _is_help("methods", methods_command, arguments):
+        return 0
     from diptych.methods import installed_methods, own_methods
 
     console = Console()
@@ -28,6 +33,9 @@ def methods_command(arguments: list[str]) -> int:
 
 
 def samples_command(arguments: list[str]) -> int:
+    """List the data sets that need no files of your own, for --data."""
+    if _is_help("samples", samples_command, arguments):
+        return 0
     from diptych.data.samples import SAMPLES
 
     table = Table(box=None, pad_edge=False)
@@ -37,6 +45,20 @@ def samples_command(arguments: list[str]) -> int:
         table.add_row(f"sample:{name}", what)
     Console().print(table)
     return 0
+
+
+def _is_help(name: str, command: Callable[[list[str]], int], arguments: list[str]) -> bool:
+    """Print the help of a command without options, if it is asked for.
+
+    Raises:
+        InputError: something else is.
+    """
+    if arguments in (["--help"], ["-h"]):
+        print(f"usage: diptych {name}\n\n{command.__doc__}")
+        return True
+    if arguments:
+        raise InputError(f"diptych {name} takes nothing, so not {' '.join(arguments)}")
+    return False
 
 
 def _show_installed(console: Console, method: Installed) -> None:

@@ -7,7 +7,9 @@ import importlib
 import inspect
 import io
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +40,19 @@ def parse(kind: Any, arguments: list[str], program: str, about: str) -> Any:
                 config=(tyro.conf.OmitArgPrefixes,),
                 args=arguments,
                 prog=program,
-                description=about or inspect.cleandoc(kind.__doc__ or ""),
+                description=_wrapped(about or inspect.cleandoc(kind.__doc__ or "")),
             )
     except SystemExit as stop:
         if not stop.code:  # --help
             raise
         raise InputError(f"{_unboxed(complaint.getvalue())} (see {program} --help)") from None
+
+
+def _wrapped(text: str) -> str:
+    """Wrap paragraphs to the terminal's width, which tyro does for options alone."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    paragraphs = (" ".join(part.split()) for part in text.split("\n\n"))
+    return "\n\n".join(textwrap.fill(part, width) for part in paragraphs)
 
 
 def _unboxed(text: str) -> str:

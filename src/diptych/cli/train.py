@@ -162,11 +162,12 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
 
 
 def _renamed(arguments: list[str]) -> list[str]:
-    """The arguments, options of earlier versions by their names of now."""
+    """The arguments, options of earlier versions by their names of now, flags with values."""
     from diptych.training.settings import RENAMED
 
     flags = {_flag(old): _flag(new) for old, new in RENAMED.items()}
-    parts = [argument.partition("=") for argument in arguments]
+    whole = {"--paired": "--paired=True", "--unpaired": "--paired=False"}
+    parts = [whole.get(argument, argument).partition("=") for argument in arguments]
     return [flags.get(name, name) + equals + value for name, equals, value in parts]
 
 

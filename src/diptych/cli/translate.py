@@ -37,8 +37,9 @@ class Translate:
     """Style images, instead of --to: the results get their common style (gatys only)."""
     out: Path = Path("translated")
     """Folder for the results; subfolders are kept."""
-    format: Literal["png", "jpg", "webp", "tiff"] = "png"
-    """File format of the results."""
+    format: Literal["png", "jpg", "webp", "tiff", "npy"] | None = None
+    """File format of the results. By default PNG for photographs, and the inputs' own for TIFF,
+    volumes, arrays and animations."""
     overwrite: bool = False
     """Replace results that exist."""
     method: str | None = None
@@ -65,12 +66,10 @@ def translate_command(arguments: list[str]) -> int:
         raise InputError("nothing to translate: name images or folders after the run")
     if options.style and options.to:
         raise InputError(f"give --to {' '.join(options.to)} or --style, not both")
-    from diptych.data.images import read_image
-
     translator = diptych.load(
         options.run,
         method=given_method(options.method),
-        styles=[read_image(path) for path in options.style],
+        styles=options.style,
         device=options.device,
         precision=options.precision,
         memory_gib=options.memory,

@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import difflib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.collections import Attributes, Data, FileImages, Split
-from diptych.data.splits import HELD_OUT_MOST, Found, Listing, fingerprint_of, held_out
+from diptych.data.listing import Listing, first_of, passed_over_note, suffix_of
+from diptych.data.names import nfc
+from diptych.data.pairing import stem
+from diptych.data.splits import HELD_OUT_MOST, Found, fingerprint_of, held_out
 from diptych.errors import InputError, option
 from diptych.types import Labelled
 
 HARDLY_EVER = 0.05
 """Two attributes exclude each other if they occur together less often than this share of the
 count expected by chance."""
+LEAST_EXPECTED = 7.0
+"""Two attributes can exclude each other only if chance would bring them together in at least this
+many images. Independent attributes then never meet with a probability of e^-7, which is 0.0009.
+Of rare attributes in few images, no count tells whether they exclude each other."""
 
 _VALUES = {"1": 1, "0": 0, "-1": 0}
 Values = NDArray[np.uint8]
@@ -39,7 +47,7 @@ class AttributeTable:
     names: tuple[str, ...]
     """Names of the attributes."""
     rows: dict[str, int]
-    """The row of each file name."""
+    """The row of each file name, in NFC."""
     values: Values
     """(N, K) in {0, 1}: whether the image in row i has attribute k."""
 
@@ -71,8 +79,11 @@ def attribute_data(
             is true for all training images or for none.
     """
     found = read_table(table, names)
-    notes: list[str] = []
     parts = dict(parts)
+    passed_over = sum((listing.passed_over for listing in parts.values()), Counter[str]())
+    if any(table.is_relative_to(listing.folder) for listing in parts.values()):
+        passed_over -= Counter([suffix_of(table.name)])  # the table itself
+    notes = [*passed_over_note([passed_over])]
     everything = Found(found.names, {part: [listing] for part, listing in parts.items()})
     if "test" not in parts and "validation" in parts:
         parts["test"] = parts.pop("validation")
@@ -83,7 +94,12 @@ def attribute_data(
         notes.append(
             f"no test images: {len(held[0].names)} training images are held out for testing"
         )
-    splits = {part: _split(listing, found) for part, listing in parts.items()}
+    rows, by_stem = _rows(list(parts.values()), found)
+    splits = {
+        part: _split(listing, found, own)
+        for (part, listing), own in zip(parts.items(), rows, strict=True)
+    }
+    notes += by_stem
     images = sum(len(listing.names) for listing in parts.values())
     if images < len(found.rows):
         notes.append(f"{table.name} has {len(found.rows):,} rows for {images:,} images")
@@ -125,14 +141,15 @@ def for_batches(data: Data, batch_type: type[Any]) -> Data:
 def exclusions(values: Values) -> NDArray[np.bool_]:
     """Return (K, K) bool: which attributes exclude each other.
 
-    Two attributes exclude each other if images rarely have both: see `HARDLY_EVER`. An example
-    is CelebA's hair colours. No method is asked for an image with two of them.
+    Two attributes exclude each other if images rarely have both, although each is frequent: see
+    `HARDLY_EVER` and `LEAST_EXPECTED`. An example is CelebA's hair colours. No method is asked
+    for an image with two of them.
     """
     counts = values.sum(0, dtype=np.float64)
     together = values.astype(np.float32).T @ values.astype(np.float32)
     by_chance = np.outer(counts, counts) / len(values)
     excluded: NDArray[np.bool_] = together < HARDLY_EVER * by_chance
-    return excluded
+    return excluded & (by_chance >= LEAST_EXPECTED)
 
 
 def changed(row: Values, attribute: int, excluded: NDArray[np.bool_]) -> Values:
@@ -174,7 +191,7 @@ def read_table(path: Path, names: Sequence[str] | None = None) -> AttributeTable
                 f"{path}, line {number} has {len(row)} fields: expected a file name and"
                 f" {len(columns)} values"
             )
-        name = row[0].strip().replace("\\", "/").removeprefix("./")
+        name = nfc(row[0].strip().replace("\\", "/").removeprefix("./"))
         if name in rows:
             raise InputError(f"{path}, line {number}: {name} already has a row")
         rows[name] = len(values)
@@ -194,11 +211,11 @@ def read_table(path: Path, names: Sequence[str] | None = None) -> AttributeTable
 def _columns(path: Path, lines: list[str]) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """Return the attribute names, and the rows with their line numbers."""
     if lines and lines[0].strip().isdigit():  # CelebA's format: the count, the names, the rows
-        columns = lines[1].split() if len(lines) > 1 else []
+        columns = [nfc(name) for name in lines[1].split()] if len(lines) > 1 else []
         rows = ((i, line.split()) for i, line in enumerate(lines[2:], 3) if line.strip())
     else:
         reader = csv.reader(lines)
-        columns = [name.strip() for name in next(reader, [])[1:]]
+        columns = [nfc(name.strip()) for name in next(reader, [])[1:]]
         rows = ((reader.line_num, row) for row in reader if row)
     if not columns:
         raise InputError(
@@ -212,6 +229,7 @@ def _columns(path: Path, lines: list[str]) -> tuple[list[str], Iterator[tuple[in
 
 
 def _chosen(path: Path, columns: list[str], names: Sequence[str] | None) -> tuple[str, ...]:
+    names = None if names is None else [nfc(name) for name in names]
     for name in names or ():
         if name not in columns:
             close = difflib.get_close_matches(name, columns, n=1)
@@ -222,15 +240,7 @@ def _chosen(path: Path, columns: list[str], names: Sequence[str] | None) -> tupl
     return tuple(columns if names is None else names)
 
 
-def _split(listing: Listing, table: AttributeTable) -> Split:
-    rows = [_row(listing, name, table) for name in listing.names]
-    missing = [name for name, row in zip(listing.names, rows, strict=True) if row is None]
-    if missing:
-        count = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-        raise InputError(
-            f"{table.path} has no row for {missing[0]}{count} of the {len(rows):,} images in"
-            f" {listing.folder}: add rows, or move the images elsewhere"
-        )
+def _split(listing: Listing, table: AttributeTable, rows: Sequence[int]) -> Split:
     values = table.values[np.array(rows, np.int64)]
     having = [
         FileImages(listing.folder, [listing.names[i] for i in np.flatnonzero(values[:, k])])
@@ -240,12 +250,85 @@ def _split(listing: Listing, table: AttributeTable) -> Split:
     return Split(tuple(having), attributes=Attributes(images, values))
 
 
-def _row(listing: Listing, name: str, table: AttributeTable) -> int | None:
+def _rows(listings: Sequence[Listing], table: AttributeTable) -> tuple[list[list[int]], list[str]]:
+    """Return the row of each image of each listing, and a line on those found by stem.
+
+    Raises:
+        InputError: an image has no row, or it is not clear which.
+    """
+    by_stem: dict[str, list[str]] = {}
+    for name in table.rows:
+        by_stem.setdefault(stem(name), []).append(name)
+    found: list[list[int]] = []
+    others: list[tuple[str, str]] = []
+    for listing in listings:
+        own: list[int] = []
+        missing: list[str] = []
+        for name in listing.names:
+            key = _key(listing, name, table.rows)
+            if key is None and (alike := _by_stem(listing, name, by_stem, table.path)) is not None:
+                others.append((name, alike))
+                key = alike
+            if key is None:
+                missing.append(name)
+            else:
+                own.append(table.rows[key])
+        if missing:
+            raise InputError(
+                f"{table.path} has no row for {first_of(missing[:1], len(missing))} of the"
+                f" {len(listing.names):,} images in {listing.folder}: add rows, or move the images"
+                " elsewhere"
+            )
+        found.append(own)
+    if not others:
+        return found, []
+    _check_taken_once(listings, found, table)
+    image, row = others[0]
+    are = "image is" if len(others) == 1 else "images are"
+    return found, [
+        f"{len(others):,} {are} in {table.path.name} under another suffix ({image} as {row}):"
+        " matched by the names without suffixes"
+    ]
+
+
+def _key(listing: Listing, name: str, rows: Mapping[str, Any]) -> str | None:
     """By the name below the folder, that with the folder's own, or the file's alone."""
-    for key in (name, f"{listing.folder.name}/{name}", name.rpartition("/")[2]):
-        if key in table.rows:
-            return table.rows[key]
+    name = nfc(name)
+    for key in (name, f"{nfc(listing.folder.name)}/{name}", name.rpartition("/")[2]):
+        if key in rows:
+            return key
     return None
+
+
+def _by_stem(
+    listing: Listing, name: str, by_stem: Mapping[str, list[str]], table: Path
+) -> str | None:
+    """Return the row of the same name with another suffix."""
+    key = _key(listing, stem(name), by_stem)
+    if key is None:
+        return None
+    if len(by_stem[key]) > 1:
+        raise InputError(
+            f"{table} has no row for {name} of {listing.folder}, but"
+            f" {' and '.join(by_stem[key][:2])}: give it a row of its own"
+        )
+    return by_stem[key][0]
+
+
+def _check_taken_once(
+    listings: Sequence[Listing], rows: Sequence[Sequence[int]], table: AttributeTable
+) -> None:
+    """Raises InputError if two images that differ in their suffix alone share a row."""
+    taken: dict[int, Path] = {}
+    for listing, own in zip(listings, rows, strict=True):
+        for name, row in zip(listing.names, own, strict=True):
+            path = listing.folder / name
+            first = taken.setdefault(row, path)
+            if first != path and stem(first.name) == stem(path.name):
+                raise InputError(
+                    f"{table.path} has one row for {first} and {path}, which differ in their"
+                    " suffixes: give each its own row, or remove one"
+                )
 
 
 def _check_train(table: AttributeTable, values: Values) -> None:

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from diptych.data.images import read_image
+from diptych.data import formats
+from diptych.data.formats import Frame, Header
+from diptych.data.pixels import RGB8, PixelFormat, channel_names
+from diptych.data.raster import Raster
+from diptych.data.reading import read_raster
 from diptych.errors import InputError
 
 
 class Images(Protocol):
     """A lazy, ordered collection of images."""
+
+    @property
+    def pixels(self) -> PixelFormat:
+        """The channels, depth and range that all images have."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -31,8 +39,8 @@ class Images(Protocol):
         """
         ...
 
-    def read(self, index: int) -> Image.Image:
-        """Return the image in RGB. Raises InputError if it cannot be used."""
+    def read(self, index: int) -> Raster:
+        """Return the image. Raises InputError if it cannot be used."""
         ...
 
 
@@ -40,11 +48,45 @@ class Images(Protocol):
 class ReadsReduced(Protocol):
     """A collection that can decode a large image at a fraction of its size, which is faster."""
 
-    def read_reduced(self, index: int, shorter_side: int) -> Image.Image:
-        """Return the image in RGB, perhaps reduced.
+    def read_reduced(self, index: int, shorter_side: int) -> Raster:
+        """Return the image, perhaps reduced.
 
         The shorter side is never reduced below `shorter_side` pixels.
         """
+        ...
+
+
+@runtime_checkable
+class Reinterpretable(Protocol):
+    """A collection of files, whose pixels can be read in another format."""
+
+    @property
+    def pixels(self) -> PixelFormat:
+        """The channels, depth and range that all images have."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Return the image's relative name."""
+        ...
+
+    def header(self, index: int) -> Header:
+        """Return what the image's file says. Raises InputError if it cannot be read."""
+        ...
+
+    def frame(self, index: int, at_least: int | None = None) -> Frame:
+        """Return the image as it is in its file.
+
+        With `at_least`, a JPEG may be reduced; its shorter side keeps twice as many pixels.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        ...
+
+    def with_pixels(self, pixels: PixelFormat) -> Images:
+        """Return the same images, read in another pixel format."""
         ...
 
 
@@ -116,6 +158,11 @@ class Data:
     notes: tuple[str, ...] = ()
     """Decisions made for the user, one line each, to be printed once."""
 
+    @property
+    def pixels(self) -> tuple[PixelFormat, ...]:
+        """The pixel format of each domain."""
+        return tuple(images.pixels for images in self.train.domains)
+
 
 class Names:
     """Relative file names in one bytes object: about 40 bytes a name, and quick to send."""
@@ -142,10 +189,20 @@ class Names:
 class FileImages:
     """Image files below one folder."""
 
-    def __init__(self, folder: str | os.PathLike[str], names: Iterable[str]) -> None:
-        """`names` are relative to `folder`, with "/" on every system."""
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        names: Iterable[str],
+        pixels: PixelFormat = RGB8,
+    ) -> None:
+        """`names` are relative to `folder`, with "/" on every system.
+
+        The images of a file of several are named by the file and their number, as in
+        "scan.nii.gz#12", which counts from 0.
+        """
         self.folder = os.fspath(folder)
         self.names = names if isinstance(names, Names) else Names(names)
+        self.pixels = pixels
 
     def __len__(self) -> int:
         return len(self.names)
@@ -154,13 +211,39 @@ class FileImages:
         return self.names[index]
 
     def path(self, index: int) -> str:
-        return os.path.join(self.folder, *self.names[index].split("/"))  # noqa: PTH118  # hot
+        """Return the path of the file that holds the image."""
+        return self._place(index)[0]
 
-    def read(self, index: int) -> Image.Image:
-        return read_image(self.path(index))
+    def read(self, index: int) -> Raster:
+        path, image = self._place(index)
+        return read_raster(path, self.pixels, image)
 
-    def read_reduced(self, index: int, shorter_side: int) -> Image.Image:
-        return read_image(self.path(index), at_least=shorter_side)
+    def read_reduced(self, index: int, shorter_side: int) -> Raster:
+        path, image = self._place(index)
+        return read_raster(path, self.pixels, image, at_least=shorter_side)
+
+    def header(self, index: int) -> Header:
+        """Return what the file says of its images. Raises InputError if it cannot be read."""
+        return formats.header(self.path(index))
+
+    def frame(self, index: int, at_least: int | None = None) -> Frame:
+        """Return the image as it is in its file. Raises InputError if it cannot be read."""
+        path, image = self._place(index)
+        return formats.read(path, image, at_least=at_least)
+
+    def with_pixels(self, pixels: PixelFormat) -> FileImages:
+        """Return the same files, read in another pixel format."""
+        return FileImages(self.folder, self.names, pixels)
+
+    def _place(self, index: int) -> tuple[str, int]:
+        name, image = file_and_image(self.names[index])
+        return os.path.join(self.folder, *name.split("/")), image  # noqa: PTH118  # hot
+
+
+def file_and_image(name: str) -> tuple[str, int]:
+    """Return the file's name and the image's number in it: ("scan.nii", 12) for "scan.nii#12"."""
+    file, mark, number = name.rpartition("#")
+    return (file, int(number)) if mark and number.isdecimal() else (name, 0)
 
 
 class HalfImages:
@@ -170,13 +253,33 @@ class HalfImages:
         self.whole = whole
         self.is_right = is_right
 
+    @property
+    def pixels(self) -> PixelFormat:
+        return self.whole.pixels
+
+    def header(self, index: int) -> Header:
+        """Return what the file says of both halves. Raises InputError if it cannot be read."""
+        return self.whole.header(index)
+
+    def frame(self, index: int, at_least: int | None = None) -> Frame:
+        """Return the half as it is in its file. Raises InputError if it cannot be read."""
+        frame = self.whole.frame(index, at_least)
+        middle = frame.values.shape[1] // 2
+        half = slice(middle, None) if self.is_right else slice(middle)
+        alpha = None if frame.alpha is None else frame.alpha[:, half]
+        return replace(frame, values=frame.values[:, half], alpha=alpha)
+
+    def with_pixels(self, pixels: PixelFormat) -> HalfImages:
+        """Return the same halves, read in another pixel format."""
+        return HalfImages(self.whole.with_pixels(pixels), is_right=self.is_right)
+
     def __len__(self) -> int:
         return len(self.whole)
 
     def name(self, index: int) -> str:
         return self.whole.name(index)
 
-    def read(self, index: int) -> Image.Image:
+    def read(self, index: int) -> Raster:
         image = self.whole.read(index)
         width, height = image.size
         if width != 2 * height:
@@ -192,16 +295,17 @@ class ArrayImages:
     """Images held in memory."""
 
     def __init__(self, image_uint8: NDArray[np.uint8], names: Iterable[str] | None = None) -> None:
-        """`image_uint8` is (N, H, W, 3) RGB. By default `names` are numbers.
+        """`image_uint8` is (N, H, W, C). By default `names` are numbers.
 
         Raises:
             ValueError: the array has another shape or type, or the number of names differs.
         """
-        if image_uint8.ndim != 4 or image_uint8.shape[3] != 3 or image_uint8.dtype != np.uint8:
+        if image_uint8.ndim != 4 or image_uint8.shape[3] < 1 or image_uint8.dtype != np.uint8:
             raise ValueError(
-                f"images are {image_uint8.dtype} {image_uint8.shape}: expected uint8 (N, H, W, 3)"
+                f"images are {image_uint8.dtype} {image_uint8.shape}: expected uint8 (N, H, W, C)"
             )
         self.image_uint8 = image_uint8
+        self.pixels = PixelFormat(channel_names(image_uint8.shape[3]))
         count = len(image_uint8)
         self.names = Names(names if names is not None else (f"{i:06d}.png" for i in range(count)))
         if len(self.names) != count:
@@ -213,8 +317,8 @@ class ArrayImages:
     def name(self, index: int) -> str:
         return self.names[index]
 
-    def read(self, index: int) -> Image.Image:
-        return Image.fromarray(self.image_uint8[index])
+    def read(self, index: int) -> Raster:
+        return Raster.from_array(self.image_uint8[index])
 
 
 def evenly_spaced(length: int, most: int) -> list[int]:

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from diptych.data.collections import Images, Labels
-from diptych.data.images import to_uint8
+from diptych.data.pixels import PixelFormat
+from diptych.data.raster import Raster
 from diptych.data.splits import probe_indices
 from diptych.data.transforms import (
     Augmentation,
@@ -34,6 +32,9 @@ PROBED = 16
 """When the stream opens, up to this many images of each domain are tried until one works."""
 MOST_FAILURES = 50
 """The run ends after this many unusable images in a row, since the data must be wrong."""
+
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+"""What `Raster.array` returns."""
 
 _PERMUTATION, _AUGMENTATION = 0, 1  # give permutations and augmentations separate random words
 
@@ -71,8 +72,8 @@ class Column:
     def __len__(self) -> int:
         return len(self.members[0])
 
-    def draw(self, number: int) -> tuple[int, list[Tensor]]:
-        """Return draw `number`: its index, and a (3, size, size) uint8 image per member.
+    def draw(self, number: int) -> tuple[int, list[Pixels]]:
+        """Return draw `number`: its index, and a (C, size, size) image per member.
 
         An unusable image is replaced by the next in the epoch's permutation.
 
@@ -105,7 +106,7 @@ class Column:
         name = self.members[member].name(index)
         return f"{self.names[member]}/{name}" if self.names[member] else name
 
-    def _load(self, index: int, number: int) -> list[Tensor] | None:
+    def _load(self, index: int, number: int) -> list[Pixels] | None:
         if index in self.unusable:
             return None
         settings = self.settings
@@ -121,7 +122,7 @@ class Column:
         except InputError as error:
             self.unusable[index] = str(error)
             return None
-        return [to_uint8(image) for image in images]
+        return [image.array() for image in images]
 
     def _augmentation(self, number: int) -> Augmentation:
         settings = self.settings
@@ -151,6 +152,11 @@ class Joined:
     def __len__(self) -> int:
         return self._ends[-1]
 
+    @property
+    def pixels(self) -> PixelFormat:
+        """The first domain's. `stream` sees to it that the others have as many channels."""
+        return self._images[0].pixels
+
     def domain(self, index: int) -> int:
         """Return the index of the domain that image `index` belongs to."""
         return bisect_right(self._ends, index)
@@ -159,11 +165,11 @@ class Joined:
         images, local = self._at(index)
         return f"{self._names[self.domain(index)]}/{images.name(local)}"
 
-    def read(self, index: int) -> Image.Image:
+    def read(self, index: int) -> Raster:
         images, local = self._at(index)
         return images.read(local)
 
-    def read_reduced(self, index: int, shorter_side: int) -> Image.Image:
+    def read_reduced(self, index: int, shorter_side: int) -> Raster:
         images, local = self._at(index)
         return read_for_training(images, local, shorter_side)
 
@@ -174,14 +180,14 @@ class Joined:
 
 @dataclass(frozen=True)
 class Made:
-    """A batch as a worker sends it: uint8, a quarter of the size of float32.
+    """A batch as a worker sends it. Images of 8 bits go as bytes, a quarter of float32.
 
     It holds NumPy arrays, not tensors. A worker that is stopped while its sending thread is
     inside PyTorch's shared memory can abort, which raises a RuntimeError in the parent.
     """
 
-    columns: tuple[NDArray[np.uint8], ...] = ()
-    """(B, 3, size, size) each."""
+    columns: tuple[NDArray[Any], ...] = ()
+    """(B, C, size, size) each: uint8, or float32 in [-1, 1]."""
     label: NDArray[np.integer[Any] | np.floating[Any]] | None = None
     """Labels of the first column: (B,) int64 classes, or (B, domains or attributes) float32."""
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -201,13 +207,15 @@ class BatchMaker(Dataset[Made]):
         settings = self.settings
         known = [len(column.unusable) for column in self.columns]
         first = (number * settings.world + settings.rank) * settings.batch_size
-        drawn, indices, problem = [], [], None
+        drawn: list[NDArray[Any]] = []
+        indices: list[list[int]] = []
+        problem = None
         try:
             for column in self.columns:
                 rows = [column.draw(first + row) for row in range(settings.batch_size)]
                 indices.append([index for index, _ in rows])
                 drawn += [
-                    torch.stack([images[member] for _, images in rows]).numpy()
+                    np.stack([images[member] for _, images in rows])
                     for member in range(len(column.members))
                 ]
         except InputError as error:

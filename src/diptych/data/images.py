@@ -28,6 +28,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 """Pillow's names of the formats that are read. Some of its other readers start programs."""
 FORMAT_BY_SUFFIX = {
     ".bmp": "BMP",
+    ".jfif": "JPEG",
     ".jpeg": "JPEG",
     ".jpg": "JPEG",
     ".png": "PNG",

@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from PIL import Image
-
 from diptych.data.collections import Data, FileImages, Images, Split
-from diptych.data.palettes import PALETTE_FILE, read_palette
+from diptych.data.listing import LABELS_FOLDER, PALETTE_FILE
+from diptych.data.palettes import read_palette
+from diptych.data.pixels import PixelFormat
+from diptych.data.raster import Raster
 from diptych.data.splits import probe_indices
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError
-
-LABELS_FOLDER = "pixel_labels"
-"""A folder in a data set's folder. It holds palette.csv and, for each image, a PNG file of the
-same name in a folder of the same name."""
 
 _PROBED = 256
 
@@ -30,13 +27,17 @@ class LabelSquares:
     def __init__(self, images: Images, *, size: int, is_tiled: bool) -> None:
         self.images, self.size, self.is_tiled = images, size, is_tiled
 
+    @property
+    def pixels(self) -> PixelFormat:
+        return self.images.pixels
+
     def __len__(self) -> int:
         return len(self.images)
 
     def name(self, index: int) -> str:
         return self.images.name(index)
 
-    def read(self, index: int) -> Image.Image:
+    def read(self, index: int) -> Raster:
         return evaluation_image(
             self.images.read(index),
             self.name(index),

@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diptych.data.collections import Data, Labels, Split
+from diptych.data.pixels import RGB8, PixelFormat
+from diptych.data.raster import Raster
 from diptych.errors import InputError
 
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -57,7 +59,9 @@ class Packed:
 
 
 class PackedImages:
-    """Images in memory, scaled to squares of `size` pixels when they are read."""
+    """Images in memory, scaled to squares of `size` pixels when they are read, in RGB."""
+
+    pixels: PixelFormat = RGB8
 
     def __init__(self, image_uint8: NDArray[np.uint8], size: int) -> None:
         """`image_uint8` is (N, H, W) grey or (N, H, W, 3) RGB."""
@@ -69,8 +73,8 @@ class PackedImages:
     def name(self, index: int) -> str:
         return f"{index:06d}.png"
 
-    def read(self, index: int) -> Image.Image:
-        return scaled(Image.fromarray(self.image_uint8[index]), self.size)
+    def read(self, index: int) -> Raster:
+        return Raster.from_image(scaled(Image.fromarray(self.image_uint8[index]), self.size))
 
 
 def scaled(image: Image.Image, size: int) -> Image.Image:

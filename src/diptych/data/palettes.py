@@ -16,9 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from diptych.data.collections import Data, FileImages, Palette
+from diptych.data.listing import PALETTE_FILE
+from diptych.data.names import nfc
 from diptych.errors import InputError, option
 
-PALETTE_FILE = "palette.csv"
 IGNORED_NAME = "ignored"
 _PART_FOLDERS = ("train", "val", "valid", "validation", "test")
 _FORM = "expected lines with a class's name and colour, such as road,128,64,128"
@@ -106,6 +107,7 @@ def with_palettes(data: Data, given: Sequence[str] = ()) -> Data:
     palettes = dict(data.palettes) | found
     for text in given:
         name, _, table = text.partition("=")
+        name = nfc(name)
         if name not in data.domains or not table:
             raise InputError(
                 f"{option('palette')} {text}: expected DOMAIN=FILE.csv or"

@@ -8,12 +8,14 @@ its own contents, so that equal values stay equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from diptych.errors import InputError
 
@@ -70,10 +72,12 @@ class PixelFormat:
 
     def to_unit(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Convert values of `dtype` to float32, where `low` is -1 and `high` is 1, and clip."""
-        scale = 2 / (self.high - self.low)
-        kind = np.float32 if values.itemsize <= 2 else np.float64  # exact for 16 bits
-        unit = (values.astype(kind) - kind(self.low)) * kind(scale) - 1
-        return np.clip(unit, -1, 1).astype(np.float32)
+        unit: NDArray[Any] = values.astype("f4" if values.itemsize <= 2 else "f8")
+        unit -= self.low  # exact for 16 bits
+        unit *= 2 / (self.high - self.low)
+        unit -= 1
+        clipped: NDArray[np.float32] = np.clip(unit, -1, 1).astype(np.float32)
+        return clipped
 
     def from_unit(self, unit: NDArray[Any]) -> NDArray[Any]:
         """Convert values in [-1, 1] to `dtype`. Whole numbers are rounded to the nearest."""
@@ -85,12 +89,27 @@ class PixelFormat:
         info = np.iinfo(kind)
         return np.clip(np.rint(values), info.min, info.max).astype(kind)
 
+    def from_tensor(self, unit: Tensor) -> NDArray[Any]:
+        """Convert (C, H, W) in [-1, 1] to (H, W, C) of `dtype`."""
+        if self.is_eight_bit:
+            levels = unit.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255)
+            return levels.to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        return self.from_unit(unit.detach().float().cpu().permute(1, 2, 0).numpy())
+
     def describe(self) -> str:
         """Return a short text such as "1 channel of uint16, 0 to 4095"."""
         count = len(self.channels)
         named = f"{count} channels" if count != 1 else "1 channel"
         nodata = "" if self.nodata is None else f", {self.nodata:g} is no data"
         return f"{named} of {self.dtype}, {self.low:g} to {self.high:g}{nodata}"
+
+    @property
+    def shown_as(self) -> str:
+        """What pictures and feature networks see of the channels, in words."""
+        if len(self.channels) == 1:
+            return "grey"
+        names = [self.channels[index] for index in self.shown]
+        return names[0] if len(names) == 1 else f"{', '.join(names[:2])} and {names[2]}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them."""
@@ -104,14 +123,14 @@ class PixelFormat:
             InputError: fields are missing, unknown or of another type.
         """
         try:
-            nodata = held["nodata"]
+            nodata = held.get("nodata")
             return cls(
                 channels=tuple(str(name) for name in held["channels"]),
                 dtype=str(held["dtype"]),
                 low=float(held["low"]),
                 high=float(held["high"]),
                 nodata=None if nodata is None else float(nodata),
-                show=tuple(int(index) for index in held["show"]),
+                show=tuple(int(index) for index in held.get("show", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{dict(held)!r} describes no pixels: {error}") from error
@@ -129,6 +148,11 @@ def own_range(dtype: str) -> tuple[float, float]:
     if kind.kind == "f":
         return 0.0, 1.0
     return float(np.iinfo(kind).min), float(np.iinfo(kind).max)
+
+
+def channel_counts(formats: Iterable[PixelFormat]) -> tuple[int, ...]:
+    """Return the number of channels of each format."""
+    return tuple(len(pixels.channels) for pixels in formats)
 
 
 def channel_names(count: int) -> tuple[str, ...]:

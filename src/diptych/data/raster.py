@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,11 @@ class Raster:
     """One image of mode RGB, or one or more of mode L (bytes) or F ([-1, 1]), of one size."""
     valid: Image.Image | None = None
     """Mode F: 1 where every channel has data, 0 elsewhere. None if there are data everywhere."""
+
+    @classmethod
+    def from_image(cls, image: Image.Image) -> Raster:
+        """Build from an image of mode RGB or L."""
+        return cls((image,))
 
     @classmethod
     def from_array(cls, values: NDArray[np.uint8] | NDArray[np.float32]) -> Raster:
@@ -78,7 +84,7 @@ class Raster:
     def array(self) -> NDArray[np.uint8] | NDArray[np.float32]:
         """Return (C, H, W): uint8, or float32 in [-1, 1]."""
         if self.planes[0].mode == "RGB":
-            return np.ascontiguousarray(np.moveaxis(np.asarray(self.planes[0]), 2, 0))
+            return np.array(np.moveaxis(np.asarray(self.planes[0]), 2, 0), order="C")
         stacked = np.stack([np.asarray(plane) for plane in self.planes])
         return stacked if stacked.dtype == np.uint8 else np.clip(stacked, -1, 1)
 
@@ -93,7 +99,7 @@ class Raster:
         return to_picture(self.tensor(), pixels)
 
 
-def from_sent(values: NDArray[np.uint8] | NDArray[np.float32]) -> Tensor:
+def from_sent(values: NDArray[Any]) -> Tensor:
     """Convert what `Raster.array` returned, of any shape, to float32 in [-1, 1]."""
     tensor = torch.from_numpy(values)
     return tensor.float().div_(127.5).sub_(1) if tensor.dtype == torch.uint8 else tensor
@@ -111,6 +117,18 @@ def view(images: Tensor, pixels: PixelFormat | None = None) -> Tensor:
         return images
     chosen = shown if len(shown) == 3 else shown * 3
     return images[..., list(chosen), :, :]
+
+
+def alike(
+    images: Tensor, pixels: PixelFormat, others: Tensor, of_others: PixelFormat
+) -> tuple[Tensor, Tensor]:
+    """Return two tensors of images so that their pixels can be compared.
+
+    Images with as many channels stay as they are. Others are compared as they are shown.
+    """
+    if images.shape[-3] == others.shape[-3]:
+        return images, others
+    return view(images, pixels), view(others, of_others)
 
 
 def _unnamed(channels: int) -> PixelFormat:

@@ -5,28 +5,40 @@ from __future__ import annotations
 import heapq
 import itertools
 import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
-from pathlib import Path
 
 from diptych.data.classes import class_names, labels_by_folder, translated
-from diptych.data.collections import Data, FileImages, HalfImages, Images, Labels, Split
-from diptych.errors import InputError
+from diptych.data.collections import (
+    Data,
+    FileImages,
+    HalfImages,
+    Images,
+    Labels,
+    Split,
+    file_and_image,
+)
+from diptych.data.listing import Listing, passed_over_note
+from diptych.data.names import nfc
+from diptych.data.pairing import (
+    are_pairs,
+    found_note,
+    matches,
+    pair_keys,
+    paired_files,
+    without_alone,
+)
+from diptych.data.slices import are_of_one_file, of_images
+from diptych.data.slices import note as slices_note
+from diptych.errors import InputError, option
 
 HELD_OUT_SHARE = 0.05
 HELD_OUT_MOST = 200
 """Without test images, 5% of each domain are held out for testing: at least 1, at most 200."""
 
 _PROBED_SIZES = 10_000
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The relative names of the images below one folder, in code-point order."""
-
-    folder: Path
-    names: list[str]
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,12 @@ class Found:
     parts: dict[str, list[Listing]]
     """By train, validation and test: one listing per domain, or a single listing of pairs."""
     is_side_by_side: bool = False
+    notes: tuple[str, ...] = ()
+    """What was decided while the layout was found, one line each."""
+    beside: Counter[str] = field(default_factory=Counter)
+    """The numbers of files beside the domains' folders that were passed over, by kind."""
+    paired: bool | None = None
+    """Whether files of equal names are pairs; None leaves it to the names."""
 
 
 def probe_indices(count: int, most: int) -> list[int]:
@@ -52,31 +70,39 @@ def make_data(found: Found, source: str) -> Data:
     Raises:
         InputError: a domain has only one training image.
     """
-    parts, notes = dict(found.parts), []
+    parts = dict(found.parts)
+    listings = itertools.chain(*parts.values())
+    passed_over = (found.beside, *(listing.passed_over for listing in listings))
+    notes = [*found.notes, *passed_over_note(passed_over)]
     counted = found.domains[:1] if found.is_side_by_side else found.domains
+    parts["train"] = [of_images(one) if len(one.names) == 1 else one for one in parts["train"]]
     for name, listing in zip(counted, parts["train"], strict=True):
         if len(listing.names) < 2:
             raise InputError(
                 f"only one image of {name} in {listing.folder}: training needs two or more"
             )
+    with_pairs, pair_notes = _parts_with_pairs(found)
     if "test" not in parts and "validation" in parts:
         parts["test"] = parts.pop("validation")
+        with_pairs = ["test" if part == "validation" else part for part in with_pairs]
         notes.append("no test images: the validation images are used for testing too")
     elif "test" not in parts:
-        parts["train"], parts["test"] = held_out(parts["train"])
+        together = without_alone(parts["train"]) if found.paired and with_pairs else None
+        parts["train"], parts["test"] = held_out(parts["train"], among=together)
+        with_pairs += ["test"] * ("train" in with_pairs)
         counts = " and ".join(str(len(listing.names)) for listing in parts["test"])
         notes.append(f"no test images: {counts} training images are held out for testing")
+    parts = {part: [of_images(one) for one in listings] for part, listings in parts.items()}
+    notes += _several(counted, parts)
     classes, labels = _labels(parts, notes, found)
     splits = {
-        part: replace(_split(listings, found), labels=labels.get(part, ()))
+        part: replace(
+            _split(listings, found, is_paired=part in with_pairs), labels=labels.get(part, ())
+        )
         for part, listings in parts.items()
     }
-    with_pairs = [part for part, split in splits.items() if split.pairs]
-    if with_pairs and not found.is_side_by_side:
-        notes.append(
-            "file names match across the domains: images with the same name are pairs"
-            f" ({', '.join(with_pairs)})"
-        )
+    if not found.is_side_by_side:
+        notes += [*_found_pairs(splits, parts, found.paired), *pair_notes]
     return Data(
         source=source,
         domains=found.domains,
@@ -87,6 +113,52 @@ def make_data(found: Found, source: str) -> Data:
         fingerprint=fingerprint_of(found),
         notes=tuple(notes),
     )
+
+
+def _several(domains: Sequence[str], parts: dict[str, list[Listing]]) -> list[str]:
+    """Return lines on domains whose files hold several images, and on what is held out of one."""
+    notes = []
+    for index, name in enumerate(domains):
+        train, test = parts["train"][index].names, parts["test"][index].names
+        files = {file_and_image(one)[0] for one in train}
+        if files == {*train}:
+            continue
+        notes.append(slices_note(name, len(files), len(train)))
+        if are_of_one_file([*train, *test]):
+            notes.append(
+                f"{name} is one file, so the last {len(test)} of its images are held out: they are"
+                " like those trained on; scores need a file of their own"
+            )
+    return notes
+
+
+def _parts_with_pairs(found: Found) -> tuple[list[str], list[str]]:
+    """Return the parts whose files of equal names are pairs, and lines on what has no partner."""
+    if found.is_side_by_side or len(found.domains) < 2:
+        return [], []
+    with_pairs: list[str] = []
+    notes: list[str] = []
+    for part, listings in found.parts.items():
+        is_paired, own = are_pairs(found.domains, listings, part, found.paired)
+        with_pairs += [part] if is_paired else []
+        notes += own
+    return with_pairs, notes
+
+
+def _found_pairs(
+    splits: dict[str, Split], parts: dict[str, list[Listing]], paired: bool | None
+) -> list[str]:
+    """Return the line on the pairs that were found by equal names, if there are any."""
+    pairs = {part: split.pairs for part, split in splits.items() if split.pairs is not None}
+    if not pairs:
+        return []
+    counts = {part: len(own[0]) for part, own in pairs.items()}
+    if paired:
+        shown = ", ".join(f"{count:,} {part}" for part, count in counts.items())
+        return [f"images of equal file names are pairs, as {option('paired', True)} says ({shown})"]
+    part, first = next(iter(pairs.items()))
+    files = [images for images in first if isinstance(images, FileImages)]
+    return [found_note(counts, files, matches(parts[part]).is_numbered)]
 
 
 def join(sides: Sequence[Data], source: str) -> Data:
@@ -127,6 +199,37 @@ def join(sides: Sequence[Data], source: str) -> Data:
     )
 
 
+def rearranged(data: Data, places: Sequence[int]) -> Data:
+    """Return `data` with the domains at `places` only, in that order."""
+    if list(places) == list(range(len(data.domains))):
+        return data
+
+    def arranged(split: Split | None) -> Split | None:
+        if split is None:
+            return None
+        return replace(
+            split,
+            domains=tuple(split.domains[i] for i in places),
+            pairs=split.pairs and tuple(split.pairs[i] for i in places),
+            labels=split.labels and tuple(split.labels[i] for i in places),
+            label_maps=split.label_maps and tuple(split.label_maps[i] for i in places),
+        )
+
+    domains = tuple(data.domains[i] for i in places)
+    train = arranged(data.train)
+    assert train is not None
+    digest = sha256(f"{data.fingerprint}\0{','.join(map(str, places))}".encode())
+    return replace(
+        data,
+        domains=domains,
+        train=train,
+        validation=arranged(data.validation),
+        test=arranged(data.test),
+        palettes={name: data.palettes[name] for name in domains if name in data.palettes},
+        fingerprint=digest.hexdigest()[:32],
+    )
+
+
 def _labels(
     parts: dict[str, list[Listing]], notes: list[str], found: Found
 ) -> tuple[tuple[str, ...], dict[str, tuple[Labels | None, ...]]]:
@@ -148,75 +251,38 @@ def _labels(
     return classes, labels
 
 
-def _split(listings: list[Listing], found: Found) -> Split:
-    files = [FileImages(listing.folder, listing.names) for listing in listings]
+def _split(listings: list[Listing], found: Found, *, is_paired: bool) -> Split:
+    files = tuple(FileImages(listing.folder, listing.names) for listing in listings)
     if found.is_side_by_side:
         halves: tuple[Images, ...] = tuple(
             HalfImages(files[0], is_right=is_right) for is_right in (False, True)
         )
-        return Split(halves, halves)
-    order = _pairing(_pair_keys(listings))
-    if order is None:
-        return Split(tuple(files))
-    pairs = tuple(
-        own if indices is None else FileImages(item.folder, [item.names[i] for i in indices])
-        for own, item, indices in zip(files, listings, order, strict=True)
-    )
-    return Split(tuple(files), pairs)
-
-
-def _pairing(keys: list[list[str]]) -> list[list[int] | None] | None:
-    """Return, for each domain, the order in which its files match the first domain's.
-
-    An entry of None means that the files match in their own order. The result is None if the
-    domains are not pairs, or if two files of a domain share a key, which is ambiguous.
-    """
-    first = keys[0]
-    known = set(first)
-    if len(known) != len(first) or any(len(own) != len(first) for own in keys):
-        return None
-    order: list[list[int] | None] = []
-    for own in keys:
-        if own == first:
-            order.append(None)
-            continue
-        where = {key: index for index, key in enumerate(own)}
-        if where.keys() != known:
-            return None
-        order.append([where[key] for key in first])
-    return order
-
-
-def _pair_keys(listings: list[Listing]) -> list[list[str]]:
-    """Return the keys that pairs of files share: the names without their suffixes.
-
-    The authors' paired sets use the names 1_A.jpg and 1_B.jpg, so _A and _B are dropped too.
-    """
-    stems = [[name.rpartition(".")[0] for name in listing.names] for listing in listings]
-    if len(stems) == 2 and all(
-        stem.endswith(end) for own, end in zip(stems, ("_A", "_B"), strict=True) for stem in own
-    ):
-        return [[stem[:-2] for stem in own] for own in stems]
-    return stems
+        return Split(halves, None if found.paired is False else halves)
+    return Split(files, paired_files(listings) if is_paired else None)
 
 
 def held_out(
-    listings: list[Listing], most: int = HELD_OUT_MOST
+    listings: list[Listing], most: int = HELD_OUT_MOST, *, among: list[Listing] | None = None
 ) -> tuple[list[Listing], list[Listing]]:
     """Divide listings into (training, test), with at most `most` test images of each.
 
     A hash of the name decides. So pairs stay together, and files that are added later move few
-    others.
+    others. Of the images of one file, the last ones are held out. `among` are the files that may
+    be held out, all by default.
     """
     kept: list[Listing] = []
     held: list[Listing] = []
-    for listing, keys in zip(listings, _pair_keys(listings), strict=True):
+    candidates = listings if among is None else among
+    for listing, some, keys in zip(listings, candidates, pair_keys(candidates), strict=True):
         count = min(max(round(len(keys) * HELD_OUT_SHARE), 1), most)
         names = (key.encode("utf-8", "surrogatepass") for key in keys)
         digests = [blake2b(name, digest_size=8).digest() for name in names]
-        chosen = {index for _, index in heapq.nsmallest(count, zip(digests, itertools.count()))}
+        chosen = heapq.nsmallest(count, zip(digests, itertools.count()))
+        chosen_names = {some.names[index] for _, index in chosen}
+        if are_of_one_file(some.names):  # neighbours are alike
+            chosen_names = {*some.names[-count:]}
         for part, is_held in ((kept, False), (held, True)):
-            own = [name for i, name in enumerate(listing.names) if (i in chosen) == is_held]
+            own = [name for name in listing.names if (name in chosen_names) == is_held]
             part.append(Listing(listing.folder, own))
     return kept, held
 
@@ -232,7 +298,7 @@ def fingerprint_of(found: Found) -> str:
     for part, listings in sorted(found.parts.items()):
         for position, listing in enumerate(listings):
             digest.update(f"\0{part} {position} {len(listing.names)}\0".encode())
-            digest.update(os.fsencode("\0".join(listing.names)))
+            digest.update(os.fsencode(nfc("\0".join(listing.names))))
             for index in probe_indices(len(listing.names), _PROBED_SIZES):
                 size = (listing.folder / listing.names[index]).stat().st_size
                 digest.update(f"\0{size}".encode())

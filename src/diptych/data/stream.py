@@ -18,7 +18,7 @@ import torch
 
 from diptych.data.collections import Data, FileImages, HalfImages, Images, Labels
 from diptych.data.draws import BatchMaker, BatchSettings, Column, Joined, Made
-from diptych.data.images import from_uint8
+from diptych.data.raster import from_sent
 from diptych.data.transforms import default_load_size
 from diptych.data.workers import decoded_ahead
 from diptych.errors import InputError, option
@@ -163,6 +163,7 @@ def _columns(data: Data, batch_type: type[Any], settings: BatchSettings) -> tupl
     if batch_type is Labelled and attributes is not None:
         return (Column(0, (attributes.images,), ("",), settings, attributes.values),)
     if batch_type is Labelled:
+        check_equal_channels(data, "this method has one network for all domains")
         return (Column(0, (Joined(domains, names),), ("",), settings),)
     if batch_type is PerDomain:
         return _apart(domains, names, settings)
@@ -186,6 +187,17 @@ def _columns(data: Data, batch_type: type[Any], settings: BatchSettings) -> tupl
             "put side-by-side images in train/"
         )
     return (Column(0, data.train.pairs, names, settings),)
+
+
+def check_equal_channels(data: Data, why: str) -> None:
+    """Raises InputError if the domains differ in their numbers of channels."""
+    counts = [len(pixels.channels) for pixels in data.pixels]
+    if len(set(counts)) > 1:
+        listed = ", ".join(f"{name} {n}" for name, n in zip(data.domains, counts, strict=True))
+        raise InputError(
+            f"{why}, so all must have the same number of channels, but they have {listed}: choose"
+            f" another method, or give {option('channels', counts[0])} where files allow it"
+        )
 
 
 def _apart(
@@ -219,7 +231,7 @@ class _Build:
     batch_type: type[Any]
 
     def __call__(self, made: Made) -> Any:
-        images: list[Any] = [from_uint8(torch.from_numpy(column)) for column in made.columns]
+        images: list[Any] = [from_sent(column) for column in made.columns]
         if self.batch_type is PerDomain:
             images = [tuple(images)]
         if made.label is not None:

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from diptych.data.collections import Images, ReadsReduced
-from diptych.data.images import to_tensor
+from diptych.data.raster import Raster
 from diptych.errors import InputError, option
 
 LOAD_SHARE = 286 / 256
@@ -28,6 +28,8 @@ LOAD_SHARE = 286 / 256
 
 _ASPECT_TOLERANCE = 0.02
 _MARGIN = 4
+_MASK_ROUNDING = 1e-3
+_AS_VALUES = "name another nodata value to take them as values"
 _FILTER = Image.Resampling.BICUBIC
 """Pillow antialiases it when an image shrinks."""
 
@@ -63,7 +65,7 @@ def default_load_size(size: int) -> int:
     return round(size * LOAD_SHARE)
 
 
-def read_for_training(images: Images, index: int, load_size: int) -> Image.Image:
+def read_for_training(images: Images, index: int, load_size: int) -> Raster:
     """Read an image, reduced where that is faster, but no smaller than training needs.
 
     Raises:
@@ -75,61 +77,65 @@ def read_for_training(images: Images, index: int, load_size: int) -> Image.Image
 
 
 def training_images(
-    images: Sequence[Image.Image],
+    images: Sequence[Raster],
     names: Sequence[str],
     augmentation: Augmentation,
     *,
     size: int,
     load_size: int,
     is_tiled: bool,
-) -> list[Image.Image]:
+) -> list[Raster]:
     """Cut one image, or all members of a pair at the same place, to `size` x `size` squares.
 
-    Messages call the images by `names`.
+    Squares that hold pixels without data are never cut. Messages call the images by `names`.
 
     Raises:
         InputError: an image is smaller than the crop, is not a tile although `is_tiled`, or
-            the members of a pair differ in aspect ratio.
+            the members of a pair differ in aspect ratio; there are no data in any square.
     """
     for image, name in zip(images, names, strict=True):
         _check_size(image, name, size, is_tiled)
+        if is_tiled:
+            _check_data(image, name)
     if not is_tiled:
         scaled = _scaled_size(images[0], load_size) if load_size else images[0].size
         for image, name in zip(images[1:], names[1:], strict=True):
             _check_aspect(images[0], names[0], image, name)
-        left = int(augmentation.left * (scaled[0] - size + 1))
-        top = int(augmentation.top * (scaled[1] - size + 1))
+        left, top = _place_of_crop(images, names, augmentation, scaled, size)
         box = (left, top, left + size, top + size)
         images = [_resized_part(image, scaled, box) for image in images]
     if augmentation.is_mirrored:
-        return [image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in images]
+        return [image.mirrored() for image in images]
     return list(images)
 
 
 def evaluation_image(
-    image: Image.Image, name: str, *, size: int, is_tiled: bool, has_labels: bool = False
-) -> Image.Image:
+    image: Raster, name: str, *, size: int, is_tiled: bool, has_labels: bool = False
+) -> Raster:
     """Return the middle of the image as a `size` x `size` square.
 
     With `has_labels`, each pixel takes the colour of one source pixel. A mixture of two
     classes' colours could be the colour of a third class.
 
     Raises:
-        InputError: the image is smaller than `size`, or is not a tile although `is_tiled`.
+        InputError: the image is smaller than `size`, or is not a tile although `is_tiled`; the
+            square holds pixels without data.
     """
     _check_size(image, name, size, is_tiled)
-    if is_tiled:
-        return image
-    width, height = _scaled_size(image, size)
-    left, top = (width - size) // 2, (height - size) // 2
-    filter_ = Image.Resampling.NEAREST if has_labels else _FILTER
-    return _resized(image, (width, height), filter_).crop((left, top, left + size, top + size))
+    if not is_tiled:
+        width, height = _scaled_size(image, size)
+        left, top = (width - size) // 2, (height - size) // 2
+        filter_ = Image.Resampling.NEAREST if has_labels else _FILTER
+        scaled = _resized(image, (width, height), filter_)
+        image = scaled.crop((left, top, left + size, top + size))
+    _check_data(image, name)
+    return image
 
 
 def evaluation_images(
     images: Images, indices: Sequence[int], *, size: int, is_tiled: bool
 ) -> Tensor:
-    """Return the images at `indices` as (N, 3, size, size) in [-1, 1], without unusable ones.
+    """Return the images at `indices` as (N, C, size, size) in [-1, 1], without unusable ones.
 
     Raises:
         InputError: none of them can be used.
@@ -140,7 +146,7 @@ def evaluation_images(
 def evaluation_pairs(
     pairs: Sequence[Images], indices: Sequence[int], *, size: int, is_tiled: bool
 ) -> tuple[Tensor, ...]:
-    """Return the pairs at `indices`, one (N, 3, size, size) tensor in [-1, 1] per domain.
+    """Return the pairs at `indices`, one (N, C, size, size) tensor in [-1, 1] per domain.
 
     Row i of each tensor shows the same pair. A pair is left out if one of its members cannot be
     used.
@@ -154,11 +160,9 @@ def evaluation_pairs(
         try:
             rows.append(
                 [
-                    to_tensor(
-                        evaluation_image(
-                            images.read(index), images.name(index), size=size, is_tiled=is_tiled
-                        )
-                    )
+                    evaluation_image(
+                        images.read(index), images.name(index), size=size, is_tiled=is_tiled
+                    ).tensor()
                     for images in pairs
                 ]
             )
@@ -170,7 +174,52 @@ def evaluation_pairs(
     return tuple(torch.stack(column) for column in zip(*rows, strict=True))
 
 
-def _check_size(image: Image.Image, name: str, size: int, is_tiled: bool) -> None:
+def _place_of_crop(
+    images: Sequence[Raster],
+    names: Sequence[str],
+    augmentation: Augmentation,
+    scaled: tuple[int, int],
+    size: int,
+) -> tuple[int, int]:
+    """Return left and top of the crop: anywhere, or where every pixel of every image has data."""
+    if all(image.valid is None for image in images):
+        return (
+            int(augmentation.left * (scaled[0] - size + 1)),
+            int(augmentation.top * (scaled[1] - size + 1)),
+        )
+    has_data = np.logical_and.reduce([_has_data(_resized(image, scaled)) for image in images])
+    sums = np.pad(np.cumsum(np.cumsum(has_data, axis=0), axis=1), ((1, 0), (1, 0)))
+    inside = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
+    tops, lefts = np.nonzero(inside == size * size)
+    if not len(tops):
+        whole = f"{size}x{size} pixels of {scaled[0]}x{scaled[1]}"
+        raise InputError(
+            f"{' with '.join(names)} has no part of {whole} in which every pixel has data (some"
+            f" are NaN, infinite or the nodata value): remove it, or {_AS_VALUES}"
+        )
+    chosen = int(augmentation.left * len(tops))
+    return int(lefts[chosen]), int(tops[chosen])
+
+
+def _has_data(image: Raster) -> NDArray[np.bool_]:
+    """Return (H, W): whether a pixel is made only of pixels that have data.
+
+    The mask was resampled with the image. Where it is not 1, the filter reached a pixel without.
+    """
+    if image.valid is None:
+        return np.ones((image.height, image.width), bool)
+    return np.asarray(np.abs(np.asarray(image.valid) - 1) < _MASK_ROUNDING)
+
+
+def _check_data(image: Raster, name: str) -> None:
+    if image.valid is not None and not _has_data(image).all():
+        raise InputError(
+            f"{name} has pixels without data (NaN, infinite or the nodata value): remove it, or"
+            f" {_AS_VALUES}"
+        )
+
+
+def _check_size(image: Raster, name: str, size: int, is_tiled: bool) -> None:
     width, height = image.size
     if is_tiled and (width, height) != (size, size):
         raise InputError(f"{name} is {width}x{height}: expected tiles of {size}x{size}")
@@ -189,7 +238,7 @@ def _largest_round_size(shorter: int) -> int:
     return shorter
 
 
-def _check_aspect(first: Image.Image, name: str, other: Image.Image, other_name: str) -> None:
+def _check_aspect(first: Raster, name: str, other: Raster, other_name: str) -> None:
     ratio = (first.width * other.height) / (first.height * other.width)
     if abs(ratio - 1) > _ASPECT_TOLERANCE:
         raise InputError(
@@ -198,22 +247,18 @@ def _check_aspect(first: Image.Image, name: str, other: Image.Image, other_name:
         )
 
 
-def _scaled_size(image: Image.Image, shorter: int) -> tuple[int, int]:
+def _scaled_size(image: Raster, shorter: int) -> tuple[int, int]:
     width, height = image.size
     if width <= height:
         return shorter, max(shorter, round(height * shorter / width))
     return max(shorter, round(width * shorter / height)), shorter
 
 
-def _resized(
-    image: Image.Image, size: tuple[int, int], filter_: Image.Resampling = _FILTER
-) -> Image.Image:
+def _resized(image: Raster, size: tuple[int, int], filter_: Image.Resampling = _FILTER) -> Raster:
     return image if image.size == size else image.resize(size, filter_)
 
 
-def _resized_part(
-    image: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int]
-) -> Image.Image:
+def _resized_part(image: Raster, size: tuple[int, int], box: tuple[int, int, int, int]) -> Raster:
     """Return `_resized(image, size).crop(box)`, computing little more than the crop.
 
     The margin covers the filter's reach, which is 2 pixels of the result when shrinking.

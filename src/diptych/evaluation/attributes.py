@@ -17,8 +17,11 @@ from torch import Tensor
 from diptych.data import Data, Split, evaluation_images
 from diptych.data.attributes import Values, changed, exclusions
 from diptych.data.collections import Attributes, evenly_spaced
+from diptych.data.pixels import PixelFormat
+from diptych.data.raster import view
 from diptych.errors import InputError
 from diptych.evaluation import paired
+from diptych.evaluation.collapse import CollapseSums
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.precision import precision_and_recall
 from diptych.networks.features import FeatureNetwork
@@ -57,7 +60,8 @@ def attribute_scores(
     excluded = exclusions(data.train.attributes.values)
     changes = [_Change(data, k, is_set=True) for k in range(len(data.domains))]
     changes += [_Change(data, k, is_set=False) for k in np.flatnonzero(~excluded.any(1)).tolist()]
-    real, total = _Real(), len(split.attributes.images)
+    pixels = split.attributes.images.pixels
+    real, total = _Real(pixels), len(split.attributes.images)
     bars = Progress(console=console, transient=True, disable=not console.is_terminal)
     with bars, torch.no_grad():
         task = bars.add_task("attributes", total=min(total, most or total))
@@ -66,7 +70,7 @@ def attribute_scores(
             for change in changes:
                 change.add(translate, network, images, labels, excluded)
             bars.advance(task, len(images))
-        training = _Real()
+        training = _Real(pixels)
         if network is not None:
             for images, labels in _batches(data.train.attributes, size, most or total):
                 training.add(network, images, labels)
@@ -77,12 +81,13 @@ def attribute_scores(
 class _Real:
     """Features of real images, and each image's attributes."""
 
+    pixels: PixelFormat
     parts: list[Tensor] = field(default_factory=list)
     labels: list[Values] = field(default_factory=list)
 
     def add(self, network: FeatureNetwork | None, images: Tensor, labels: Values) -> None:
         if network is not None:
-            self.parts.append(network(images).cpu())
+            self.parts.append(network(view(images, self.pixels)).cpu())
             self.labels.append(labels)
 
     def of(self, attribute: int, has_it: bool) -> Tensor:
@@ -98,6 +103,7 @@ class _Change:
     data: Data
     attribute: int
     is_set: bool
+    collapse: CollapseSums = field(default_factory=CollapseSums)
     count: int = 0
     cycle: float = 0.0
     features: list[Tensor] = field(default_factory=list)
@@ -114,18 +120,20 @@ class _Change:
         labels: Values,
         excluded: NDArray[np.bool_],
     ) -> None:
-        concerned = np.flatnonzero(labels[:, self.attribute] != self.is_set)
+        lacks = labels[:, self.attribute] != self.is_set
+        self.collapse.targets.add(images[torch.from_numpy(~lacks)])
+        concerned = np.flatnonzero(lacks)
         if not len(concerned):
             return
         own = labels[concerned]
         inputs = images[torch.from_numpy(concerned)]
         targets = np.stack([changed(label, self.attribute, excluded) for label in own])
-        fakes = self._translated(translate, inputs, targets)
+        fakes = self.collapse.add(self._translated(translate, inputs, targets), inputs)
         back = self._translated(translate, fakes, own)
         self.count += len(concerned)
         self.cycle += float(paired.mean_absolute_error(back, inputs).double().sum())
         if network is not None:
-            self.features.append(network(fakes).cpu())
+            self.features.append(network(view(fakes, self.data.pixels[0])).cpu())
 
     def _translated(
         self, translate: Callable[[Tensor, Any], Tensor], images: Tensor, labels: Values
@@ -139,7 +147,7 @@ class _Change:
         return results
 
     def scores(self, real: _Real, training: _Real, seed: int) -> dict[str, Any]:
-        result: dict[str, Any] = {"images": self.count}
+        result: dict[str, Any] = {}
         if self.features:
             theirs, fakes = real.of(self.attribute, self.is_set), torch.cat(self.features)
             inputs = real.of(self.attribute, not self.is_set)
@@ -149,7 +157,7 @@ class _Change:
             result["kid_of_real"] = kid(theirs, of_training, seed=seed)
             result["fid"] = fid(theirs, fakes)
             result |= precision_and_recall(theirs, fakes)
-        return result | {"cycle": self.cycle / self.count}
+        return self.collapse.scores(result | {"cycle": self.cycle / self.count})
 
 
 def _batches(known: Attributes, size: int, most: int | None) -> Iterator[tuple[Tensor, Values]]:

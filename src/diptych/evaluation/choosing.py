@@ -6,6 +6,7 @@ test split is removed from the data before the first candidate is scored.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -57,10 +58,14 @@ def choose(candidates: Mapping[str, Callable[[Data, str], Scores]], data: Data) 
 def mean_kid(scores: Scores) -> float:
     """Return the mean KID over directions, or over domains if images are made from noise.
 
+    It is infinite if outputs are not finite.
+
     Raises:
         InputError: a direction or domain has no KID.
     """
     parts: list[Mapping[str, Any]] = list((scores.directions or scores.domains).values())
+    if any(part.get("collapse") == "not finite" for part in parts):
+        return math.inf
     kids = [part.get("kid", {"why_not": "no feature network is installed"}) for part in parts]
     missing = [kid["why_not"] for kid in kids if "mean" not in kid]
     if missing or not kids:

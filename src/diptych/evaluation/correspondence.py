@@ -18,16 +18,16 @@ _BLUR = 5
 def correspondence(x: Tensor, y: Tensor) -> float:
     """Return the share of wrong partners that are less alike than the right one, in [0, 1].
 
-    1 is best and 0.5 is chance. `x` and `y` are (N, 3, H, W) in [-1, 1], and x[i] belongs to
+    1 is best and 0.5 is chance. `x` and `y` are (N, C, H, W) in [-1, 1], and x[i] belongs to
     y[i]. Each image's right partner is compared with every other image of that side, in both
     directions. A tie counts half.
 
     Raises:
-        ValueError: the shapes differ, or there are fewer than two pairs.
+        ValueError: the numbers or sizes of images differ, or there are fewer than two pairs.
     """
-    if x.shape != y.shape or len(x) < 2:
+    if (len(x), *x.shape[2:]) != (len(y), *y.shape[2:]) or len(x) < 2:
         raise ValueError(
-            f"expected two or more pairs of one shape, not {tuple(x.shape)}, {tuple(y.shape)}"
+            f"expected two or more pairs of one size, not {tuple(x.shape)}, {tuple(y.shape)}"
         )
     alike = edges(x) @ edges(y).T  # (N, N)
     right = alike.diagonal()
@@ -41,7 +41,7 @@ def correspondence(x: Tensor, y: Tensor) -> float:
 
 
 def edges(image: Tensor) -> Tensor:
-    """Return blurred edges of (N, 3, H, W) images as (N, H·W), each with mean 0 and length 1.
+    """Return blurred edges of (N, C, H, W) images as (N, H·W), each with mean 0 and length 1.
 
     An image of one colour gives zeros.
     """

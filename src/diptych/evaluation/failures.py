@@ -1,4 +1,4 @@
-"""Failures that averages hide: unchanged translations, negatives and swapped classes.
+"""Failures that averages hide: unchanged translations, negatives, swapped classes and collapse.
 
 Zhu et al. 2017, Sec. 6: dog → cat "often degenerates to making minimal changes", and labels
 of tree and building are permuted in photos → labels. KID, cycle error and even paired scores
@@ -26,6 +26,8 @@ truth's is not.
 nearest colour gives the class. In labels → photos, the FCN of `segmentation.py` reads the photos.
 Classes that the FCN also swaps in real photos are its own error and are not reported.
 
+*Collapse* is described in `collapse.py`.
+
 The names and the thresholds are this project's own.
 """
 
@@ -38,7 +40,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diptych.evaluation import paired
+from diptych.evaluation import collapse, paired
 from diptych.evaluation.labels import Confusion
 
 UNCHANGED = 0.5
@@ -55,6 +57,13 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _ROWS = 1024
 
 
+def _brightness(images: Tensor) -> Tensor:
+    """Return (B, H, W): the luma of colours, or the mean of other channels."""
+    if images.shape[1] != len(_LUMA):
+        return images.double().mean(1)
+    return images.double().movedim(1, -1) @ torch.tensor(_LUMA, dtype=torch.float64)
+
+
 @dataclass
 class Brightness:
     """The correlation of two sets of images' brightness, pixel by pixel."""
@@ -63,9 +72,8 @@ class Brightness:
     """The sums of 1, a, b, a², b² and ab over all pixels, for brightnesses a and b."""
 
     def add(self, image: Tensor, other: Tensor) -> None:
-        """Add a batch. Both are (B, 3, H, W) in [-1, 1]."""
-        luma = torch.tensor(_LUMA, dtype=torch.float64)
-        a, b = (i.double().movedim(1, -1) @ luma for i in (image, other))
+        """Add a batch. Both are (B, C, H, W) in [-1, 1]."""
+        a, b = (_brightness(i) for i in (image, other))
         self.sums += torch.stack([x.sum() for x in (torch.ones_like(a), a, b, a * a, b * b, a * b)])
 
     @property
@@ -90,7 +98,7 @@ class Changes:
     brightness_of_truth: Brightness = field(default_factory=Brightness)
 
     def add(self, fake: Tensor, image: Tensor, truth: Tensor | None) -> None:
-        """Add a batch. All are (B, 3, H, W) in [-1, 1]; `truth` is None without true pairs."""
+        """Add a batch. All are (B, C, H, W) in [-1, 1]; `truth` is None without true pairs."""
         self.made += _sum(paired.mean_absolute_error(fake, image))
         self.brightness.add(fake, image)
         self.of_others += sum(
@@ -146,7 +154,13 @@ def gain(made: Mapping[str, Any], untranslated: Mapping[str, Any], real: Mapping
 
 
 def findings(direction: str, scores: Mapping[str, Any]) -> list[str]:
-    """Return the failures of a direction, one sentence each."""
+    """Return the failures of a direction, one sentence each.
+
+    If outputs have collapsed, that is the only one, because nothing else follows from them.
+    """
+    collapsed = collapse.finding(direction, scores)
+    if collapsed is not None:
+        return [collapsed]
     found = []
     kept = _kept(scores)
     gained = scores.get("kid_gain", {}).get("value")

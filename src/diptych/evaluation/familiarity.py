@@ -325,7 +325,7 @@ def _looks(network: FeatureNetwork, images: Images) -> Look:
     problem: InputError | None = None
     for index in indices:
         try:
-            batch.append(square(images.read(index)))
+            batch.append(square(images.read(index).picture(images.pixels)))
         except InputError as error:
             problem = problem or error
         if batch and (len(batch) == _BATCH or index == indices[-1]):

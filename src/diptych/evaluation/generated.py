@@ -11,21 +11,22 @@ from rich.progress import Progress
 from torch import Tensor
 
 from diptych.data import Data
+from diptych.data.raster import view
+from diptych.evaluation.collapse import CollapseSums
 from diptych.evaluation.distances import fid, kid
+from diptych.evaluation.notes import LAST_STEP, channel_notes, features_notes
 from diptych.evaluation.precision import precision_and_recall
 from diptych.evaluation.scores import (
-    LAST_STEP,
     Memory,
     RealFeatures,
     Scores,
     choose_split,
-    features_notes,
     installed,
 )
 from diptych.networks.features import FeatureNetwork
 
 Generate = Callable[[int, str], Tensor]
-"""Takes a number N and a domain's name; returns (N, 3, H, W) images of it in [-1, 1]."""
+"""Takes a number N and a domain's name; returns (N, C, H, W) images of it in [-1, 1]."""
 
 _BATCH = 16
 
@@ -45,7 +46,8 @@ def evaluate_generated(
 
     Real images are scaled and cropped to `size` pixels. With `features` ("auto" is
     EfficientNet-Lite0 if it is installed), the scores are KID, precision and recall, and FID if
-    there are enough images. `seed` draws KID's subsets. `memory` is that of `evaluate`.
+    there are enough images. New images that are alike or of one colour are named as collapsed.
+    `seed` draws KID's subsets. `memory` is that of `evaluate`.
 
     Raises:
         InputError: the split does not exist, or has no usable images.
@@ -61,16 +63,19 @@ def evaluate_generated(
         for index, name in enumerate(data.domains):
             count = len(images[index])
             task = bars.add_task(f"new {name}", total=count)
-            fakes = generate(count, name)
-            domains[name] = {"images": len(fakes)}
+            found, sums = dict[str, Any](), CollapseSums()
+            fakes = sums.add(generate(count, name))
+            sums.targets.add(real.some(index))
             if network is not None:
                 batches = torch.split(fakes, _BATCH)
-                made = torch.cat([network(batch).cpu() for batch in batches])
+                pixels = data.pixels[index]
+                made = torch.cat([network(view(batch, pixels)).cpu() for batch in batches])
                 theirs = real.of(index)
-                domains[name]["kid"] = kid(theirs, made, seed=seed)
-                domains[name]["kid_of_real"] = kid(theirs, real.of_training(index), seed=seed)
-                domains[name]["fid"] = fid(theirs, made)
-                domains[name] |= precision_and_recall(theirs, made)
+                found["kid"] = kid(theirs, made, seed=seed)
+                found["kid_of_real"] = kid(theirs, real.of_training(index), seed=seed)
+                found["fid"] = fid(theirs, made)
+                found |= precision_and_recall(theirs, made)
+            domains[name] = sums.scores(found)
             bars.advance(task, count)
     return Scores(
         split=split,
@@ -81,6 +86,7 @@ def evaluate_generated(
             LAST_STEP,
             "new images are compared with the real ones of their domain",
             *features_notes(network),
+            *channel_notes(data),
         ),
         domains=domains,
     )

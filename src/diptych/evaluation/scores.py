@@ -14,11 +14,14 @@ from torch import Tensor
 from diptych.data import Data, Images, Split, evaluation_pairs
 from diptych.data.collections import evenly_spaced
 from diptych.data.label_maps import LabelSquares
+from diptych.data.raster import alike, view
 from diptych.errors import InputError
 from diptych.evaluation.adaptation import Classify, accuracies
 from diptych.evaluation.attributes import attribute_scores
+from diptych.evaluation.collapse import CollapseSums, finding, finite
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.failures import Changes, findings, gain, unchanged_features
+from diptych.evaluation.notes import channel_notes, score_notes
 from diptych.evaluation.paired import PairedScores, mean_absolute_error
 from diptych.evaluation.perceptual import Perceptual
 from diptych.evaluation.precision import precision_and_recall
@@ -26,11 +29,9 @@ from diptych.evaluation.segmentation import FCNScore, Segmenter
 from diptych.networks.features import FeatureNetwork, load_features
 
 Translate = Callable[[Tensor, Any], Tensor]
-"""Takes (B, 3, H, W) images in [-1, 1] and a domain's name; returns images of that domain. If
+"""Takes (B, C, H, W) images in [-1, 1] and a domain's name; returns images of that domain. If
 domains are attributes, it takes a tuple of the names of all attributes of the result."""
 
-LAST_STEP = "the weights of the last step were scored: no checkpoint was chosen"
-"""The note of scores for which no checkpoint was chosen."""
 _BATCH = 16
 
 
@@ -52,20 +53,21 @@ class Scores:
     @property
     def warnings(self) -> tuple[str, ...]:
         """The failures, one sentence each."""
-        return tuple(
-            line for name, part in self.directions.items() for line in findings(name, part)
-        )
+        found = [line for name, part in self.directions.items() for line in findings(name, part)]
+        collapsed = (finding(name, part) for name, part in self.domains.items())
+        return (*found, *filter(None, collapsed))
 
     def to_dict(self) -> dict[str, Any]:
         """Return a nested mapping of plain values.
 
         Directions and domains are keys beside "split", "features", "warnings" and "notes".
+        Numbers that are not finite are None, so that the mapping is valid JSON.
         """
         facts = {"split": self.split, "features": self.features or "none"}
         if self.resizing is not None:
             facts["resizing"] = self.resizing
         parts = {k: dict(v) for k, v in [*self.directions.items(), *self.domains.items()]}
-        return {**facts, **parts, "warnings": self.warnings, "notes": self.notes}
+        return {**facts, **finite(parts), "warnings": self.warnings, "notes": self.notes}
 
 
 def evaluate(
@@ -88,7 +90,8 @@ def evaluate(
     Images come from `split` (test, validation or train), scaled and cropped to `size` pixels.
     `most` limits the number of images translated in a direction; they are evenly spread.
 
-    - Always: the cycle error, and how much stays unchanged.
+    - Always: the cycle error, how much stays unchanged, and whether outputs have collapsed
+      (`evaluation.collapse`). If outputs are not finite, their scores are None.
     - With `features` ("auto" is EfficientNet-Lite0 if it is installed): KID, precision and
       recall, and FID if there are enough images. `seed` draws KID's subsets.
     - With true pairs: L1, PSNR, SSIM, the share of pixels within 16, and perceptual distances
@@ -126,7 +129,8 @@ def evaluate(
         resizing=None if network is None else network.resizing,
         directions=results,
         notes=(
-            *_notes(chosen, network, perceptual, most),
+            *score_notes(chosen, network, perceptual, most),
+            *channel_notes(data),
             *([segmenter.note] if segmenter else []),
         ),
         domains={} if classify is None else accuracies(classify, data, chosen, size=size),
@@ -163,10 +167,13 @@ def _between_domains(
             names = data.domains[source], data.domains[target]
             name = "→".join(names)
             fcn = None if segmenter is None else segmenter.score(*names)
-            (others,) = next(_batches((images[target],), size, data.is_tiled, _BATCH))
+            others = real.some(target)
+            if len({len(data.pixels[place].channels) for place in (source, target)}) > 1:
+                others = view(others, data.pixels[target])
             palette = data.palettes.get(names[1])
             against_truth = PairedScores(palette), PairedScores(palette)
             one = _Direction(data, source, target, perceptual, Changes(others), fcn, *against_truth)
+            one.collapse.targets.add(others)
             total = min(len(images[source]), most or len(images[source]))
             shown = one.sides(images, size) if chosen.pairs is not None else (images[source],)
             task = bars.add_task(name, total=total)
@@ -191,6 +198,7 @@ class _Direction:
     """Scores of the translations."""
     untranslated: PairedScores
     """Scores of the inputs as they are."""
+    collapse: CollapseSums = field(default_factory=CollapseSums)
     count: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     features: list[Tensor] = field(default_factory=list)
@@ -214,24 +222,30 @@ class _Direction:
     ) -> None:
         """Add a batch of images, with true pairs also their truth and the labels of `sides`."""
         fake = translate(image, self.data.domains[self.target]).cpu()
+        fake = self.collapse.add(fake, image)
         cycled = translate(fake, self.data.domains[self.source]).cpu()
         self.count += len(image)
         self._sum("cycle", mean_absolute_error(cycled, image))
-        self.changes.add(fake, image, truth)
+        pixels = self.data.pixels
+        source, target = pixels[self.source], pixels[self.target]
+        comparable, input_ = alike(fake, target, image, source)
+        true = None if truth is None else alike(truth, target, image, source)[0]
+        self.changes.add(comparable, input_, true)
+        shown = view(fake, target)
         if network is not None:
-            self.features.append(network(fake).cpu())
-        if truth is None:
+            self.features.append(network(shown).cpu())
+        if truth is None or true is None:
             return
         self.made.add(fake, truth, labels)
-        self.untranslated.add(image, truth, labels)
+        self.untranslated.add(input_, true, labels)
         if self.perceptual is not None:
-            for name, values in self.perceptual(fake, truth).items():
+            for name, values in self.perceptual(shown, view(truth, target)).items():
                 self._sum(name, values)
         if self.fcn is not None and labels is not None:
-            self.fcn.add(fake, truth, image, labels)
+            self.fcn.add(shown, view(truth, target), view(image, source), labels)
 
     def scores(self, real: RealFeatures, seed: int, most: int | None) -> dict[str, Any]:
-        result: dict[str, Any] = {"images": self.count}
+        result: dict[str, Any] = {}
         if self.features:
             result |= self._of_features(real, torch.cat(self.features), seed, most)
         result |= {name: total / self.count for name, total in self.sums.items()}
@@ -241,7 +255,7 @@ class _Direction:
             result["untranslated"] = self.untranslated.figures()
         if self.fcn is not None:
             result |= self.fcn.scores()
-        return result
+        return self.collapse.scores(result)
 
     def _of_features(
         self, real: RealFeatures, fakes: Tensor, seed: int, most: int | None
@@ -288,6 +302,10 @@ class RealFeatures:
         length = len(self._images[domain])
         return self._features("split", domain, self._images[domain], min(length, most or length))
 
+    def some(self, domain: int) -> Tensor:
+        """Return at most 16 images of the scored split, evenly spread, as (N, 3, H, W)."""
+        return next(_batches((self._images[domain],), self._size, self._data.is_tiled, _BATCH))[0]
+
     def of_training(self, domain: int) -> Tensor:
         """Return (N, D) features of as many training images as the split has, evenly spread."""
         return self._features(
@@ -299,7 +317,7 @@ class RealFeatures:
         if key not in self._known:
             assert self._network is not None
             batches = _batches((images,), self._size, self._data.is_tiled, most)
-            parts = [self._network(batch).cpu() for (batch,) in batches]
+            parts = [self._network(view(batch, images.pixels)).cpu() for (batch,) in batches]
             self._known[key] = torch.cat(parts)
         return self._known[key]
 
@@ -349,36 +367,3 @@ def choose_split(data: Data, split: str) -> Split:
         there = [name for name, value in splits.items() if value is not None]
         raise InputError(f"{data.source} has no {split} images; it has: {', '.join(there)}")
     return chosen
-
-
-def _notes(
-    chosen: Split,
-    features: FeatureNetwork | None,
-    perceptual: Perceptual | None,
-    most: int | None,
-) -> tuple[str, ...]:
-    notes = [LAST_STEP]
-    if most is not None:
-        notes.append(f"at most {most} images of a direction were translated, evenly spread")
-    if chosen.attributes is not None:
-        notes.append(
-            "of each attribute: held-out images without it were given it and compared with those"
-            " that have it, and the other way round; the other attributes stay, but those that"
-            " exclude it"
-        )
-    notes += features_notes(features)
-    if features is not None and chosen.pairs is not None:
-        notes.append(
-            "KID compares translations with real images of the same scenes; kid of real is"
-            " between training images and these"
-        )
-    if perceptual is not None:
-        notes.append(perceptual.note)
-    return tuple(notes)
-
-
-def features_notes(features: FeatureNetwork | None) -> tuple[str, ...]:
-    """Return a note that explains missing features; empty if there are features."""
-    if features is not None:
-        return ()
-    return ("no KID: its features need the features extra, pip install 'diptych[features]'",)

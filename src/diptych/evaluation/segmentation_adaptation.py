@@ -21,6 +21,7 @@ from torch import Tensor
 
 from diptych.data import Data, Images, Split, evaluation_pairs
 from diptych.data.label_maps import LabelSquares
+from diptych.data.raster import view
 from diptych.data.splits import probe_indices
 from diptych.errors import InputError
 from diptych.evaluation.labels import Confusion, true_class
@@ -149,7 +150,7 @@ def segmentation_scores(
             continue
         found += len(images)
         with torch.no_grad():
-            predicted = network(images).argmax(1).cpu()
+            predicted = network(view(images, labelled.images.pixels)).argmax(1).cpu()
         counts.add(predicted, true_class(truth, labelled.palette))
     if not found:
         raise problem or InputError("there are no images to score")
@@ -162,7 +163,7 @@ def _digest(labels: Images) -> str:
     digest = hashlib.sha256()
     for index in probe_indices(len(labels), _PROBED):
         try:
-            digest.update(labels.read(index).tobytes())
+            digest.update(labels.read(index).picture().tobytes())
         except InputError as error:  # training leaves this image out
             digest.update(str(error).encode())
     return digest.hexdigest()[:32]

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from diptych.data import Images, Palette, evaluation_pairs
 from diptych.data.label_maps import LabelSquares
+from diptych.data.raster import view
 from diptych.errors import InputError
 from diptych.evaluation.labels import IGNORED, true_class
 from diptych.files import atomic_write, cache_folder
@@ -187,6 +188,7 @@ def _batches(
                 raise
             continue
         failures = 0
+        image = view(image, labelled.images.pixels)
         classes = true_class(label, labelled.palette)
         mirrored = torch.rand(len(image), generator=draws) < 0.5
         if labelled.may_mirror:

@@ -13,6 +13,7 @@ from diptych.evaluation.segmentation_adaptation import ROWS
 _UNTRANSLATED = "  of the inputs, untranslated"
 LABELS = {
     "images": "images",
+    "collapse": "collapse",
     "kid": "KID ↓",
     "kid_untranslated": _UNTRANSLATED,
     "kid_of_real": "  of real training images",
@@ -106,6 +107,8 @@ def _flat(part: Mapping[str, Any]) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, str):
+        return value
     if not isinstance(value, Mapping):
         return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
     if "why_not" in value:

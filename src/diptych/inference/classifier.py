@@ -60,7 +60,10 @@ class Classifier:
         Raises:
             InputError: an unknown domain, or no image.
         """
-        images, is_one = take_tensor(image, over_white=True)
+        pixels = self.info.pixel_formats[
+            domain_index(self.info.domains, source, owner="classifier")
+        ]
+        images, is_one = take_tensor(image, pixels, over_white=True)
         places = self.classify_batch(images, source).argmax(dim=1).tolist()
         names = [self.classes[place] for place in places]
         return names[0] if is_one else names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from diptych.data.names import nfc
 from diptych.errors import InputError, nearest, option
 
 
@@ -14,7 +15,7 @@ def domain_index(domains: Sequence[str], name: object, *, owner: str) -> int:
         InputError: it is none of them.
     """
     for index, domain in enumerate(domains):
-        if domain == name:
+        if domain == name or (isinstance(name, str) and nfc(domain) == nfc(name)):
             return index
     close = nearest(name, domains)
     way_out = f"this {owner} knows {', '.join(domains)}"

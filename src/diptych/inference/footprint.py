@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Forward = Callable[[Tensor], Tensor]
-"""(1, 3, H, W) in [-1, 1] to the same; H and W are multiples of what the method asks for."""
+"""(1, C, H, W) in [-1, 1] to an image of the same size. H and W are multiples of what the method
+asks for."""
 NormCall = Callable[[nn.InstanceNorm2d, Tensor], Tensor]
 
 WORKSPACE = 2.25
@@ -50,7 +51,7 @@ def replaced_norms(norms: Iterable[nn.InstanceNorm2d], call: NormCall) -> Iterat
 
 
 def bytes_per_pixel(
-    network: nn.Module, forward: Forward, *, size: int, device: torch.device
+    network: nn.Module, forward: Forward, *, size: int, channels: int = 3, device: torch.device
 ) -> float:
     """Memory that `forward` takes at its peak, for each pixel of its input.
 
@@ -74,7 +75,7 @@ def bytes_per_pixel(
     hooks = [leaf.register_forward_pre_hook(lambda _, inputs: watch(inputs)) for leaf in leaves]
     hooks += [leaf.register_forward_hook(lambda *args: watch(args[2])) for leaf in leaves]
     try:
-        image = torch.zeros(1, 3, size, size, device=device)
+        image = torch.zeros(1, channels, size, size, device=device)
         watch((image, forward(image)))
     finally:
         for hook in hooks:
@@ -83,7 +84,7 @@ def bytes_per_pixel(
 
 
 def receptive_radius(
-    network: nn.Module, forward: Forward, *, multiple: int, device: torch.device
+    network: nn.Module, forward: Forward, *, multiple: int, channels: int = 3, device: torch.device
 ) -> int | None:
     """How far, in pixels, an output pixel sees when all statistics are given.
 
@@ -93,7 +94,7 @@ def receptive_radius(
     height = max(32, 2 * multiple)
     width = -(-_PROBE_WIDTH // (2 * multiple)) * 2 * multiple
     left = width // 2
-    image = torch.zeros(1, 3, height, width, device=device)
+    image = torch.zeros(1, channels, height, width, device=device)
     image[..., left : left + multiple] = torch.nan  # every phase of the strides
     with replaced_norms(whole_image_norms(network), lambda _, x: x):
         output = forward(image)

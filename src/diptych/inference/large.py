@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from diptych.data.images import to_image, to_tensor
+from diptych.data.pixels import PixelFormat
+from diptych.data.raster import Raster
 from diptych.inference.footprint import Forward
 from diptych.inference.padding import InputSize, reflect_to
 from diptych.inference.tiling import Progress, find_statistics, plan_grid, translate_tiles
 
 
 def translate_large(
-    image: Image.Image,
+    image: Raster,
     forward: Forward,
     norms: Sequence[nn.InstanceNorm2d],
     *,
@@ -25,9 +28,12 @@ def translate_large(
     tile_pixels: int,
     radius: int | None,
     device: torch.device,
+    pixels: PixelFormat,
     progress: Progress | None,
-) -> tuple[Image.Image, int, int] | None:
-    """The translation of RGB `image`, the tiles it took and the sweeps that measured statistics.
+) -> tuple[NDArray[Any], int, int] | None:
+    """The translation of `image`, the tiles it took and the sweeps that measured statistics.
+
+    It is (H, W, C) in the values of `pixels`, the target domain's.
 
     None if no tile of at most `tile_pixels` is large enough.
     """
@@ -43,7 +49,7 @@ def translate_large(
     if grid is None or tile_pixels < math.prod(sizes.padded(1, 1)):
         return None
     small = _shrunk(image, tile_pixels, sizes).to(device)
-    tensor = reflect_to(to_tensor(image)[None], padded_height, padded_width)[0]
+    tensor = reflect_to(image.tensor()[None], padded_height, padded_width)[0]
     statistics, sweeps = find_statistics(
         forward, norms, tensor, small=small, grid=grid, progress=progress
     )
@@ -56,15 +62,15 @@ def translate_large(
         device=device,
         progress=progress,
     )
-    result = np.empty((height, width, 3), np.uint8)
+    result = np.empty((height, width, len(pixels.channels)), pixels.dtype)
     for top, strip in strips:
-        levels = np.asarray(to_image(strip[..., :width]))[: max(height - top, 0)]
-        result[top : top + len(levels)] = levels
-    return Image.fromarray(result), grid.tiles, sweeps
+        values = pixels.from_tensor(strip[..., :width])[: max(height - top, 0)]
+        result[top : top + len(values)] = values
+    return result, grid.tiles, sweeps
 
 
-def _shrunk(image: Image.Image, pixels: int, sizes: InputSize) -> Tensor:
-    """The largest (1, 3, h, w) likeness of at most `pixels`."""
+def _shrunk(image: Raster, pixels: int, sizes: InputSize) -> Tensor:
+    """The largest (1, C, h, w) likeness of at most `pixels`."""
     multiple, least = sizes.multiple, sizes.padded(1, 1)[0]
 
     def whole(side: float) -> int:
@@ -74,4 +80,4 @@ def _shrunk(image: Image.Image, pixels: int, sizes: InputSize) -> Tensor:
     width = whole(min(image.width * scale, pixels / least))
     height = whole(min(image.height * scale, pixels / width))
     small = image.resize((width, height), Image.Resampling.LANCZOS)
-    return to_tensor(small)[None]
+    return small.tensor()[None]

@@ -11,10 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from diptych.data.images import save_image, to_tensor
+from diptych.data import formats
+from diptych.data.pixels import PixelFormat
+from diptych.data.raster import view
 from diptych.data.transforms import evaluation_image
-from diptych.errors import InputError, option
-from diptych.inference.kinds import as_image, take
+from diptych.errors import InputError, check_seed, check_whole, option
+from diptych.inference.kinds import as_raster, take
 from diptych.inference.translator import Translator
 from diptych.report.grids import picture_grid, write_grid
 
@@ -40,26 +42,36 @@ def generate_files(
         InputError: an unknown domain, a method that makes nothing from noise, or
             files that are there already (unless `overwrite`).
     """
-    if count < 1:
-        raise InputError(f"{option('count')} is {count}: it must be at least 1")
+    check_whole("count", count, 1)
+    check_seed(seed)
     domains = _names(to) or translator.domains
     for domain in domains:
         translator.domain_index(domain)
     digits = max(3, len(str(count)))
     folder = Path(out)
+    formats_of = [translator.pixel_formats[translator.domain_index(name)] for name in domains]
     paths = [
-        [folder / domain / f"{i + 1:0{digits}}.png" for i in range(count)] for domain in domains
+        [folder / domain / f"{i + 1:0{digits}}{suffix_for(pixels)}" for i in range(count)]
+        for domain, pixels in zip(domains, formats_of, strict=True)
     ]
     _check_free([folder / GRID_FILE, *(path for row in paths for path in row)], overwrite)
-    made = [translator.generate(count, to=domain, seed=seed) for domain in domains]
-    for domain, images, own in zip(domains, made, paths, strict=True):
-        _make(folder / domain)
+    made = [translator.generate_batch(count, domain, seed) for domain in domains]
+    for images, pixels, own in zip(made, formats_of, paths, strict=True):
+        _make(own[0].parent)
         for image, path in zip(images, own, strict=True):
-            save_image(image, path)
-    rows = [[to_tensor(image) for image in images[:_GRID_COLUMNS]] for images in made]
+            formats.write(path, [pixels.from_tensor(image)], pixels)
+    rows = [
+        [view(image, pixels) for image in images[:_GRID_COLUMNS]]
+        for images, pixels in zip(made, formats_of, strict=True)
+    ]
     grid = picture_grid(rows, [""] * len(rows[0]), row_names=domains)
     write_grid(folder / GRID_FILE, grid)
     return [path for row in paths for path in row]
+
+
+def suffix_for(pixels: PixelFormat) -> str:
+    """Return the suffix of files of new images: .png where PNG can hold them, else .tif."""
+    return ".png" if formats.can_hold(".png", len(pixels.channels), pixels.dtype) else ".tif"
 
 
 def interpolate(
@@ -84,13 +96,14 @@ def interpolate(
         raise InputError(f"{told}: it takes 2 or more to get from one to the other")
     domains = _names(to) or translator.domains
     ends = [
-        translator.encode(_square(image, translator.size), source=source)
+        translator.encode(_square(image, translator, source), source=source)
         for image, source in zip((first, second), sources, strict=True)
     ]
     codes = [torch.lerp(ends[0], ends[1], i / (steps - 1)) for i in range(steps)]
-    rows: list[list[Tensor]] = [
-        [to_tensor(translator.decode(z, to=domain)) for z in codes] for domain in domains
-    ]
+    rows: list[list[Tensor]] = []
+    for domain in domains:
+        pixels = translator.pixel_formats[translator.domain_index(domain)]
+        rows.append([view(translator.decode_batch(z, to=domain)[0], pixels) for z in codes])
     columns = [sources[0], *[""] * (steps - 2), sources[1]]
     return picture_grid(rows, columns, row_names=[f"as {domain}" for domain in domains])
 
@@ -106,9 +119,11 @@ def _names(to: str | Sequence[str]) -> tuple[str, ...]:
     return (to,) if isinstance(to, str) else tuple(to)
 
 
-def _square(given: Any, size: int) -> Image.Image:
-    image = as_image(take(given, over_white=True).images[0])
-    return evaluation_image(image, "the image", size=size, is_tiled=False)
+def _square(given: Any, translator: Translator, source: str) -> Tensor:
+    pixels = translator.pixel_formats[translator.domain_index(source)]
+    image = as_raster(take(given, pixels, over_white=True).images[0], pixels)
+    square = evaluation_image(image, "the image", size=translator.size, is_tiled=False)
+    return square.tensor().clamp(-1, 1)
 
 
 def _check_free(paths: Sequence[Path], overwrite: bool) -> None:

@@ -34,8 +34,9 @@ def in_style_of(
             f"{info.method} takes no style from images: it translates to"
             f" {' and '.join(info.domains)}; {train} makes what does"
         )
-    styles = [take_tensor(image, over_white=True)[0] for image in images]
-    return _Styled(method, styles), replace(info, domains=(STYLE,))
+    pixels = info.pixel_formats[0]
+    styles = [take_tensor(image, pixels, over_white=True)[0] for image in images]
+    return _Styled(method, styles), replace(info, domains=(STYLE,), pixels=(pixels,))
 
 
 class _Styled(nn.Module):

@@ -163,8 +163,8 @@ def find_statistics(
 ) -> tuple[list[Moments], int]:
     """The statistics of the norms' calls for the whole image, and the sweeps that it took.
 
-    `image` is (3, H, W) in [-1, 1] and stays where it is; `small`, the same
-    picture as (1, 3, h, w), is on the device that translates. Without norms
+    `image` is (C, H, W) in [-1, 1] and stays where it is; `small`, the same
+    picture as (1, C, h, w), is on the device that translates. Without norms
     there is nothing to find: no sweeps.
     """
     if not norms:
@@ -191,28 +191,32 @@ def translate_tiles(
     device: torch.device,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
-    """Strips of the result from top to bottom: (first row, (3, rows, W) on the CPU).
+    """Strips of the result from top to bottom: (first row, (C, rows, W) on the CPU).
 
     Beyond the image, a strip and a tile are all that is held.
     """
     width = image.shape[2]
-    carried = torch.empty(3, 0, width)
+    carried: Tensor | None = None
     done = 0
     for row in grid.rows:
         top, bottom, weight_y = _zone(row, image.shape[1], grid.ramp)
-        strip = torch.zeros(3, bottom - top, width)
+        strip: Tensor | None = None
         for column in grid.columns:
             left, right, weight_x = _zone(column, width, grid.ramp)
             tile = _crop(image, row, column, device)
             _, output = _observe(forward, norms, tile, statistics, keep=False)
             y0, x0 = row.box[0], column.box[0]
             part = output[0, :, top - y0 : bottom - y0, left - x0 : right - x0].float().cpu()
+            if strip is None:
+                strip = torch.zeros(len(part), bottom - top, width)
             strip[..., left:right] += part * weight_x
             done += 1
             if progress is not None:
                 progress("translating", done, grid.tiles)
+        assert strip is not None
         strip *= weight_y[:, None]
-        strip[:, : carried.shape[1]] += carried
+        if carried is not None:
+            strip[:, : carried.shape[1]] += carried
         finished = bottom - top if bottom == image.shape[1] else bottom - top - 2 * grid.ramp
         yield top, strip[:, :finished]
         carried = strip[:, finished:].clone()

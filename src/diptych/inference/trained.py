@@ -10,10 +10,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from diptych.checkpoint import TranslatorInfo
-from diptych.data.images import to_image
-from diptych.errors import InputError
+from diptych.data.pixels import PixelFormat
+from diptych.errors import InputError, check_seed, check_whole, option
 from diptych.inference.domains import domain_index, only_target
-from diptych.inference.kinds import take_tensor
+from diptych.inference.kinds import as_picture, take_tensor
 from diptych.inference.padding import InputSize, input_size
 from diptych.networks.device import find_device
 from diptych.types import Encodes, Generates, Sized
@@ -54,6 +54,11 @@ class Trained:
         """Pixels a side that the method was trained on."""
         return self.info.size
 
+    @property
+    def pixel_formats(self) -> tuple[PixelFormat, ...]:
+        """The channels, depth and range of each domain's images."""
+        return self.info.pixel_formats
+
     def domain_index(self, to: str, *, source: str | None = None) -> int:
         """The place of `to` among the domains.
 
@@ -67,6 +72,29 @@ class Trained:
             raise InputError(f"source and target are both {to!r}: name another domain to go to")
         return index
 
+    def source_pixels(self, target: tuple[int, ...], source: str | None = None) -> PixelFormat:
+        """The pixel format of images that are translated to the domains at `target`.
+
+        Raises:
+            InputError: it depends on the domain, and `source` is not given.
+        """
+        if source is not None:
+            return self.pixel_formats[self.domain_index(source)]
+        possible = self._possible_sources(target)
+        if len(set(possible.values())) > 1:
+            listed = ", ".join(f"{name}: {one.describe()}" for name, one in possible.items())
+            raise InputError(f"images of which domain? Give {option('source')} ({listed})")
+        return next(iter(possible.values()))
+
+    def _possible_sources(self, target: tuple[int, ...]) -> dict[str, PixelFormat]:
+        formats = dict(zip(self.domains, self.pixel_formats, strict=True))
+        others = {name: one for i, (name, one) in enumerate(formats.items()) if i not in target}
+        return others or formats
+
+    def source_channels(self, target: tuple[int, ...]) -> int:
+        """One number: a method that takes several counts translates between two domains."""
+        return len(next(iter(self._possible_sources(target).values())).channels)
+
     def generate(
         self, count: int = 1, to: str | None = None, *, seed: int = 0
     ) -> list[Image.Image]:
@@ -78,10 +106,12 @@ class Trained:
         Raises:
             InputError: an unknown domain, or the method makes nothing from noise.
         """
-        return [to_image(image) for image in self.generate_batch(count, to, seed)]
+        made = self.generate_batch(count, to, seed)
+        pixels = self.pixel_formats[self._generated(to)]
+        return [as_picture(image, pixels) for image in made]
 
     def generate_batch(self, count: int, to: str | None = None, seed: int = 0) -> Tensor:
-        """As `generate`, (count, 3, size, size) in [-1, 1] on the CPU.
+        """As `generate`, (count, C, size, size) in [-1, 1] on the CPU.
 
         The first of many are the same as those of few.
 
@@ -91,10 +121,9 @@ class Trained:
         method: object = self._network
         if not isinstance(method, Generates):
             raise InputError(f"{self.info.method} makes no images from noise")
-        if count < 1:
-            raise InputError(f"a count of {count} images: it must be at least 1")
-        index = self.domain_index(only_target(self.domains, None) if to is None else to)
-        rng = torch.Generator().manual_seed(seed)
+        check_whole("count", count, 1)
+        index = self._generated(to)
+        rng = torch.Generator().manual_seed(check_seed(seed))
         with self._lock, torch.no_grad():
             made = [method.generate(1, index, rng)[0].float().cpu() for _ in range(count)]
         return torch.stack(made)
@@ -110,7 +139,8 @@ class Trained:
             InputError: an unknown domain, no image, or the method has no codes.
         """
         method, index = self._encodes(), self.domain_index(source)
-        batch = self._sizes(method).prepare(take_tensor(image)[0]).to(self.device, torch.float32)
+        images, _ = take_tensor(image, self.pixel_formats[index])
+        batch = self._sizes(method).prepare(images).to(self.device, torch.float32)
         with self._lock, torch.no_grad():
             return method.encode(batch, index).cpu()
 
@@ -120,9 +150,20 @@ class Trained:
         Raises:
             InputError: an unknown domain, or the method has no codes.
         """
+        return as_picture(self.decode_batch(z, to)[0], self.pixel_formats[self.domain_index(to)])
+
+    def decode_batch(self, z: Tensor, to: str) -> Tensor:
+        """As `decode`, (B, C, H, W) in [-1, 1] on the CPU.
+
+        Raises:
+            InputError: as `decode`.
+        """
         method, index = self._encodes(), self.domain_index(to)
         with self._lock, torch.no_grad():
-            return to_image(method.decode(z.to(self.device), index)[0].float().cpu())
+            return method.decode(z.to(self.device), index).float().cpu()
+
+    def _generated(self, to: str | None) -> int:
+        return self.domain_index(only_target(self.domains, None) if to is None else to)
 
     def _encodes(self) -> Encodes:
         method: object = self._network

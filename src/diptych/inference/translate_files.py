@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from diptych.data.images import (
-    IMAGE_SUFFIXES,
-    Decoded,
-    decode_image,
-    save_image,
-    to_image,
-    to_tensor,
-)
-from diptych.errors import InputError, option
+from diptych.data import formats
+from diptych.data.formats import Frame
+from diptych.data.pixels import PixelFormat
+from diptych.data.raster import Raster
+from diptych.data.reading import in_own_range, raster_of
+from diptych.errors import InputError, check_seed, check_whole, counted, option
+from diptych.inference.file_plan import images_of, plan_files, suffix_in_kind, suffix_of_format
+from diptych.inference.kinds import masked
 from diptych.inference.translation import Translation
 from diptych.inference.translator import Translator
-
-FORMATS = {
-    "png": ".png",
-    "jpg": ".jpg",
-    "jpeg": ".jpg",
-    "webp": ".webp",
-    "tiff": ".tiff",
-    "tif": ".tiff",
-}
-"""What results may be saved as, and the suffix each gets. JPEG and WebP have quality 95."""
 
 _BATCH = 8
 _BATCHED_PIXELS = 512 * 512  # beyond it, a batch gains no time
@@ -51,13 +42,13 @@ class TranslatedFiles:
     broken: list[tuple[Path, str]] = field(default_factory=list)
     """Inputs that could not be read, and why."""
     notes: list[str] = field(default_factory=list)
-    """A line for each image that was translated in tiles."""
+    """A line for each image that was translated in tiles, and for each file of several images."""
 
     def __str__(self) -> str:
         """The counts, then a line for each broken file; `notes` went to the log."""
-        lines = [f"{_count(len(self.written), 'image')} translated"]
+        lines = [f"{counted(len(self.written), 'image')} translated"]
         if self.broken:
-            lines[0] += f", {_count(len(self.broken), 'broken file')} passed over"
+            lines[0] += f", {counted(len(self.broken), 'broken file')} passed over"
             lines += [f"passed over: {reason}" for _, reason in self.broken]
         return "\n".join(lines)
 
@@ -70,7 +61,7 @@ def translate_files(
     to: str | Sequence[str] | None = None,
     source: str | None = None,
     overwrite: bool = False,
-    format: str = "png",
+    format: str | None = None,
     seed: int = 0,
     draws: int | None = None,
     seen: Callable[[str, Image.Image], None] | None = None,
@@ -81,13 +72,17 @@ def translate_files(
         diptych.translate_files(translator, "album/", "zebras/", to="zebra")
 
     `inputs` is one of them or a list; `to` may be left out as when calling the translator.
-    A file keeps its name in `out`, with the suffix of `format`; below a given
-    folder, or the fixed part of a pattern, it keeps its sub-folder too. A file
-    given twice is translated once. Transparency, colour profile and EXIF data
-    are kept. Broken files are passed over. Progress is drawn on `console`
-    (standard error) where that is a terminal. With `draws`, each file becomes as
-    many, of `seed` and the seeds after it: photo-1.png, photo-2.png. `seen` is shown
-    each image once, by its file's name, over white where it is transparent.
+    Results have the target domain's channels, depth and range. A file keeps its name in
+    `out`, with the suffix of `format`. Without `format`, photographs become PNG, and
+    TIFF, volumes, arrays and animations stay what they are; .tif stands in where a kind
+    cannot hold the result. Below a given folder, or the fixed part of a pattern, a file keeps
+    its sub-folder too. A file given twice is translated once. All images of a file are
+    translated, in order, into one file. Transparency, colour profile, EXIF data,
+    georeference and headers are kept where the kind holds them. Broken files are passed
+    over. Progress is drawn on `console` (standard error) where that is a terminal. With
+    `draws`, each file becomes as many, of `seed` and the seeds after it: photo-1.png,
+    photo-2.png. `seen` is shown each image once, by its file's name, over white where it is
+    transparent.
 
     Raises:
         InputError: before anything is translated: nothing found, an unknown
@@ -95,115 +90,70 @@ def translate_files(
             (unless `overwrite`) or would replace an input; later: `out`
             cannot be written to, or every file is broken.
     """
-    suffix = FORMATS.get(format.lower())
-    if suffix is None:
-        raise InputError(f"no format {format!r}: expected png, jpg, webp or tiff")
+    _check_types(translator, overwrite)
     translator.require_translation()
     places = translator.targets(to, source=source)
+    target = translator.pixel_formats[places[0]]
+    suffix = None if format is None else suffix_of_format(format, target)
+    given = translator.source_pixels(places, source)
     if to is None:
         to = [translator.domains[place] for place in places]
-    if draws is not None and draws < 1:
-        raise InputError(f"{option('draws')} is {draws}: it must be at least 1")
+    seed = check_seed(seed)
+    if draws is not None:
+        check_whole("draws", draws, 1)
+        if draws > 1 and not translator.has_draws:
+            raise InputError(
+                f"{option('draws', draws)}: {translator.info.method} translates an image in one"
+                " way, so all would be equal: leave it out"
+            )
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
-    ends = [suffix] if draws is None else [f"-{i + 1}{suffix}" for i in range(draws)]
-    rounds = [plan_files(inputs, Path(out), suffix=end, overwrite=overwrite) for end in ends]
+    ends = [""] if draws is None else [f"-{i + 1}" for i in range(draws)]
+    rounds = [
+        plan_files(
+            inputs,
+            Path(out),
+            partial(_result_end, end, suffix, target),
+            overwrite=overwrite,
+        )
+        for end in ends
+    ]
     console = console or Console(stderr=True)
     done = TranslatedFiles()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bars:
         for number, jobs in enumerate(rounds):
             done.broken.clear()  # the same ones each time
             shown = seen if number == 0 else None
-            _Run(translator, to, source, seed + number, bars, done, shown).all(jobs)
+            run = _Run(translator, to, source, seed + number, bars, done, given, target, shown)
+            run.all(jobs)
     if not done.written:
-        count, first = _count(len(rounds[0]), "file"), done.broken[0][1]
+        count, first = counted(len(rounds[0]), "file"), done.broken[0][1]
         raise InputError(f"none of {count} could be translated; first: {first}")
     return done
 
 
-def plan_files(
-    inputs: Sequence[str | os.PathLike[str]], out: Path, *, suffix: str, overwrite: bool
-) -> list[tuple[Path, Path]]:
-    """(file, result) for each file that `inputs` stand for, checked; nothing is written.
-
-    Raises:
-        InputError: as `translate_files`, as far as names can tell.
-    """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file: give a folder for the results")
-    jobs: dict[Path, tuple[Path, Path]] = {}
-    for given in inputs:
-        for file, relative in _expand(Path(given), out):
-            result = out / relative.with_name(relative.stem + suffix)
-            jobs.setdefault(file.resolve(), (file, result))
-    if not jobs:
-        raise InputError("no images were given: name files, folders or patterns")
-    _check_results(list(jobs.values()), {str(file).casefold() for file in jobs}, overwrite)
-    return list(jobs.values())
+def _check_types(translator: object, overwrite: object) -> None:
+    if not isinstance(translator, Translator):
+        raise InputError(f"{translator!r} is no translator: give what diptych.load returns")
+    if not isinstance(overwrite, bool):
+        raise InputError(f"overwrite is {overwrite!r}: it must be True or False")
 
 
-def _expand(given: Path, out: Path) -> Iterator[tuple[Path, Path]]:
-    """Each file, and its name below the folder or the pattern that it came from."""
-    if given.is_dir():
-        files = _images_below(given, out)
-        if not files:
-            kinds = ", ".join(IMAGE_SUFFIXES)
-            raise InputError(f"no images in {given}: expected files ending in {kinds}")
-        yield from ((file, file.relative_to(given)) for file in files)
-    elif given.exists():
-        yield given, Path(given.name)
-    elif glob.has_magic(str(given)):
-        base = _fixed_part(given)
-        # Path.glob would find folders only where the pattern ends in **.
-        matches = [Path(m) for m in sorted(glob.glob(str(given), recursive=True))]  # noqa: PTH207
-        files = [m for m in matches if m.is_file() and m.suffix.lower() in IMAGE_SUFFIXES]
-        if not files:
-            raise InputError(f"no images match {given}: check the pattern")
-        yield from ((file, file.relative_to(base)) for file in files)
-    else:
-        raise InputError(f"no such file or folder: {given}")
+def _result_end(end: str, suffix: str | None, target: PixelFormat, file: Path) -> str:
+    """Return what follows the stem of a file's result."""
+    return end + (suffix or suffix_in_kind(file, target))
 
 
-def _images_below(folder: Path, out: Path) -> list[Path]:
-    """Sorted; without hidden ones, and without earlier results where `out` lies inside."""
-    found = []
-    nested_out = out.resolve() if out.resolve() != folder.resolve() else None
-    for path, folders, names in os.walk(folder):
-        kept = (f for f in folders if not f.startswith("."))
-        folders[:] = sorted(f for f in kept if Path(path, f).resolve() != nested_out)
-        found += [
-            Path(path, name)
-            for name in sorted(names)
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-        ]
-    return found
+@dataclass(frozen=True)
+class _Item:
+    """One image of a file."""
 
-
-def _fixed_part(pattern: Path) -> Path:
-    parts = pattern.parts
-    magic = next(i for i, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:magic])
-
-
-def _check_results(jobs: Iterable[tuple[Path, Path]], inputs: set[str], overwrite: bool) -> None:
-    seen: dict[str, Path] = {}
-    existing = []
-    for file, result in jobs:
-        key = str(result.resolve()).casefold()  # as Windows and macOS compare names
-        if key in seen:
-            raise InputError(
-                f"{seen[key]} and {file} would both become {result}: rename one, give the folder "
-                "that holds both, or translate them to different folders"
-            )
-        if key in inputs:
-            raise InputError(f"{result} would replace an input: give another folder for results")
-        seen[key] = file
-        if result.exists():
-            existing.append(result)
-    if existing and not overwrite:
-        others = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
-        exist, way_out = "exist" if others else "exists", option("overwrite", True)
-        raise InputError(f"{existing[0]}{others} {exist}: give {way_out} or another folder")
+    file: Path
+    result: Path
+    index: int
+    images: int
+    """How many images the file holds."""
+    raster: Raster
 
 
 @dataclass
@@ -216,59 +166,120 @@ class _Run:
     seed: int
     bars: Progress
     done: TranslatedFiles
+    given: PixelFormat
+    """Of the inputs."""
+    target: PixelFormat
+    """Of the results."""
     seen: Callable[[str, Image.Image], None] | None = None
+    made: dict[Path, list[NDArray[Any]]] = field(default_factory=dict)
+    """By result, the images of files that are not yet complete."""
+    failed: set[Path] = field(default_factory=set)
     writing: deque[tuple[Path, Future[None]]] = field(default_factory=deque)
 
     def all(self, jobs: Sequence[tuple[Path, Path]]) -> None:
         to = self.to if isinstance(self.to, str) else ", ".join(self.to)
         total = self.bars.add_task(f"to {to}", total=len(jobs))
         with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(2) as writers:
-            batch: list[tuple[Decoded, Path]] = []
-            for file, result, future in _ahead(readers, jobs):
-                try:
-                    decoded = future.result()
-                except InputError as error:
-                    self.done.broken.append((file, str(error)))
-                    self.bars.advance(total)
+            batch: list[_Item] = []
+            for file, result, index, images, future in self._ahead(readers, jobs):
+                if file in self.failed:
                     continue
-                if self.seen is not None:
-                    self.seen(str(file), decoded.over_white())
-                if batch and not self._joins(batch, decoded):
+                try:
+                    frame = in_own_range(future.result(), self.given, str(file))
+                    item = _Item(file, result, index, images, self._raster(frame, file))
+                except InputError as error:
+                    self._fail(file, result, str(error), total)
+                    continue
+                if batch and not self._joins(batch, item.raster):
                     self._translate(batch, writers, total)
                     batch = []
-                batch.append((decoded, result))
+                batch.append(item)
             if batch:
                 self._translate(batch, writers, total)
             while self.writing:
                 self._wait()
 
-    def _joins(self, batch: list[tuple[Decoded, Path]], decoded: Decoded) -> bool:
-        width, height = decoded.image.size
+    def _raster(self, frame: Frame, file: Path) -> Raster:
+        """The image without its transparency, which its result takes over."""
+        raster = raster_of(replace(frame, alpha=None), self.given, str(file))
+        if self.seen is not None:
+            shown = raster_of(frame, self.given, str(file)) if frame.alpha is not None else raster
+            self.seen(str(file), shown.picture(self.given))
+        return raster
+
+    def _ahead(
+        self, readers: ThreadPoolExecutor, jobs: Sequence[tuple[Path, Path]]
+    ) -> Iterator[tuple[Path, Path, int, int, Future[Frame]]]:
+        """The images in order, with a few being decoded before their turn."""
+        pending: deque[tuple[Path, Path, int, int, Future[Frame]]] = deque()
+        for file, result in jobs:
+            images = self._images(file, result)
+            for index in range(images):
+                pending.append(
+                    (file, result, index, images, readers.submit(formats.read, file, index))
+                )
+                if len(pending) > _AHEAD:
+                    yield pending.popleft()
+        yield from pending
+
+    def _images(self, file: Path, result: Path) -> int:
+        """How many images a file holds, if its result can hold as many; else the first one."""
+        images = images_of(file)
+        if images == 1:
+            return 1
+        kind = formats.suffix_of(result)
+        if not formats.can_hold(kind, len(self.target.channels), self.target.dtype, images):
+            self.done.notes.append(
+                f"{file.name}: only the first of its {images} images was translated, since"
+                f" {kind} holds one"
+            )
+            return 1
+        self.done.notes.append(f"{file.name}: all its {images} images were translated")
+        return images
+
+    def _fail(self, file: Path, result: Path, reason: str, total: TaskID) -> None:
+        self.done.broken.append((file, reason))
+        self.failed.add(file)
+        self.made.pop(result, None)
+        self.bars.advance(total)
+
+    def _joins(self, batch: list[_Item], raster: Raster) -> bool:
+        width, height = raster.size
         return (
-            batch[0][0].image.size == (width, height)
+            batch[0].raster.size == (width, height)
             and width * height <= _BATCHED_PIXELS
             and len(batch) < min(_BATCH, self.translator.batch_size(height, width))
         )
 
-    def _translate(
-        self, batch: list[tuple[Decoded, Path]], writers: ThreadPoolExecutor, total: TaskID
-    ) -> None:
+    def _translate(self, batch: list[_Item], writers: ThreadPoolExecutor, total: TaskID) -> None:
         if len(batch) == 1:
-            made = self._translate_one(batch[0][0])
-            images = [made.image]
+            made = self._translate_one(batch[0].raster)
+            assert made.values is not None
+            results = [made.values]
             if made.note is not None:
-                self.done.notes.append(f"{batch[0][1].name}: {made.note}")
+                self.done.notes.append(f"{batch[0].result.name}: {made.note}")
         else:
-            stacked = torch.stack([to_tensor(decoded.image) for decoded, _ in batch])
+            stacked = torch.stack([item.raster.tensor() for item in batch])
             outputs = self.translator.translate_batch(stacked, self.to, self.seed)
-            images = [to_image(output) for output in outputs]
-        for (decoded, result), image in zip(batch, images, strict=True):
+            results = [
+                masked(self.target.from_tensor(output), item.raster, self.target)
+                for item, output in zip(batch, outputs, strict=True)
+            ]
+        for item, values in zip(batch, results, strict=True):
+            if item.file in self.failed:
+                continue
+            images = self.made.setdefault(item.result, [])
+            images.append(values)
+            if len(images) < item.images:
+                continue
             if len(self.writing) >= max(_AHEAD, len(batch)):
                 self._wait()
-            self.writing.append((result, writers.submit(_save, image, result, decoded)))
+            images = self.made.pop(item.result)
+            future = writers.submit(_save, item.result, images, self.target, item.file)
+            self.writing.append((item.result, future))
             self.bars.advance(total)
 
-    def _translate_one(self, decoded: Decoded) -> Translation:
+    def _translate_one(self, raster: Raster) -> Translation:
         task: TaskID | None = None
 
         def show(what: str, done: int, tiles: int) -> None:
@@ -278,7 +289,7 @@ class _Run:
             self.bars.update(task, description=what, completed=done, total=tiles)
 
         made = self.translator.translate(
-            decoded, to=self.to, source=self.source, seed=self.seed, progress=show
+            raster, to=self.to, source=self.source, seed=self.seed, progress=show
         )
         if task is not None:
             self.bars.remove_task(task)
@@ -290,25 +301,9 @@ class _Run:
         self.done.written.append(result)
 
 
-def _ahead(
-    readers: ThreadPoolExecutor, jobs: Sequence[tuple[Path, Path]]
-) -> Iterator[tuple[Path, Path, Future[Decoded]]]:
-    """The jobs in order, with a few being decoded before their turn."""
-    pending: deque[tuple[Path, Path, Future[Decoded]]] = deque()
-    for file, result in jobs:
-        pending.append((file, result, readers.submit(decode_image, file)))
-        if len(pending) > _AHEAD:
-            yield pending.popleft()
-    yield from pending
-
-
-def _save(image: Image.Image, result: Path, decoded: Decoded) -> None:
+def _save(result: Path, images: Sequence[NDArray[Any]], pixels: PixelFormat, source: Path) -> None:
     try:
         result.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {result.parent}: {error.strerror}") from error
-    save_image(image, result, like=decoded)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    formats.write(result, images, pixels, source)

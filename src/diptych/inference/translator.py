@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any, Literal, TypeVar, cast, overload
 
@@ -15,8 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from diptych.checkpoint import TranslatorInfo
-from diptych.data.images import Decoded, to_image, to_tensor
-from diptych.errors import InputError, call, option
+from diptych.data.raster import Raster
+from diptych.errors import InputError, call, check_seed, option
 from diptych.inference.domains import only_target, shown
 from diptych.inference.footprint import (
     Forward,
@@ -25,10 +24,13 @@ from diptych.inference.footprint import (
     whole_image_norms,
 )
 from diptych.inference.kinds import (
+    Made,
     Picture,
     Pixels,
-    as_image,
+    as_raster,
     as_tensor,
+    as_unit,
+    masked,
     size_of,
     take,
     take_picture,
@@ -84,7 +86,7 @@ class Translator(Trained):
         """
         if precision not in ("fp32", "bf16"):
             raise InputError(f"no precision {precision!r}: expected fp32 or bf16")
-        if not memory_gib > 0 or not math.isfinite(memory_gib):
+        if not isinstance(memory_gib, (int, float)) or not 0 < memory_gib < math.inf:
             raise InputError(f"memory of {memory_gib} GiB: expected a number above 0, such as 2")
         super().__init__(method, info, device=device)
         self.precision = precision
@@ -164,11 +166,13 @@ class Translator(Trained):
     ) -> Any:
         """`image` in the domain `to`, as the same kind of image and of the same size.
 
-        - A PIL image, or the path of a file, gives a PIL image: upright, RGB, or RGBA if it
-          has transparency.
-        - A NumPy array (H, W, 3) or (B, H, W, 3) gives an array of its dtype: uint8 from 0 to
-          255, or floats from 0 to 1. Grey (H, W) becomes RGB; the alpha of (H, W, 4) is kept.
-        - A tensor (3, H, W) or (B, 3, H, W) of floats from -1 to 1 gives a tensor of its dtype
+        - A PIL image, or the path of a file, gives a PIL image: upright, with transparency if
+          it had some.
+        - A NumPy array (H, W, C) or (B, H, W, C) of the source domain's values gives an array
+          of the target domain's. For 8 bits these are uint8 from 0 to 255, or floats from 0 to
+          1; grey (H, W) becomes colour where the domain has it, and a further channel, alpha,
+          is kept.
+        - A tensor (C, H, W) or (B, C, H, W) of floats from -1 to 1 gives a tensor of its dtype
           on its device.
         - A list or a tuple of these gives a list. Neighbours of one size go through together.
 
@@ -180,16 +184,17 @@ class Translator(Trained):
         Raises:
             InputError: an unknown domain, `source` is `to`, or no image of these kinds.
         """
+        seed = check_seed(seed)
         target = self.targets(to, source=source)
-        given = take(image)
-        results: list[Pixels] = []
+        given = take(image, self.source_pixels(target, source))
+        results: list[Made] = []
         for _, images in groupby(given.images, size_of):
             results += self._translate_equal(list(images), target, seed)
-        return given.restore(results)
+        return given.restore(results, self.pixel_formats[target[0]])
 
     def translate(
         self,
-        image: Decoded | Picture,
+        image: Raster | Picture,
         to: Target = None,
         *,
         source: str | None = None,
@@ -201,39 +206,53 @@ class Translator(Trained):
         Raises:
             InputError: as calling, or not even a tile fits in the memory.
         """
+        seed = check_seed(seed)
         target = self.targets(to, source=source)
-        given = take_picture(image)
-        pixels = as_image(given.images[0])
-        width, height = pixels.size
+        given = take_picture(image, self.source_pixels(target, source))
+        raster, pixels = given.images[0], self.pixel_formats[target[0]]
+        assert isinstance(raster, Raster)
+        tiles = sweeps = 0
         with self._lock, torch.no_grad():
-            if self.fits(height, width):
-                batch = to_tensor(pixels)[None]
-                output = self._translate_whole(batch, target, seed)[0]
-                made = Translation(to_image(output), whole_gib=self.gib_for(height, width))
+            if self.fits(raster.height, raster.width):
+                output = self._translate_whole(raster.tensor()[None], target, seed)[0]
+                values = pixels.from_tensor(output)
             else:
-                made = self._translate_tiled(pixels, target, seed, progress)
-        return replace(made, image=given.restore([made.image]))
+                values, tiles, sweeps = self._translate_tiled(raster, target, seed, progress)
+        values = masked(values, raster, pixels)
+        shown, gib = given.restore([values], pixels), self.gib_for(raster.height, raster.width)
+        translation = Translation(shown, max(tiles, 1), sweeps, gib, values, pixels)
+        if translation.note is not None:
+            _log.info("%s", translation.note)
+        return translation
 
     def translate_batch(self, images: Tensor, to: Target = None, seed: int = 0) -> Tensor:
-        """(B, 3, H, W) in [-1, 1], B at least 1, to the same, on `images`' device.
+        """(B, C, H, W) in [-1, 1], B at least 1, to images of `to`, on `images`' device.
 
-        Each result is that of its image alone (to rounding, which kernels may
-        do by batch size). Images too large for the memory are taken in tiles,
-        and then come back in 256 levels. Values are not checked.
+        C is the source's number of channels. Each result is that of its image alone (to
+        rounding, which kernels may do by batch size). Images too large for the memory are taken
+        in tiles, and then come back in the levels of the target's type. Values are not checked.
 
         Raises:
             InputError: an unknown domain, or another shape.
         """
+        seed = check_seed(seed)
         target = self.targets(to)
-        if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
-            raise InputError(f"expected (B, 3, H, W) images, got {tuple(images.shape)}")
+        if not isinstance(images, Tensor):
+            raise InputError(
+                f"translate_batch takes a tensor, not {type(images).__name__}: call the translator"
+                " itself for other kinds"
+            )
+        channels = self.source_channels(target)
+        if images.ndim != 4 or images.shape[1] != channels or 0 in images.shape:
+            raise InputError(f"expected (B, {channels}, H, W) images, got {tuple(images.shape)}")
         results = self._translate_equal(list(images), target, seed)
-        return torch.stack([as_tensor(result) for result in results]).to(images.device)
+        pixels = self.pixel_formats[target[0]]
+        return torch.stack([as_unit(result, pixels) for result in results]).to(images.device)
 
     def network(self, to: Target = None) -> TranslationNetwork:
         """The translation to `to` as a plain `nn.Module`, for export and for code of your own.
 
-        It takes (B, 3, H, W) in [-1, 1] to the same, at sizes that it states:
+        It takes (B, C, H, W) in [-1, 1] to images of the domain `to`, at sizes that it states:
         `size_multiple`, `fixed_size`, `least_size`. See `TranslationNetwork`.
 
         Raises:
@@ -301,8 +320,9 @@ class Translator(Trained):
             sizes = self._size_inside
             size = sizes.fixed or -(-_PROBE_SIZE // sizes.multiple) * sizes.multiple
             self._bytes_per_pixel = bytes_per_pixel(
-                self._network, self._forward((0,), 0), size=size, device=self.device
-            )
+                self._network, self._forward((0,), 0), size=size,
+                channels=self.source_channels((0,)), device=self.device,
+            )  # fmt: skip
 
     def _forward(self, target: tuple[int, ...], seed: int) -> Forward:
         """The method on one image, which sees the same draws each time."""
@@ -324,13 +344,15 @@ class Translator(Trained):
 
     def _translate_equal(
         self, images: Sequence[Pixels], target: tuple[int, ...], seed: int
-    ) -> list[Pixels]:
+    ) -> list[Made]:
         """Images of one size, as many at once as fit."""
         height, width = size_of(images[0])
-        results: list[Pixels] = []
+        results: list[Made] = []
         with self._lock, torch.no_grad():
             if not self.fits(height, width):
-                return [self._translate_tiled(as_image(i), target, seed).image for i in images]
+                pixels = self.source_pixels(target)
+                rasters = [as_raster(image, pixels) for image in images]
+                return [self._translate_tiled(one, target, seed)[0] for one in rasters]
             count = self.batch_size(height, width)
             for start in range(0, len(images), count):
                 chunk = [
@@ -340,7 +362,7 @@ class Translator(Trained):
         return results
 
     def _translate_whole(self, images: Tensor, target: tuple[int, ...], seed: int) -> Tensor:
-        """(B, 3, H, W) to the same on the device, at once."""
+        """(B, C, H, W) to their translations on the device, at once."""
         height, width = images.shape[2:]
         images = self._size_inside.prepare(images.to(self.device, torch.float32))
         forward = self._forward(target, seed)
@@ -351,11 +373,12 @@ class Translator(Trained):
 
     def _translate_tiled(
         self,
-        image: Image.Image,
+        image: Raster,
         target: tuple[int, ...],
         seed: int,
         progress: Progress | None = None,
-    ) -> Translation:
+    ) -> tuple[NDArray[Any], int, int]:
+        """(H, W, C) in the target's values, the tiles it took and the sweeps before the last."""
         width, height = image.size
         memory = option("memory_gib", flag="memory")
         too_large = f"{width}x{height} does not fit in {self.memory_gib:g} GiB"
@@ -370,8 +393,9 @@ class Translator(Trained):
         sizes, forward = self._size_inside, self._forward(target, seed)
         if self._radius is None:
             self._radius = receptive_radius(
-                self._network, forward, multiple=sizes.multiple, device=self.device
-            )
+                self._network, forward, multiple=sizes.multiple,
+                channels=image.channels, device=self.device,
+            )  # fmt: skip
         least = math.prod(sizes.padded(1, 1))
         made = translate_large(
             image,
@@ -381,6 +405,7 @@ class Translator(Trained):
             tile_pixels=int(self.memory_gib * _GIB / self._bytes(1, 1) * least),
             radius=self._radius,
             device=self.device,
+            pixels=self.pixel_formats[target[0]],
             progress=progress,
         )
         if made is None:
@@ -389,6 +414,4 @@ class Translator(Trained):
                 f"memory of {self.memory_gib:g} GiB is too little for a tile of this "
                 f"{width}x{height} image: raise {memory} to {self.gib_for(side, side):.1f} or more"
             )
-        translation = Translation(*made, self.gib_for(height, width))
-        _log.info("%s", translation.note)
-        return translation
+        return made

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, cast
 
@@ -118,9 +118,15 @@ def make_config(name: str, values: Mapping[str, Any]) -> Any:
     return dataclass_from(config_class(name), values, owner=name)
 
 
-def build(name: str, config: Any, domains: int) -> nn.Module:
-    """The method, freshly initialised from the global random state."""
-    return method_class(name)(config, domains=domains)
+def build(name: str, config: Any, channels: Sequence[int]) -> nn.Module:
+    """The method, freshly initialised from the global random state.
+
+    `channels` are the numbers of channels of the domains' images.
+
+    Raises:
+        InputError: the method cannot translate between such domains.
+    """
+    return method_class(name)(config, channels=tuple(channels))
 
 
 # --- methods from outside ----------------------------------------------------
@@ -160,6 +166,8 @@ def give_for(name: str, source: object, method: type[nn.Module] | None) -> None:
         InputError: it is not known and no class is given, or a class is given for another
             method's name.
     """
+    if method is not None and not (isinstance(method, type) and issubclass(method, nn.Module)):
+        raise InputError(f"method is {method!r}: it must be the class of a method of your own")
     if method is None:
         if not is_known(name):
             example = name if "." in name else "my_package.my_method"

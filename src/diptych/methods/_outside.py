@@ -55,10 +55,10 @@ def check_method_class(kind: object) -> type[nn.Module]:
         known = ", ".join(batch.__name__ for batch in get_args(Batch))
         raise InputError(f"{kind.__name__}.batch_type is {batch_type!r}: it must be one of {known}")
     parameters = inspect.signature(kind).parameters
-    if "domains" not in parameters:
+    if "channels" not in parameters:
         raise InputError(
-            f"{kind.__name__}.__init__ has no domains: it must be"
-            " __init__(self, config: Config, domains: int)"
+            f"{kind.__name__}.__init__ has no channels: it must be"
+            " __init__(self, config: Config, channels: Sequence[int])"
         )
     config_of(kind)
     return kind
@@ -82,7 +82,7 @@ def config_of(kind: type[nn.Module]) -> type[Any]:
     if config is None:
         raise InputError(
             f"{name}.__init__ does not say what its config is: annotate it, as in"
-            " __init__(self, config: Config, domains: int)"
+            " __init__(self, config: Config, channels: Sequence[int])"
         )
     if not isinstance(config, type) or not dataclasses.is_dataclass(config):
         raise InputError(f"the config of {name} is {config!r}: it must be a frozen dataclass")

@@ -23,7 +23,7 @@ on the others that are made with it. We know of no code of the authors'.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -33,7 +33,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, equal_channel_count
 from diptych.networks import init_normal
 from diptych.objectives import GAN_LOSSES
 from diptych.types import Attributed, Clock, Group, Labelled, Update
@@ -99,11 +99,12 @@ class ACGAN(nn.Module):
     batch_type: ClassVar[type[Labelled]] = Labelled
     inference_modules: ClassVar[tuple[str, ...]] = ("G",)
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        self.config, self.classes = config, domains
-        self.G = _generator(config, domains)
-        self.D = _discriminator(config, domains)
+        self.config, self.classes = config, len(channels)
+        count = equal_channel_count(channels, "acgan has one network for all domains")
+        self.G = _generator(config, self.classes, count)
+        self.D = _discriminator(config, self.classes, count)
         init_normal(self)
 
     def groups(self) -> dict[str, Group]:
@@ -168,7 +169,7 @@ def _wrong(kind: Tensor, c: Tensor) -> Tensor:
     return F.cross_entropy(kind.float(), c)
 
 
-def _generator(config: Config, classes: int) -> nn.Sequential:
+def _generator(config: Config, classes: int, channels: int) -> nn.Sequential:
     """Noise and class, (B, z_size + classes), to an image."""
     widths = [factor * config.width for factor in config.factors]
     side = config.size // 2 ** len(widths)
@@ -179,16 +180,16 @@ def _generator(config: Config, classes: int) -> nn.Sequential:
     ]
     for k, less in pairwise(widths):
         layers += [_up(k, less, bias=False), nn.BatchNorm2d(less), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, _up(widths[-1], 3), nn.Tanh())
+    return nn.Sequential(*layers, _up(widths[-1], channels), nn.Tanh())
 
 
 def _up(k: int, less: int, *, bias: bool = True) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(k, less, 5, stride=2, padding=2, output_padding=1, bias=bias)
 
 
-def _discriminator(config: Config, classes: int) -> nn.Sequential:
+def _discriminator(config: Config, classes: int, channels: int) -> nn.Sequential:
     """3x3 convolutions, every other one of stride 2, each with dropout; to (B, 1 + classes)."""
-    widths = [3, *(config.width * 2**i for i in range(6))]
+    widths = [channels, *(config.width * 2**i for i in range(6))]
     layers: list[nn.Module] = []
     for i, (k, more) in enumerate(pairwise(widths)):
         layers.append(nn.Conv2d(k, more, 3, stride=2 - i % 2, padding=1, bias=i == 0))

@@ -25,7 +25,7 @@ Where the papers are silent or ambiguous:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, cast
@@ -33,7 +33,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size
+from diptych.errors import check_bounds, check_size, two_channel_counts
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.replay import ReplayBuffer
@@ -95,14 +95,13 @@ class BiGAN(nn.Module):
     fixed_size: ClassVar[int | None] = None
     size_multiple: ClassVar[int] = 4
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"bigan translates between 2 domains, not {domains}")
+        x_channels, y_channels = two_channel_counts("bigan", channels)
         c = self.config = config
-        self.G = ResNetGenerator(c.width, blocks_for(c.size))
-        self.F = ResNetGenerator(c.width, blocks_for(c.size))
-        self.D = make_discriminator(c.discriminator, c.width, c.size, in_channels=6)
+        self.G = ResNetGenerator(c.width, blocks_for(c.size), x_channels, y_channels)
+        self.F = ResNetGenerator(c.width, blocks_for(c.size), y_channels, x_channels)
+        self.D = make_discriminator(c.discriminator, c.width, c.size, x_channels + y_channels)
         self.pairs_of_G, self.pairs_of_F = ReplayBuffer(c.buffer_size), ReplayBuffer(c.buffer_size)
         init_normal(self)
 

@@ -26,7 +26,7 @@ down to 2x2. In use, batch norm takes its running averages, as in the code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -35,7 +35,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, two_channel_counts
 from diptych.networks import init_normal
 from diptych.objectives import LOG
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
@@ -108,14 +108,14 @@ class CoGAN(nn.Module):
     inference_modules: ClassVar[tuple[str, ...]] = ("G_shared", "G1", "G2")
     exportable: ClassVar[bool] = False
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"cogan translates between 2 domains, not {domains}")
+        x_channels, y_channels = two_channel_counts("cogan", channels)
         self.config = config
         self.G_shared = _generator_start(config)
-        self.G1, self.G2 = _generator_end(config), _generator_end(config)
-        self.D1, self.D2 = _discriminator_start(config), _discriminator_start(config)
+        self.G1, self.G2 = _generator_end(config, x_channels), _generator_end(config, y_channels)
+        self.D1 = _discriminator_start(config, x_channels)
+        self.D2 = _discriminator_start(config, y_channels)
         self.D_shared = _discriminator_end(config)
         init_normal(self)
 
@@ -234,13 +234,13 @@ def _generator_start(config: Config) -> nn.Sequential:
     )
 
 
-def _generator_end(config: Config) -> nn.Sequential:
+def _generator_end(config: Config, channels: int) -> nn.Sequential:
     """That map to an image."""
     widths = _generator_widths(config)
     tied = config.halvings - (config.own_layers - 1)
     return nn.Sequential(
         *(m for k, less in pairwise(widths[tied:]) for m in _up(k, less)),
-        nn.Conv2d(widths[-1], 3, 3, padding=1),
+        nn.Conv2d(widths[-1], channels, 3, padding=1),
         nn.Tanh(),
     )
 
@@ -250,9 +250,9 @@ def _up(k: int, less: int) -> tuple[nn.Module, ...]:
     return up, nn.BatchNorm2d(less), nn.PReLU(less)
 
 
-def _discriminator_layers(config: Config) -> list[nn.Module]:
+def _discriminator_layers(config: Config, channels: int) -> list[nn.Module]:
     """Convolutions of stride 2 from an image to a 2x2 map: 32, 64, ... 1024 for 128 pixels."""
-    widths = [3, *(config.width * 2**i for i in range(config.halvings + 1))]
+    widths = [channels, *(config.width * 2**i for i in range(config.halvings + 1))]
     layers: list[nn.Module] = []
     for i, (k, more) in enumerate(pairwise(widths)):
         kernel = 5 if i < 3 else 3
@@ -267,14 +267,14 @@ def _discriminator_layers(config: Config) -> list[nn.Module]:
     return layers
 
 
-def _discriminator_start(config: Config) -> nn.Sequential:
-    return nn.Sequential(*_discriminator_layers(config)[: config.own_layers])
+def _discriminator_start(config: Config, channels: int) -> nn.Sequential:
+    return nn.Sequential(*_discriminator_layers(config, channels)[: config.own_layers])
 
 
 def _discriminator_end(config: Config) -> nn.Sequential:
     channels, hidden = config.width * 2**config.halvings, 64 * config.width
     return nn.Sequential(
-        *_discriminator_layers(config)[config.own_layers :],
+        *_discriminator_layers(config, 3)[config.own_layers :],  # those that see no image
         nn.Flatten(),
         nn.Linear(channels * 4, hidden),  # of the 2x2 map
         nn.BatchNorm1d(hidden),

@@ -28,7 +28,7 @@ N(0, 0.02²), as CycleGAN's. The code's recipe for FastCUT, not the paper, has t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -38,7 +38,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size
+from diptych.errors import (
+    InputError,
+    check_bounds,
+    check_size,
+    equal_channel_count,
+    two_channel_counts,
+)
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.resnet import ResNetGenerator, blocks_for
@@ -117,16 +123,16 @@ class CUT(nn.Module):
     fixed_size: ClassVar[int | None] = None
     size_multiple: ClassVar[int] = 4
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"cut translates between 2 domains, not {domains}")
+        two_channel_counts("cut", channels)
+        count = equal_channel_count(channels, "cut encodes images and translations by one network")
         c = self.config = config
         blocks = blocks_for(c.size)
-        self.G, self.F = Generator(c.width, blocks), Generator(c.width, blocks)
-        self.H_X, self.H_Y = _projections(c), _projections(c)
-        self.D_X = make_discriminator(c.discriminator, c.width, c.size)
-        self.D_Y = make_discriminator(c.discriminator, c.width, c.size)
+        self.G, self.F = Generator(c.width, blocks, count), Generator(c.width, blocks, count)
+        self.H_X, self.H_Y = _projections(c, count), _projections(c, count)
+        self.D_X = make_discriminator(c.discriminator, c.width, c.size, count)
+        self.D_Y = make_discriminator(c.discriminator, c.width, c.size, count)
         init_normal(self)
 
     def groups(self) -> dict[str, Group]:
@@ -231,28 +237,28 @@ def _at(h: Tensor, places: Tensor) -> Tensor:
     return h.flatten(2).index_select(2, places).transpose(1, 2)
 
 
-def _projections(config: Config) -> nn.ModuleList:
+def _projections(config: Config, image_channels: int) -> nn.ModuleList:
     """H: for each layer, a network of two layers and 256 units (Sec. 3, appendix C)."""
     w, k = config.width, config.features
     return nn.ModuleList(
         nn.Sequential(nn.Linear(channels, k), nn.ReLU(), nn.Linear(k, k))
-        for channels in (3, 2 * w, 4 * w, 4 * w, 4 * w)
+        for channels in (image_channels, 2 * w, 4 * w, 4 * w, 4 * w)
     )
 
 
 class Generator(nn.Module):
     """CycleGAN's ResNet, cut where its encoder is looked at."""
 
-    def __init__(self, width: int, blocks: int) -> None:
+    def __init__(self, width: int, blocks: int, channels: int) -> None:
         super().__init__()
-        layers = list(ResNetGenerator(width, blocks))
+        layers = list(ResNetGenerator(width, blocks, channels, channels))
         # After d128's convolution, d256's, the first and the fifth residual block.
         ends = (0, 5, 8, 11, 10 + min(5, blocks))
         self.encoder = nn.ModuleList(nn.Sequential(*layers[a:b]) for a, b in pairwise(ends))
         self.decoder = nn.Sequential(*layers[ends[-1] :])
 
     def maps(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) to itself and four maps of the encoder."""
+        """(B, C, H, W) to itself and four maps of the encoder."""
         maps = [image]
         for stage in self.encoder:
             maps.append(stage(maps[-1]))

@@ -23,7 +23,7 @@ its batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, cast
@@ -31,7 +31,14 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size
+from diptych.errors import (
+    InputError,
+    check_bounds,
+    check_size,
+    equal_channel_count,
+    option,
+    two_channel_counts,
+)
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.replay import ReplayBuffer
@@ -153,18 +160,24 @@ class CycleGAN(nn.Module):
     exportable: ClassVar[bool] = True
     fixed_size: ClassVar[int | None] = None
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"cyclegan translates between 2 domains, not {domains}")
+        x_channels, y_channels = two_channel_counts("cyclegan", channels)
+        if config.identity_weight > 0 and config.cycle_weight > 0:
+            equal_channel_count(
+                channels,
+                f"{option('identity_weight', config.identity_weight)} compares images with what"
+                " the generator of their own domain makes of them",
+            )
         self.config = config
-        self.G = _generator(config)
-        self.F = _generator(config)
-        self.D_X = _discriminators(config)
-        self.D_Y = _discriminators(config)
+        self.G = _generator(config, x_channels, y_channels)
+        self.F = _generator(config, y_channels, x_channels)
+        self.D_X = _discriminators(config, x_channels)
+        self.D_Y = _discriminators(config, y_channels)
         # Judges of (x, F(G(x))) and (y, G(F(y))), only for the adversarial cycle loss.
-        self.C_X = _discriminators(config, 6) if self._is_adversarial_x else nn.ModuleList()
-        self.C_Y = _discriminators(config, 6) if self._is_adversarial_y else nn.ModuleList()
+        both_x, both_y = 2 * x_channels, 2 * y_channels
+        self.C_X = _discriminators(config, both_x) if self._is_adversarial_x else nn.ModuleList()
+        self.C_Y = _discriminators(config, both_y) if self._is_adversarial_y else nn.ModuleList()
         self.fakes_x = ReplayBuffer(config.buffer_size)
         self.fakes_y = ReplayBuffer(config.buffer_size)
         init_normal(self)
@@ -254,13 +267,14 @@ class CycleGAN(nn.Module):
         return self._fool(C, _pair(image, cycled)) if len(C) else l1(cycled, image)
 
 
-def _generator(config: Config) -> nn.Module:
+def _generator(config: Config, source: int, target: int) -> nn.Module:
+    """From images of `source` channels to images of `target` channels."""
     if config.generator == "unet":
-        return UNetGenerator(config.width, depth=config.size.bit_length() - 1)
-    return ResNetGenerator(config.width, config.residual_blocks)
+        return UNetGenerator(config.width, config.size.bit_length() - 1, source, target)
+    return ResNetGenerator(config.width, config.residual_blocks, source, target)
 
 
-def _discriminators(config: Config, channels: int = 3) -> nn.ModuleList:
+def _discriminators(config: Config, channels: int) -> nn.ModuleList:
     c = config
     return nn.ModuleList(
         make_discriminator(c.discriminator, c.width, c.size, channels)
@@ -269,7 +283,7 @@ def _discriminators(config: Config, channels: int = 3) -> nn.ModuleList:
 
 
 def _pair(image: Tensor, other: Tensor) -> Tensor:
-    return torch.cat([image, other], dim=1)  # (B, 6, H, W)
+    return torch.cat([image, other], dim=1)  # (B, 2C, H, W)
 
 
 def _mean(losses: Iterable[Tensor]) -> Tensor:

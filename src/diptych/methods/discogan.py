@@ -32,7 +32,7 @@ takes to get to a 4x4 map.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -41,7 +41,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, two_channel_counts
 from diptych.networks.norm import AveragesKept
 from diptych.objectives import LOG, l2
 from diptych.types import Clock, Group, Recipe, Unpaired, Update
@@ -115,13 +115,13 @@ class DiscoGAN(nn.Module):
     inference_modules: ClassVar[tuple[str, ...]] = ("G_AB", "G_BA")
     exportable: ClassVar[bool] = True
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"discogan translates between 2 domains, not {domains}")
+        x_channels, y_channels = two_channel_counts("discogan", channels)
         self.config = config
-        self.G_AB, self.G_BA = _generator(config), _generator(config)
-        self.D_A, self.D_B = Discriminator(config), Discriminator(config)
+        self.G_AB = _generator(config, x_channels, y_channels)
+        self.G_BA = _generator(config, y_channels, x_channels)
+        self.D_A, self.D_B = Discriminator(config, x_channels), Discriminator(config, y_channels)
 
     @property
     def size_multiple(self) -> int:
@@ -209,11 +209,11 @@ def _widths(config: Config) -> list[int]:
     return [config.width * min(2**i, 8) for i in range(config.size.bit_length() - 3)]
 
 
-def _generator(config: Config) -> nn.Sequential:
+def _generator(config: Config, source: int, target: int) -> nn.Sequential:
     """Convolutions to the bottleneck and as many transposed ones back."""
     widths, bottleneck = _widths(config), config.bottleneck
     modules: list[nn.Module] = [
-        nn.Conv2d(3, widths[0], 4, stride=2, padding=1, bias=False),
+        nn.Conv2d(source, widths[0], 4, stride=2, padding=1, bias=False),
         nn.LeakyReLU(0.2, inplace=True),
     ]
     for k, more in pairwise(widths):
@@ -236,18 +236,18 @@ def _generator(config: Config) -> nn.Sequential:
             nn.BatchNorm2d(less),
             nn.ReLU(inplace=True),
         ]
-    out = nn.ConvTranspose2d(widths[0], 3, 4, stride=2, padding=1, bias=False)
+    out = nn.ConvTranspose2d(widths[0], target, 4, stride=2, padding=1, bias=False)
     return nn.Sequential(*modules, out, nn.Tanh())
 
 
 class Discriminator(nn.Module):
-    """(B, 3, size, size) to raw scores (B, 1, 1, 1) and the features after each inner layer."""
+    """(B, C, size, size) to raw scores (B, 1, 1, 1) and the features after each inner layer."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, channels: int) -> None:
         super().__init__()
         widths = _widths(config)
         self.first = nn.Sequential(
-            nn.Conv2d(3, widths[0], 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)
+            nn.Conv2d(channels, widths[0], 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)
         )
         self.inner = nn.ModuleList(
             nn.Sequential(

@@ -28,7 +28,7 @@ translated at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, cast
@@ -36,7 +36,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, two_channel_counts
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.unet import UNetGenerator
@@ -104,15 +104,15 @@ class DualGAN(nn.Module):
     exportable: ClassVar[bool] = True
     fixed_size: ClassVar[int | None] = None
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"dualgan translates between 2 domains, not {domains}")
+        x_channels, y_channels = two_channel_counts("dualgan", channels)
         c = self.config = config
         depth = c.size.bit_length() - 1
-        self.G_A, self.G_B = UNetGenerator(c.width, depth), UNetGenerator(c.width, depth)
-        self.D_A = make_discriminator(c.discriminator, c.width, c.size)
-        self.D_B = make_discriminator(c.discriminator, c.width, c.size)
+        self.G_A = UNetGenerator(c.width, depth, x_channels, y_channels)
+        self.G_B = UNetGenerator(c.width, depth, y_channels, x_channels)
+        self.D_A = make_discriminator(c.discriminator, c.width, c.size, y_channels)
+        self.D_B = make_discriminator(c.discriminator, c.width, c.size, x_channels)
         init_normal(self)
 
     @property

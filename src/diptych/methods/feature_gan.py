@@ -28,7 +28,7 @@ both on the same batch. As in `simgan.py`, D's loss is halved and a mean over pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, cast
@@ -36,7 +36,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size
+from diptych.errors import InputError, check_bounds, check_size, two_channel_counts
 from diptych.networks import init_normal, together
 from diptych.networks.features import FEATURES, FeatureNetwork, load_features
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
@@ -129,15 +129,14 @@ class FeatureGAN(nn.Module):
     fixed_size: ClassVar[int | None] = None
     size_multiple: ClassVar[int] = 4
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"feature_gan translates between 2 domains, not {domains}")
+        x_channels, y_channels = two_channel_counts("feature_gan", channels)
         c = self.config = config
-        self.G = ResNetGenerator(c.width, blocks_for(c.size))
-        self.F = ResNetGenerator(c.width, blocks_for(c.size))
-        self.D_X = make_discriminator(c.discriminator, c.width, c.size)
-        self.D_Y = make_discriminator(c.discriminator, c.width, c.size)
+        self.G = ResNetGenerator(c.width, blocks_for(c.size), x_channels, y_channels)
+        self.F = ResNetGenerator(c.width, blocks_for(c.size), y_channels, x_channels)
+        self.D_X = make_discriminator(c.discriminator, c.width, c.size, x_channels)
+        self.D_Y = make_discriminator(c.discriminator, c.width, c.size, y_channels)
         self.fakes_x, self.fakes_y = ReplayBuffer(c.buffer_size), ReplayBuffer(c.buffer_size)
         self._loaded: list[FeatureNetwork] = []
         init_normal(self)
@@ -194,7 +193,7 @@ class FeatureGAN(nn.Module):
         return Update("discriminators", terms["D_Y"] + terms["D_X"], terms)
 
     def _psi(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) to the pretrained map (B, C, h, w) of ψ."""
+        """(B, C, H, W) to the pretrained map (B, K, h, w) of ψ."""
         c, network = self.config, self._features(image.device)
         return network.maps(image, [c.layer], is_resized=c.is_enlarged)[c.layer]
 

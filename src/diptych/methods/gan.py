@@ -27,7 +27,7 @@ Of those,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -92,11 +92,11 @@ class GAN(nn.Module):
     batch_type: ClassVar[type[PerDomain]] = PerDomain
     inference_modules: ClassVar[tuple[str, ...]] = ("G",)
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
         self.config = config
-        self.G = nn.ModuleList(_generator(config) for _ in range(domains))
-        self.D = nn.ModuleList(_discriminator(config) for _ in range(domains))
+        self.G = nn.ModuleList(_generator(config, count) for count in channels)
+        self.D = nn.ModuleList(_discriminator(config, count) for count in channels)
         init_normal(self)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -140,7 +140,7 @@ class GAN(nn.Module):
         return torch.rand((count, self.config.z_size), generator=rng) * 2 - 1
 
 
-def _generator(config: Config) -> nn.Sequential:
+def _generator(config: Config, channels: int) -> nn.Sequential:
     """z to 4x4 maps, and from there to an image by transposed convolutions of stride 2."""
     widths = config.widths[::-1]
     layers: list[nn.Module] = [
@@ -151,18 +151,18 @@ def _generator(config: Config) -> nn.Sequential:
     ]
     for k, less in pairwise(widths):
         layers += [_up(k, less, bias=False), nn.BatchNorm2d(less), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, _up(widths[-1], 3), nn.Tanh())
+    return nn.Sequential(*layers, _up(widths[-1], channels), nn.Tanh())
 
 
 def _up(k: int, less: int, *, bias: bool = True) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(k, less, 5, stride=2, padding=2, output_padding=1, bias=bias)
 
 
-def _discriminator(config: Config) -> nn.Sequential:
-    """Convolutions of stride 2 from an image to 4x4 maps; (B, 3, size, size) to (B, 1)."""
+def _discriminator(config: Config, channels: int) -> nn.Sequential:
+    """Convolutions of stride 2 from an image to 4x4 maps; (B, C, size, size) to (B, 1)."""
     widths = config.widths
     layers: list[nn.Module] = [
-        nn.Conv2d(3, widths[0], 5, stride=2, padding=2),
+        nn.Conv2d(channels, widths[0], 5, stride=2, padding=2),
         nn.LeakyReLU(_SLOPE, inplace=True),
     ]
     for k, more in pairwise(widths):

@@ -36,7 +36,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, equal_channel_count, two_channel_counts
 from diptych.networks.features import FeatureNetwork, load_features, map_channels
 from diptych.networks.vgg import VGG16, VGG19
 from diptych.objectives import content_loss, gram, style_loss
@@ -123,10 +123,15 @@ class Gatys(nn.Module):
     fixed_size: ClassVar[int | None] = None
     size_multiple: ClassVar[int] = 16
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"gatys translates between 2 domains, not {domains}")
+        x_channels, y_channels = two_channel_counts("gatys", channels)
+        if not {x_channels, y_channels} <= {1, 3}:
+            raise InputError(
+                f"gatys looks for images by a network of colour photographs, so images have 1 or 3"
+                f" channels, not {x_channels} and {y_channels}: choose another method"
+            )
+        equal_channel_count(channels, "gatys begins from the image itself")
         self.config = config
         self.collected = Collected(map_channels(config.features), config.layers)
         self._loaded: list[FeatureNetwork] = []

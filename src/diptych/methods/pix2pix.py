@@ -35,7 +35,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size
+from diptych.errors import InputError, check_bounds, check_size, two_channel_counts
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.replay import ReplayBuffer
@@ -133,15 +133,16 @@ class Pix2Pix(nn.Module):
     exportable: ClassVar[bool] = True
     fixed_size: ClassVar[int | None] = None
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"pix2pix translates between 2 domains, not {domains}")
+        x_channels, y_channels = two_channel_counts("pix2pix", channels)
         c = self.config = config
-        self.G, self.F = _generator(c), _generator(c)
-        seen = 6 if c.is_conditional else 3
-        self.D_X = make_discriminator(c.discriminator, c.width, c.size, seen)
-        self.D_Y = make_discriminator(c.discriminator, c.width, c.size, seen)
+        self.G = _generator(c, x_channels, y_channels)
+        self.F = _generator(c, y_channels, x_channels)
+        both = x_channels + y_channels
+        seen_x, seen_y = (both, both) if c.is_conditional else (x_channels, y_channels)
+        self.D_X = make_discriminator(c.discriminator, c.width, c.size, seen_x)
+        self.D_Y = make_discriminator(c.discriminator, c.width, c.size, seen_y)
         self.fakes_x, self.fakes_y = ReplayBuffer(c.buffer_size), ReplayBuffer(c.buffer_size)
         init_normal(self)
 
@@ -205,11 +206,12 @@ class Pix2Pix(nn.Module):
         return (G.noise(count, image.shape[2], image.shape[3], self.config.dropout, rng),)
 
     def _seen(self, given: Tensor, judged: Tensor) -> Tensor:
-        """What D sees: (B, 6, H, W) in Eq. (1), (B, 3, H, W) in Eq. (2)."""
+        """What D sees: both images' channels in Eq. (1), those of `judged` in Eq. (2)."""
         return torch.cat([given, judged], dim=1) if self.config.is_conditional else judged
 
 
-def _generator(config: Config) -> nn.Module:
+def _generator(config: Config, source: int, target: int) -> nn.Module:
+    """From images of `source` channels to images of `target` channels."""
     if config.generator == "resnet":
-        return ResNetGenerator(config.width, blocks_for(config.size))
-    return UNetGenerator(config.width, depth=config.size.bit_length() - 1)
+        return ResNetGenerator(config.width, blocks_for(config.size), source, target)
+    return UNetGenerator(config.width, config.size.bit_length() - 1, source, target)

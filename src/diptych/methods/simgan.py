@@ -26,7 +26,7 @@ Where the paper is silent or ambiguous:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, cast
@@ -34,7 +34,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size
+from diptych.errors import check_bounds, check_size, equal_channel_count, two_channel_counts
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.replay import ReplayBuffer
@@ -107,15 +107,15 @@ class SimGAN(nn.Module):
     fixed_size: ClassVar[int | None] = None
     size_multiple: ClassVar[int] = 4
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"simgan translates between 2 domains, not {domains}")
+        x_channels, y_channels = two_channel_counts("simgan", channels)
+        equal_channel_count(channels, "simgan compares images with their translations by pixels")
         c = self.config = config
-        self.G = ResNetGenerator(c.width, blocks_for(c.size))
-        self.F = ResNetGenerator(c.width, blocks_for(c.size))
-        self.D_X = make_discriminator(c.discriminator, c.width, c.size)
-        self.D_Y = make_discriminator(c.discriminator, c.width, c.size)
+        self.G = ResNetGenerator(c.width, blocks_for(c.size), x_channels, y_channels)
+        self.F = ResNetGenerator(c.width, blocks_for(c.size), y_channels, x_channels)
+        self.D_X = make_discriminator(c.discriminator, c.width, c.size, x_channels)
+        self.D_Y = make_discriminator(c.discriminator, c.width, c.size, y_channels)
         self.fakes_x, self.fakes_y = ReplayBuffer(c.buffer_size), ReplayBuffer(c.buffer_size)
         init_normal(self)
 

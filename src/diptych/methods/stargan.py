@@ -37,7 +37,7 @@ to the middle beforehand: 178x178 of CelebA, the face of RaFD.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -47,7 +47,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, equal_channel_count
 from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import WGAN, gradient_penalty, l1
 from diptych.types import Attributed, Clock, Group, Labelled, Recipe, Update
@@ -124,12 +124,13 @@ class StarGAN(nn.Module):
     fixed_size: ClassVar[int | None] = None
     size_multiple: ClassVar[int] = 4
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
         self.config = config
-        self.domains = domains
-        self.G = _generator(config.width, config.blocks, domains)
-        self.D = Discriminator(config, domains)
+        self.domains = len(channels)
+        count = equal_channel_count(channels, "stargan has one network for all domains")
+        self.G = _generator(config.width, config.blocks, self.domains, count)
+        self.D = Discriminator(config, self.domains, count)
 
     def groups(self) -> dict[str, Group]:
         c = self.config
@@ -211,20 +212,20 @@ def classification(logits: Tensor, label: Tensor, batch: Labelled) -> Tensor:
 class Discriminator(nn.Module):
     """Strided convolutions, and on their last map scores of patches and of the whole's label."""
 
-    def __init__(self, config: Config, domains: int) -> None:
+    def __init__(self, config: Config, domains: int, channels: int) -> None:
         super().__init__()
         layers = config.discriminator_layers
-        widths = [3, *(config.width * 2**i for i in range(layers))]
+        widths = [channels, *(config.width * 2**i for i in range(layers))]
         modules: list[nn.Module] = []
-        for channels, more in pairwise(widths):
-            modules += [nn.Conv2d(channels, more, 4, stride=2, padding=1), nn.LeakyReLU(0.01)]
+        for k, more in pairwise(widths):
+            modules += [nn.Conv2d(k, more, 4, stride=2, padding=1), nn.LeakyReLU(0.01)]
         self.hidden = nn.Sequential(*modules)  # CONV-(N64,K4x4,S2,P1) to CONV-(N2048,...)
         self.source = nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False)  # D_src
         side = config.size >> layers
         self.label = nn.Conv2d(widths[-1], domains, side, bias=False)  # D_cls
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, size, size) to raw scores (B, 1, h, w) of patches and (B, K) of the label."""
+        """(B, C, size, size) to raw scores (B, 1, h, w) of patches and (B, K) of the label."""
         h = self.hidden(image)
         return self.source(h), self.label(h).flatten(1)
 
@@ -246,12 +247,12 @@ class ResidualBlock(nn.Module):
         return h + cast(Tensor, self.body(h))
 
 
-def _generator(w: int, blocks: int, domains: int) -> nn.Sequential:
-    """(B, 3 + K, H, W) to (B, 3, H, W) in [-1, 1], for H and W multiples of 4."""
+def _generator(w: int, blocks: int, domains: int, channels: int) -> nn.Sequential:
+    """(B, C + K, H, W) to (B, C, H, W) in [-1, 1], for H and W multiples of 4."""
 
     def normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-        channels = convolution.out_channels
-        return [convolution, InstanceNorm2d(channels, affine=True), nn.ReLU(inplace=True)]
+        norm = InstanceNorm2d(convolution.out_channels, affine=True)
+        return [convolution, norm, nn.ReLU(inplace=True)]
 
     def down(k: int) -> list[nn.Module]:
         return normed(nn.Conv2d(k, 2 * k, 4, stride=2, padding=1, bias=False))
@@ -260,12 +261,13 @@ def _generator(w: int, blocks: int, domains: int) -> nn.Sequential:
         return normed(nn.ConvTranspose2d(2 * k, k, 4, stride=2, padding=1, bias=False))
 
     return nn.Sequential(
-        *normed(nn.Conv2d(3 + domains, w, 7, padding=3, bias=False)),  # CONV-(N64,K7x7,S1,P3)
+        # CONV-(N64,K7x7,S1,P3)
+        *normed(nn.Conv2d(channels + domains, w, 7, padding=3, bias=False)),
         *down(w),  # CONV-(N128,K4x4,S2,P1)
         *down(2 * w),  # CONV-(N256,K4x4,S2,P1)
         *(ResidualBlock(4 * w) for _ in range(blocks)),
         *up(2 * w),  # DECONV-(N128,K4x4,S2,P1)
         *up(w),  # DECONV-(N64,K4x4,S2,P1)
-        nn.Conv2d(w, 3, 7, padding=3, bias=False),  # CONV-(N3,K7x7,S1,P3)
+        nn.Conv2d(w, channels, 7, padding=3, bias=False),  # CONV-(N3,K7x7,S1,P3)
         nn.Tanh(),
     )

@@ -28,7 +28,7 @@ below 64 pixels D has fewer layers, since its last one needs a 2x2 map.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -37,7 +37,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, two_channel_counts
 from diptych.networks import init_normal, together
 from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import GAN_LOSSES, l1
@@ -139,18 +139,17 @@ class UNIT(nn.Module):
     fixed_size: ClassVar[int | None] = None
     size_multiple: ClassVar[int] = 4
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"unit translates between 2 domains, not {domains}")
+        x_channels, y_channels = two_channel_counts("unit", channels)
         self.config = config
         w, shared = config.width, config.shared_layers
         own = RESIDUAL_BLOCKS - shared
-        self.E1, self.E2 = _encoder(w, own), _encoder(w, own)
+        self.E1, self.E2 = _encoder(w, own, x_channels), _encoder(w, own, y_channels)
         self.E_shared = nn.Sequential(*(ResidualBlock(4 * w) for _ in range(shared)))
         self.G_shared = nn.Sequential(*(ResidualBlock(4 * w) for _ in range(shared)))
-        self.G1, self.G2 = _generator(w, own), _generator(w, own)
-        self.D1, self.D2 = _discriminator(config), _discriminator(config)
+        self.G1, self.G2 = _generator(w, own, x_channels), _generator(w, own, y_channels)
+        self.D1, self.D2 = _discriminator(config, x_channels), _discriminator(config, y_channels)
         init_normal(self)
 
     def groups(self) -> dict[str, Group]:
@@ -212,7 +211,7 @@ class UNIT(nn.Module):
         return cast(Tensor, self.E_shared((self.E1, self.E2)[source](image)))
 
     def decode(self, z: Tensor, to: int) -> Tensor:
-        """A code (B, 4 width, h, w) to an image (B, 3, 4h, 4w) in [-1, 1] of domain `to`."""
+        """A code (B, 4 width, h, w) to an image (B, C, 4h, 4w) in [-1, 1] of domain `to`."""
         return cast(Tensor, (self.G1, self.G2)[to](self.G_shared(z)))
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
@@ -255,10 +254,10 @@ class ResidualBlock(nn.Module):
         return h + cast(Tensor, self.body(h))
 
 
-def _encoder(w: int, blocks: int) -> nn.Sequential:
+def _encoder(w: int, blocks: int, channels: int) -> nn.Sequential:
     """An encoder's own layers, of the appendix's table."""
     return nn.Sequential(
-        nn.Conv2d(3, w, 7, padding=3),  # CONV-(N64,K7,S1)
+        nn.Conv2d(channels, w, 7, padding=3),  # CONV-(N64,K7,S1)
         nn.LeakyReLU(),
         nn.Conv2d(w, 2 * w, 3, stride=2, padding=1),  # CONV-(N128,K3,S2)
         nn.LeakyReLU(),
@@ -268,7 +267,7 @@ def _encoder(w: int, blocks: int) -> nn.Sequential:
     )
 
 
-def _generator(w: int, blocks: int) -> nn.Sequential:
+def _generator(w: int, blocks: int, channels: int) -> nn.Sequential:
     """A generator's own layers."""
 
     def up(k: int) -> nn.ConvTranspose2d:
@@ -280,16 +279,16 @@ def _generator(w: int, blocks: int) -> nn.Sequential:
         nn.LeakyReLU(),
         up(w),  # DCONV-(N64,K3,S2)
         nn.LeakyReLU(),
-        nn.ConvTranspose2d(w, 3, 1),  # DCONV-(N3,K1,S1)
+        nn.ConvTranspose2d(w, channels, 1),  # DCONV-(N3,K1,S1)
         nn.Tanh(),
     )
 
 
-def _discriminator(config: Config) -> nn.Sequential:
+def _discriminator(config: Config, channels: int) -> nn.Sequential:
     """CONV-(N64,K3,S2) to CONV-(N1024,K3,S2), and CONV-(N1,K2,S1) without its sigmoid."""
     layers = min(_D_LAYERS, config.size.bit_length() - 2)
-    widths = [3, *(config.width * 2**i for i in range(layers))]
+    widths = [channels, *(config.width * 2**i for i in range(layers))]
     modules: list[nn.Module] = []
-    for channels, more in pairwise(widths):
-        modules += [nn.Conv2d(channels, more, 3, stride=2, padding=1), nn.LeakyReLU()]
+    for k, more in pairwise(widths):
+        modules += [nn.Conv2d(k, more, 3, stride=2, padding=1), nn.LeakyReLU()]
     return nn.Sequential(*modules, nn.Conv2d(widths[-1], 1, 2))

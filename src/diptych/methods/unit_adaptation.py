@@ -36,7 +36,7 @@ copies of E1, G1 and D1, so that every pair is one image at first and has one cl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -46,7 +46,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.errors import InputError
+from diptych.errors import InputError, equal_channel_count, two_channel_counts
 from diptych.networks.augmentation import augmented, half_inverted
 from diptych.objectives import LOG, l1
 from diptych.types import Adapting, Clock, Group, Recipe, Update
@@ -153,13 +153,15 @@ class UNITAdaptation(nn.Module):
     fixed_size: ClassVar[int | None] = SIZE
     size_multiple: ClassVar[int] = SIZE
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"unit_adaptation adapts from 1 domain to 1 other, not {domains}")
+        two_channel_counts("unit_adaptation", channels)
+        count = equal_channel_count(
+            channels, "unit_adaptation begins with the same weights for both domains"
+        )
         self.config, w = config, config.width
-        channels = 5 if config.coordinates else 3
-        self.E1, self.E2 = _down(channels, w, 5, 2), _down(channels, w, 5, 2)
+        seen = count + 2 if config.coordinates else count
+        self.E1, self.E2 = _down(seen, w, 5, 2), _down(seen, w, 5, 2)
         self.E_shared = nn.Sequential(  # 16x16 to 1x1
             *_down(w, 2 * w, 5, 2),
             *_down(2 * w, 4 * w, 8, 1, padding=0),
@@ -169,8 +171,8 @@ class UNITAdaptation(nn.Module):
         self.G_shared = nn.Sequential(  # 1x1 to 16x16
             *_up(8 * w, 8 * w, padding=0), *_up(8 * w, 4 * w), *_up(4 * w, 2 * w)
         )
-        self.G1, self.G2 = _to_image(w), _to_image(w)
-        self.D1, self.D2 = _pooled(3, w), _pooled(3, w)
+        self.G1, self.G2 = _to_image(w, count), _to_image(w, count)
+        self.D1, self.D2 = _pooled(count, w), _pooled(count, w)
         self.D_shared = nn.ModuleList(_pooled(a, b) for a, b in pairwise((w, 2 * w, 4 * w, 8 * w)))
         self.D_real = nn.Conv2d(8 * w, 1, 2)
         self.C = nn.Conv2d(8 * w, config.classes, 2)
@@ -364,9 +366,9 @@ def _up(channels: int, k: int, padding: int = 1) -> nn.Sequential:
     return nn.Sequential(convolution, _BatchNorm(k), nn.LeakyReLU())
 
 
-def _to_image(w: int) -> nn.Sequential:
+def _to_image(w: int, channels: int) -> nn.Sequential:
     """A generator's own layers: 16x16 to 32x32, DCONV-(N`w`,K4,S2) and DCONV-(N3,K1,S1)."""
-    return nn.Sequential(*_up(2 * w, w), nn.ConvTranspose2d(w, 3, 1), nn.Tanh())
+    return nn.Sequential(*_up(2 * w, w), nn.ConvTranspose2d(w, channels, 1), nn.Tanh())
 
 
 def _pooled(channels: int, k: int) -> nn.Sequential:

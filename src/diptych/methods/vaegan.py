@@ -99,13 +99,13 @@ class VAEGAN(nn.Module):
     batch_type: ClassVar[type[PerDomain]] = PerDomain
     inference_modules: ClassVar[tuple[str, ...]] = ("Enc", "Dec")
 
-    def __init__(self, config: Config, domains: int = 2) -> None:
+    def __init__(self, config: Config, channels: Sequence[int] = (3, 3)) -> None:
         super().__init__()
         self.config = config
-        self.Enc = nn.ModuleList(_encoder(config) for _ in range(domains))
-        self.Dec = nn.ModuleList(_decoder(config) for _ in range(domains))
-        self.Dis_l = nn.ModuleList(_features(config) for _ in range(domains))
-        self.Dis_end = nn.ModuleList(_discriminator_end(config) for _ in range(domains))
+        self.Enc = nn.ModuleList(_encoder(config, count) for count in channels)
+        self.Dec = nn.ModuleList(_decoder(config, count) for count in channels)
+        self.Dis_l = nn.ModuleList(_features(config, count) for count in channels)
+        self.Dis_end = nn.ModuleList(_discriminator_end(config) for _ in channels)
         init_normal(self)
 
     @property
@@ -231,11 +231,11 @@ def _fully_connected(k: int, more: int) -> list[nn.Module]:
     return [nn.Linear(k, more, bias=False), nn.BatchNorm1d(more), nn.ReLU(inplace=True)]
 
 
-def _encoder(config: Config) -> nn.Sequential:
+def _encoder(config: Config, channels: int) -> nn.Sequential:
     """Table 1, Enc: 64, 128, 256, 2048; then to means and logarithms of variances."""
     w = config.width
     return nn.Sequential(
-        *_down(3, w), *_norm(w),
+        *_down(channels, w), *_norm(w),
         *_down(w, 2 * w), *_norm(2 * w),
         *_down(2 * w, 4 * w), *_norm(4 * w),
         nn.Flatten(),
@@ -244,7 +244,7 @@ def _encoder(config: Config) -> nn.Sequential:
     )  # fmt: skip
 
 
-def _decoder(config: Config) -> nn.Sequential:
+def _decoder(config: Config, channels: int) -> nn.Sequential:
     """Table 1, Dec: 8·8·256, then 256, 128, 32 by conv. ↑, and an image."""
     w, side = config.width, config.side
 
@@ -257,16 +257,16 @@ def _decoder(config: Config) -> nn.Sequential:
         up(4 * w, 4 * w), *_norm(4 * w),
         up(4 * w, 2 * w), *_norm(2 * w),
         up(2 * w, w // 2), *_norm(w // 2),
-        nn.Conv2d(w // 2, 3, 5, padding=2),
+        nn.Conv2d(w // 2, channels, 5, padding=2),
         nn.Tanh(),
     )  # fmt: skip
 
 
-def _features(config: Config) -> nn.Sequential:
+def _features(config: Config, channels: int) -> nn.Sequential:
     """Table 1, Dis, up to Dis_l: 32 at the image's size, then 128, 256, 256."""
     w = config.width
     return nn.Sequential(
-        nn.Conv2d(3, w // 2, 5, padding=2), nn.ReLU(inplace=True),
+        nn.Conv2d(channels, w // 2, 5, padding=2), nn.ReLU(inplace=True),
         *_down(w // 2, 2 * w), *_norm(2 * w),
         *_down(2 * w, 4 * w), *_norm(4 * w),
         *_down(4 * w, 4 * w),

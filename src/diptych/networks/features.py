@@ -111,8 +111,8 @@ class FeatureNetwork(nn.Module):
     ) -> dict[str, Tensor]:
         """Return the maps of `layers`, each (B, C, h, w) float32. Deeper layers are not computed.
 
-        `images` is (B, 3, H, W) in [-1, 1]. Without `is_resized`, images keep their size, and
-        the sizes of the maps are in proportion.
+        `images` is (B, C, H, W) in [-1, 1], seen as `as_colour` says. Without `is_resized`,
+        images keep their size, and the sizes of the maps are in proportion.
 
         Raises:
             ValueError: the network has no such layer.
@@ -122,7 +122,8 @@ class FeatureNetwork(nn.Module):
             raise ValueError(f"no layer {unknown[0]!r} in {self.name}: {', '.join(self.layers)}")
         found: dict[str, Tensor] = {}
         with torch.autocast(images.device.type, enabled=False):
-            view = resize_square(images.float(), self.trunk.side) if is_resized else images.float()
+            view = as_colour(images.float())
+            view = resize_square(view, self.trunk.side) if is_resized else view
             view = view.contiguous(memory_format=torch.channels_last)  # faster for few channels
             for layer, h in self.trunk.stages(view):
                 if layer in layers:
@@ -150,6 +151,17 @@ def map_channels(name: str) -> Mapping[str, int]:
     with torch.device("meta"):
         trunk, image = FEATURES[name](), torch.empty(1, 3, 64, 64)
         return {layer: h.shape[1] for layer, h in trunk.eval().stages(image)}
+
+
+def as_colour(images: Tensor) -> Tensor:
+    """Return what networks of colour photographs see: (B, 3, H, W) of (B, C, H, W).
+
+    A single channel is repeated. Of several channels, they see the first three; of two, the first.
+    """
+    channels = images.shape[1]
+    if channels == 3:
+        return images
+    return images[:, :3] if channels > 3 else images[:, :1].expand(-1, 3, -1, -1)
 
 
 def resize_square(images: Tensor, side: int) -> Tensor:

@@ -31,13 +31,15 @@ class ResidualBlock(nn.Module):
 class ResNetGenerator(nn.Sequential):
     """c7s1-64, d128, d256, R256 x `blocks`, u128, u64, c7s1-3 for width 64.
 
-    It turns (B, in_channels, H, W) into (B, 3, H, W) in [-1, 1]. H and W are multiples of 4,
-    at least 8. Convolutions have biases, and the last one is followed by a tanh instead of a
-    norm. Both are as in the authors' code; the paper's text mentions neither. There are
-    11,378,179 parameters with 9 blocks.
+    It turns (B, in_channels, H, W) into (B, out_channels, H, W) in [-1, 1]. H and W are
+    multiples of 4, at least 8. Convolutions have biases, and the last one is followed by a tanh
+    instead of a norm. Both are as in the authors' code; the paper's text mentions neither. There
+    are 11,378,179 parameters with 9 blocks, from 3 channels to 3.
     """
 
-    def __init__(self, width: int = 64, blocks: int = 9, in_channels: int = 3) -> None:
+    def __init__(
+        self, width: int = 64, blocks: int = 9, in_channels: int = 3, out_channels: int = 3
+    ) -> None:
         w = width
         super().__init__(
             nn.ReflectionPad2d(3),
@@ -58,7 +60,7 @@ class ResNetGenerator(nn.Sequential):
             InstanceNorm2d(w),
             nn.ReLU(inplace=True),
             nn.ReflectionPad2d(3),
-            nn.Conv2d(w, 3, 7),  # c7s1-3
+            nn.Conv2d(w, out_channels, 7),  # c7s1-3
             nn.Tanh(),
         )
 

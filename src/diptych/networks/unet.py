@@ -14,10 +14,10 @@ from diptych.networks.norm import InstanceNorm2d
 class UNetGenerator(nn.Module):
     """C64-C128-C256-C512... down to 1x1 and back, with a skip at every scale.
 
-    It turns (B, 3, H, W) into (B, 3, H, W) in [-1, 1]. H and W are multiples of 2**depth. In
-    the paper, the side equals 2**depth: 8 scales for 256 pixels. That network has 54,409,603
-    parameters at width 64, with biases. The innermost map is then 1x1 and has no norm, because
-    a norm would erase it.
+    It turns (B, in_channels, H, W) into (B, out_channels, H, W) in [-1, 1]. H and W are
+    multiples of 2**depth. In the paper, the side equals 2**depth: 8 scales for 256 pixels. That
+    network has 54,409,603 parameters at width 64, with biases, from 3 channels to 3. The
+    innermost map is then 1x1 and has no norm, because a norm would erase it.
 
     Instance norm without learnt gain and shift replaces the paper's batch norm, as in
     CycleGAN's PyTorch code.
@@ -29,7 +29,9 @@ class UNetGenerator(nn.Module):
     DROPPED = 3
     """Number of decoder blocks with dropout, from the innermost: CD512, three times."""
 
-    def __init__(self, width: int = 64, depth: int = 8) -> None:
+    def __init__(
+        self, width: int = 64, depth: int = 8, in_channels: int = 3, out_channels: int = 3
+    ) -> None:
         super().__init__()
         if depth < 3:
             raise ValueError(f"a U-Net has 3 or more scales, not {depth}")
@@ -38,12 +40,14 @@ class UNetGenerator(nn.Module):
         self.up = nn.ModuleList()
         for i, k in enumerate(channels):
             has_norm = 0 < i < depth - 1  # C64 and the bottleneck have none
-            self.down.append(_down(3 if i == 0 else channels[i - 1], k, i > 0, has_norm))
+            self.down.append(_down(in_channels if i == 0 else channels[i - 1], k, i > 0, has_norm))
         for i in range(depth - 1, 0, -1):
             k = channels[i] if i == depth - 1 else 2 * channels[i]
             self.up.append(_up(k, channels[i - 1]))
         self.out = nn.Sequential(
-            nn.ReLU(), nn.ConvTranspose2d(2 * width, 3, 4, stride=2, padding=1), nn.Tanh()
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, out_channels, 4, stride=2, padding=1),
+            nn.Tanh(),
         )
 
     def noise(

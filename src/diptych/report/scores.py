@@ -9,6 +9,10 @@ from typing import Any
 
 MEANINGS = {
     "images": ("Images", "translated or made, and scored"),
+    "collapse": (
+        "Collapse",
+        "outputs alike for unlike inputs, of one colour or not finite; – is none",
+    ),
     "kid": ("KID", "distance between the sets' features; 0 is no difference, lower is better"),
     "kid_untranslated": ("KID of the inputs", "untranslated: what a translation has to beat"),
     "kid_of_real": ("KID of real images", "of the training set: what a perfect one would have"),

@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diptych.data import Data, Images
+from diptych.data import Data, Images, formats
 from diptych.data.collections import evenly_spaced
-from diptych.data.images import IMAGE_SUFFIXES, read_image, to_image, to_tensor
+from diptych.data.images import read_image
+from diptych.data.pixels import PixelFormat
+from diptych.data.raster import Raster, to_picture
 from diptych.data.transforms import evaluation_image
 from diptych.errors import InputError, option
 from diptych.evaluation.scores import choose_split
@@ -59,22 +61,32 @@ class HeldOut:
 
     def translated(self, translate: Translate) -> Iterator[Item]:
         """Yield translations of the source domain's images."""
-        waiting: list[Item] = []
-        for item in self._items(self.source):
-            waiting.append(item)
+        waiting: list[tuple[str, Raster]] = []
+        for one in self._squares(self.source):
+            waiting.append(one)
             if len(waiting) == _BATCH:
                 yield from self._translated(waiting, translate)
                 waiting = []
         if waiting:
             yield from self._translated(waiting, translate)
 
-    def _translated(self, items: Sequence[Item], translate: Translate) -> Iterator[Item]:
-        outputs = translate(torch.stack([to_tensor(item.image) for item in items]), self.to)
-        for item, output in zip(items, outputs, strict=True):
-            yield Item(item.scene, to_image(output))
+    def _translated(
+        self, squares: Sequence[tuple[str, Raster]], translate: Translate
+    ) -> Iterator[Item]:
+        outputs = translate(torch.stack([image.tensor() for _, image in squares]), self.to)
+        pixels = self._pixels(self.to)
+        for (scene, _), output in zip(squares, outputs, strict=True):
+            yield Item(scene, to_picture(output, pixels))
 
     def _items(self, domain: str) -> Iterator[Item]:
-        """Yield at most `most` images, evenly spread, without unusable ones."""
+        for scene, image in self._squares(domain):
+            yield Item(scene, image.picture(self._pixels(domain)))
+
+    def _pixels(self, domain: str) -> PixelFormat:
+        return self.data.pixels[self.data.domains.index(domain)]
+
+    def _squares(self, domain: str) -> Iterator[tuple[str, Raster]]:
+        """Yield scenes and at most `most` images, evenly spread, without unusable ones."""
         chosen = choose_split(self.data, self.split)
         sides = chosen.domains if chosen.pairs is None else chosen.pairs
         images: Images = sides[self.data.domains.index(domain)]
@@ -90,7 +102,7 @@ class HeldOut:
                 )
             except InputError:
                 continue
-            yield Item(scene, image)
+            yield scene, image
 
 
 def folder_items(folder: Path, *, size: int | None) -> Iterator[Item]:
@@ -104,13 +116,16 @@ def folder_items(folder: Path, *, size: int | None) -> Iterator[Item]:
     """
     if not folder.is_dir():
         raise InputError(f"no such folder: {folder}")
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(f for f in folder.rglob("*") if formats.suffix_of(f) in formats.PILLOW_SUFFIXES)
     if not files:
-        raise InputError(f"no images in {folder}: expected {', '.join(IMAGE_SUFFIXES)}")
+        raise InputError(f"no images in {folder}: expected {', '.join(formats.PILLOW_SUFFIXES)}")
     for file in files:
         image = read_image(file)
         if size is not None:
-            image = evaluation_image(image, str(file), size=size, is_tiled=False)
+            square = evaluation_image(
+                Raster.from_image(image), str(file), size=size, is_tiled=False
+            )
+            image = square.picture()
         yield Item(file.relative_to(folder).with_suffix("").as_posix(), image)
 
 

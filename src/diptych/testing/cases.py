@@ -36,13 +36,15 @@ class Case:
     stepped: str | None = None
     """The one group that is stepped meanwhile; None is all. In a game between two groups no
     term need fall while both are stepped."""
+    channels: tuple[int, ...] = (3,) * DOMAINS
+    """Of each domain's images."""
     untrained: Collection[str] = ()
     """Attributes that these options leave as they were initialised: no loss reaches them."""
 
     def build(self, seed: int = 0) -> Any:
         """The method, initialised from `seed`, which the global random state then follows."""
         torch.manual_seed(seed)
-        return self.method(self.config, domains=DOMAINS)
+        return self.method(self.config, channels=self.channels)
 
     def expect(self, holds: bool, message: str) -> None:
         """Raise AssertionError, with the method's name before the message, unless it `holds`."""
@@ -65,27 +67,27 @@ def tiny_config(method: type[nn.Module], **options: Any) -> Any:
 # --- batches and pictures --------------------------------------------------------
 
 
-def make_batch(method: Any, seed: int = 0) -> Any:
+def make_batch(case: Case, method: Any, seed: int = 0) -> Any:
     """A batch of the type that the method takes, of smooth images that `seed` draws."""
     c, draws = method.config, rng(seed)
 
-    def images() -> Tensor:  # smooth, as images are
-        coarse = torch.rand(c.batch_size, 3, 4, 4, generator=draws) * 2 - 1
+    def images(domain: int) -> Tensor:  # smooth, as images are
+        coarse = torch.rand(c.batch_size, case.channels[domain], 4, 4, generator=draws) * 2 - 1
         return nn.functional.interpolate(coarse, size=(c.size, c.size), mode="bilinear")
 
     if method.batch_type is Adapting:
-        return Adapting(images(), torch.arange(c.batch_size) % method.classes, images())
+        return Adapting(images(0), torch.arange(c.batch_size) % method.classes, images(1))
     if method.batch_type is Labelled:
         domain = torch.arange(c.batch_size) % DOMAINS
-        return Labelled(images(), nn.functional.one_hot(domain, DOMAINS).float())
+        return Labelled(images(0), nn.functional.one_hot(domain, DOMAINS).float())
     if method.batch_type is PerDomain:
-        return PerDomain(tuple(images() for _ in range(DOMAINS)))
-    return method.batch_type(images(), images())
+        return PerDomain(tuple(images(domain) for domain in range(DOMAINS)))
+    return method.batch_type(images(0), images(1))
 
 
-def draw_batches(method: Any) -> Iterator[Any]:
+def draw_batches(case: Case, method: Any) -> Iterator[Any]:
     """Batches of other images each, without end."""
-    return (make_batch(method, seed) for seed in itertools.count())
+    return (make_batch(case, method, seed) for seed in itertools.count())
 
 
 def make_pictures(folder: Path, side: int) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from diptych.checkpoint import TranslatorInfo, inference_weights, load_translator, save_translator
 from diptych.data import open_data
+from diptych.data.pixels import PixelFormat, channel_names
 from diptych.errors import InputError, dataclass_from
 from diptych.methods import check_method_class, give
 from diptych.testing.cases import (
@@ -108,7 +109,7 @@ def check_updates(case: Case, autocast: bool = False) -> None:
     for _ in range(1 if autocast else 2):
         train_iteration(
             cast(Method, Yielding(method, case)),
-            draw_batches(method),
+            draw_batches(case, method),
             fresh_clock(),
             watched,
             half if autocast else nullcontext,
@@ -154,7 +155,7 @@ def check_gathering(case: Case) -> None:
     """A method that trains nothing has no groups, and keeps something of each batch."""
     method = case.build()
     case.expect(not make_optimisers(method), "it trains nothing, and has groups")
-    batches, seen = draw_batches(method), []
+    batches, seen = draw_batches(case, method), []
     for _ in range(3):
         terms = train_iteration(method, batches, fresh_clock(), {}, nullcontext)
         case.expect(not terms, "it trains nothing, and yields updates")
@@ -173,7 +174,7 @@ def check_term_falls(case: Case) -> None:
     for optimiser in optimisers.values():
         for group in optimiser.optimiser.param_groups:
             group["lr"] *= 10  # 50 steps rather than thousands
-    batches = itertools.repeat(make_batch(method))
+    batches = itertools.repeat(make_batch(case, method))
     stepped = {
         group: optimiser if case.stepped in (None, group) else Still()
         for group, optimiser in optimisers.items()
@@ -239,31 +240,32 @@ def check_translator_file(case: Case) -> None:
     info = TranslatorInfo(
         method=give(case.method), config=asdict(case.config), domains=("a", "b"),
         size=case.config.size, step=0, fingerprint="", source="", version="",
+        pixels=tuple(PixelFormat(channel_names(count)) for count in case.channels),
     )  # fmt: skip
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "translator.safetensors"
         save_translator(path, inference_weights(method), info)
         loaded, _ = load_translator(path)
     case.expect(
-        torch.equal(_use(method), _use(loaded)),
+        torch.equal(_use(case, method), _use(case, loaded)),
         "a translator that is saved and loaded gives other results: are all the parts that it"
         " uses in inference_modules?",
     )
 
 
 def check_translation(case: Case) -> None:
-    """Translations have their image's shape and range, for any sides that are allowed."""
-    method = _stepped(case.build())
+    """Translations have their image's sides and their domain's channels and range."""
+    method = _stepped(case, case.build())
     multiple, fixed = method.size_multiple, method.fixed_size
     odd = -(-_LEAST_SIDE // multiple) | 1  # an even number would allow twice the multiple
     height, width = (fixed, fixed) if fixed else (odd * multiple, (odd + 2) * multiple)
-    image = torch.rand(2, 3, height, width, generator=rng(1)) * 2 - 1
+    sides = tuple(_images(case, 1 - to, 2, height, width, seed=1) for to in (0, 1))
     with torch.no_grad():
-        results = [method.translate(image, (to,), rng(0)) for to in (0, 1)]
-        again = method.translate(image, (1,), rng(0))
-    for result in results:
-        size = f"{tuple(result.shape)} of {tuple(image.shape)}"
-        case.expect(result.shape == image.shape, f"a translation is {size}")
+        results = [method.translate(image, (to,), rng(0)) for to, image in enumerate(sides)]
+        again = method.translate(sides[1], (1,), rng(0))
+    for to, result in enumerate(results):
+        shape, wanted = tuple(result.shape), (2, case.channels[to], height, width)
+        case.expect(shape == wanted, f"a translation is {shape}: expected {wanted}")
         case.expect(result.dtype == torch.float32, f"a translation is {result.dtype}")
         most = result.abs().max().item()
         case.expect(most <= 1.0, f"a translation reaches {most:.3g}: images are in [-1, 1]")
@@ -276,8 +278,8 @@ def check_translation(case: Case) -> None:
 def check_translation_of_batches(case: Case) -> None:
     """A batch is translated as its images one by one, in eval mode."""
     method = case.build().eval()
-    images = torch.rand(3, 3, *_sides(method), generator=rng(2)) * 2 - 1
     for to in (0, 1):
+        images = _images(case, 1 - to, 3, *_sides(method), seed=2)
         _one_by_one(case, partial(method.translate, to=(to,)), images, 1e-5)
 
 
@@ -287,7 +289,7 @@ def check_generation(case: Case) -> None:
     for module in method.modules():
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             module.momentum = 1.0  # running averages as they are after many steps
-    method = _stepped(method)
+    method = _stepped(case, method)
     case.expect(isinstance(method, Generates), "generate needs inference_modules beside it")
     size = method.config.size
 
@@ -298,7 +300,7 @@ def check_generation(case: Case) -> None:
     for to in (0, 1):
         images = made(to, 0)
         shape, most = tuple(images.shape), images.abs().max().item()
-        case.expect(shape == (3, 3, size, size), f"3 generated images are {shape}")
+        case.expect(shape == (3, case.channels[to], size, size), f"3 generated images are {shape}")
         case.expect(most <= 1.0, f"a generated image reaches {most:.3g}: images are in [-1, 1]")
         case.expect(torch.equal(images, made(to, 0)), "the same rng generates other images")
         case.expect(not torch.equal(images, made(to, 1)), "another rng generates the same images")
@@ -309,8 +311,8 @@ def check_generation(case: Case) -> None:
 def check_codes(case: Case) -> None:
     """Codes of a batch are those of its images one by one, and decode to images."""
     method = case.build().eval()
-    images = torch.rand(3, 3, *_sides(method), generator=rng(2)) * 2 - 1
     for domain in (0, 1):
+        images = _images(case, domain, 3, *_sides(method), seed=2)
         encode = partial(method.encode, source=domain)
         z = _one_by_one(case, encode, images, 1e-4)
         with torch.no_grad():
@@ -321,7 +323,7 @@ def check_codes(case: Case) -> None:
 def check_classes(case: Case) -> None:
     """Scores of classes of a batch are those of its images one by one."""
     method = case.build().eval()
-    images = make_batch(method).x
+    images = make_batch(case, method).x
     for source in (0, 1):
         scores = _one_by_one(case, partial(method.classify, source=source), images, 1e-4)
         shape, wanted = tuple(scores.shape), (len(images), method.classes)
@@ -334,7 +336,7 @@ def check_classes(case: Case) -> None:
 def _losses(case: Case, seed: int, moved_by: int = 0) -> list[Any]:
     """The terms of three steps; with `moved_by`, of one in eval mode, the global state moved."""
     method = case.build(seed)
-    optimisers, batches, clock = make_optimisers(method), draw_batches(method), fresh_clock()
+    optimisers, batches, clock = make_optimisers(method), draw_batches(case, method), fresh_clock()
     if moved_by:
         method.eval()
         torch.manual_seed(seed + moved_by)
@@ -344,11 +346,17 @@ def _losses(case: Case, seed: int, moved_by: int = 0) -> list[Any]:
     ]
 
 
-def _stepped(method: Any) -> Any:
+def _stepped(case: Case, method: Any) -> Any:
     """The method after one step: both directions may begin alike. In eval mode."""
     optimisers = make_optimisers(method)
-    train_iteration(method, draw_batches(method), fresh_clock(), optimisers, nullcontext)
+    train_iteration(method, draw_batches(case, method), fresh_clock(), optimisers, nullcontext)
     return method.eval()
+
+
+def _images(case: Case, domain: int, count: int, height: int, width: int, *, seed: int) -> Tensor:
+    """Noise with the channels of a domain, which `seed` draws."""
+    shape = (count, case.channels[domain], height, width)
+    return torch.rand(shape, generator=rng(seed)) * 2 - 1
 
 
 def _sides(method: Any) -> tuple[int, int]:
@@ -371,12 +379,12 @@ def _one_by_one(
     return together
 
 
-def _use(method: Any) -> Tensor:
+def _use(case: Case, method: Any) -> Tensor:
     """A result of a method in use."""
     with torch.no_grad():
         if isinstance(method, Translates):
-            image = torch.rand(1, 3, *_sides(method), generator=rng(3)) * 2 - 1
+            image = _images(case, 0, 1, *_sides(method), seed=3)
             return method.translate(image, (1,), rng(0))
         if isinstance(method, Generates):
             return method.generate(1, 1, rng(0))
-        return cast(Tensor, cast(Any, method).classify(make_batch(method).x, 0))
+        return cast(Tensor, cast(Any, method).classify(make_batch(case, method).x, 0))

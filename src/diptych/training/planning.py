@@ -51,6 +51,7 @@ def first_plan(
     resolved = Resolved(
         domains=data.domains,
         fingerprint=data.fingerprint,
+        pixels=data.pixels,
         steps=settings.steps,
         precision=find_precision(settings.precision, device),
         device=str(device),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,9 @@ from torch import nn
 
 from diptych.checkpoint import load_state
 from diptych.data import Data, for_batches, open_data
-from diptych.errors import InputError, option, resume_call
+from diptych.data.pixel_choice import PixelOptions
+from diptych.data.pixels import PixelFormat
+from diptych.errors import InputError, check_whole, counted, option, resume_call
 from diptych.methods import method_class
 from diptych.networks.device import cpu_threads, find_device
 from diptych.training.folder import RunFolder, run_folder
@@ -46,14 +49,15 @@ class Outcome:
 def outcome_line(outcome: Outcome) -> str:
     """How a run stands, and how to go on."""
     if outcome.was_finished:
-        return f"{outcome.folder} is finished: {outcome.step:,} of {outcome.steps:,} steps are done"
+        of = counted(outcome.steps, "step")
+        return f"{outcome.folder} is finished: {outcome.step:,} of {of} done"
     if not outcome.is_finished:
         saved = " and saved" if outcome.step else ""  # before the first step there is only the plan
         return (
             f"stopped{saved} at step {outcome.step:,} of {outcome.steps:,}; go on with:"
             f" {resume_call(outcome.folder)}"
         )
-    return f"trained {outcome.steps:,} steps: {outcome.folder}"
+    return f"trained {counted(outcome.steps, 'step')}: {outcome.folder}"
 
 
 # --- beginning and going on -------------------------------------------------------
@@ -115,6 +119,8 @@ def resume(
         DivergedError: a loss was not finite; the last good checkpoint stays.
     """
     started = time.monotonic()
+    if workers is not None:
+        check_whole("workers", workers, 0)
     plan = read_plan(folder, method)  # there is a run
     ranks = join_ranks(find_device(device or plan.resolved.device))
     _check_processes(folder, plan, ranks)
@@ -144,7 +150,8 @@ def _resume(
         run=replace(plan.run, workers=plan.run.workers if workers is None else workers),
         resolved=replace(plan.resolved, device=str(find_device(device or plan.resolved.device))),
     )
-    data = open_run_data(plan.method, plan.run, plan.config.size)
+    pixels = plan.resolved.pixel_formats
+    data = open_run_data(plan.method, plan.run, plan.config.size, pixels)
     _check_unchanged(data, folder.path, plan)
     made = _Work(folder, plan, data, ranks, state, callbacks=callbacks)
     del state  # as large as the trainer
@@ -251,18 +258,22 @@ def _notes(data: Data, trainer: Trainer) -> tuple[str, ...]:
 # --- the data ---------------------------------------------------------------------
 
 
-def open_run_data(method: str, settings: Settings, size: int) -> Data:
-    """The data of a run of `method`, as it sees them.
+def open_run_data(
+    method: str, settings: Settings, size: int, pixels: Sequence[PixelFormat] | None = None
+) -> Data:
+    """The data of a run of `method`, as it sees them; `pixels` as in `open_whole`.
 
     Raises:
         InputError: they are not there, or cannot be used.
     """
     kind = cast(type[Method], method_class(method))
-    return for_batches(open_whole(settings, size), kind.batch_type)
+    return for_batches(open_whole(settings, size, pixels), kind.batch_type)
 
 
-def open_whole(settings: Settings, size: int) -> Data:
+def open_whole(settings: Settings, size: int, pixels: Sequence[PixelFormat] | None = None) -> Data:
     """The data that the settings name, whatever method is to see them; `size` is in pixels.
+
+    `pixels` are the formats of a run that there is already. By default they are decided.
 
     Raises:
         InputError: they are not there, or cannot be used.
@@ -275,6 +286,9 @@ def open_whole(settings: Settings, size: int) -> Data:
         names=s.names,
         attributes=s.attributes,
         palettes=s.palette,
+        paired=s.paired,
+        options=PixelOptions(s.channels, s.range, s.nodata, s.show),
+        pixels=pixels,
         size=size,
     )
 

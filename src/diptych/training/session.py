@@ -16,7 +16,7 @@ from diptych.training.log import RunLog
 from diptych.training.loggers import Callbacks, LoggedRun, Logger, open_logger
 from diptych.training.loop import DivergedError
 from diptych.training.notebook import find_notebook
-from diptych.training.previews import Previews, steps_between, write_preview
+from diptych.training.previews import CollapseWatch, Previews, steps_between, write_preview
 from diptych.training.progress import TrainingProgress
 from diptych.training.ranks import Ranks
 from diptych.training.settings import Plan
@@ -54,6 +54,7 @@ class Session:
         self._preview_every = steps_between(self.steps, plan.run.preview_every)
         self._checkpoint_due = _Due(plan.run.checkpoint_every, _CHECKPOINT_SECONDS)
         self._checkpoint_due.last_step = trainer.clock.step or None
+        self._watch = CollapseWatch()
         self.failure: Exception | None = None
         """What a logger or a callback raised: the training stopped for it, and was saved."""
 
@@ -80,7 +81,7 @@ class Session:
             for note in self.data.notes if resume_at is None else ():
                 progress.message(note)
             if trainer.clock.step == 0:
-                self._draw(log)
+                self._draw(log, progress)
             began = time.monotonic() - log.seconds_before
             forecast = Forecast(self.plan, self.steps, done=trainer.clock.step)
             (stops,) = self._ranks.any(interrupt.requested or self._has_failed)
@@ -129,21 +130,25 @@ class Session:
                     images_per_second=progress.images_per_second,
                 )
         if step % self._preview_every == 0 or step == self.steps:
-            self._draw(log)
+            self._draw(log, progress)
         keep_every = self.plan.run.keep_every
         if keep_every is not None and step % keep_every == 0 and self._is_kept:
             (self.folder / SNAPSHOTS_FOLDER).mkdir(exist_ok=True)
             self._save_translator(self.folder / SNAPSHOTS_FOLDER / f"{step:08d}.safetensors")
 
-    def _draw(self, log: RunLog) -> None:
-        """Keep a preview and show it to the loggers."""
+    def _draw(self, log: RunLog, progress: TrainingProgress) -> None:
+        """Keep a preview, show it to the loggers, and name a collapse that begins in it."""
         trainer = self.trainer
+        step = trainer.clock.step
         with trainer.averaged():
-            grid = self._previews.draw(trainer.method, trainer.device)
-        if grid is not None:
-            write_preview(self.folder, trainer.clock.step, grid)
-            with self._failures_noted():
-                log.preview(trainer.clock.step, grid)
+            preview = self._previews.draw(trainer.method, trainer.device)
+        if preview is None:
+            return
+        write_preview(self.folder, step, preview.grid)
+        with self._failures_noted():
+            log.preview(step, preview.grid)
+        for line in self._watch.after_preview(step, preview.collapses):
+            progress.message(line)
 
     def _loggers(self, resume_at: int | None) -> tuple[Logger | None, ...]:
         plan = self.plan
@@ -195,6 +200,7 @@ class Session:
             version=plan.resolved.version,
             classes=self.data.classes,
             has_attributes=self.data.train.attributes is not None,
+            pixels=self.data.pixels,
         )
         save_translator(path, trainer.inference_weights(), info)
 

@@ -13,7 +13,8 @@ import tomli_w
 from torch import nn
 
 from diptych import __version__
-from diptych.errors import InputError, dataclass_from, option
+from diptych.data.pixels import RGB8, PixelFormat
+from diptych.errors import InputError, check_path, check_seed, check_whole, dataclass_from, option
 from diptych.files import atomic_write_text
 from diptych.methods import give_for, make_config
 from diptych.networks.device import Precision
@@ -22,8 +23,6 @@ from diptych.training.loggers import LoggerName
 CONFIG_FILE = "config.toml"
 RENAMED = {"sample_every": "preview_every"}
 """Settings of earlier versions, by the names that they have now."""
-_LARGEST_SEED = 2**62
-"""PyTorch takes 64 bits with a sign; processes and starts add to it."""
 T = TypeVar("T")
 
 
@@ -44,6 +43,20 @@ class Settings:
     palette: tuple[str, ...] = ()
     """What a domain's colours mean: DOMAIN=FILE.csv, with lines of name,r,g,b, or
     DOMAIN=cityscapes. Nothing is trained by it; scores and the report use it."""
+    paired: bool | None = None
+    """Whether images of equal file names show the same scenes (--paired) or not (--unpaired). By
+    default the names decide, and what they decided is said."""
+    channels: tuple[str, ...] = ()
+    """Number of channels, for all domains or as DOMAIN=3; 3 reads grey images as colour. By
+    default the images' own."""
+    range: tuple[str, ...] = ()
+    """Values from black to white, for all domains or as CT=-1000,1000: LOW,HIGH, auto (from the
+    training images) or own (all that the type can hold). By default own for 8 bits, else auto."""
+    nodata: tuple[str, ...] = ()
+    """Value of pixels without data, for all domains or as DOMAIN=-9999; none takes them as values.
+    By default what the files say."""
+    show: tuple[str, ...] = ()
+    """Channels that pictures show of several, for all domains or as DOMAIN=4,3,2."""
     out: str | None = None
     """The run's folder; runs/METHOD-DATA by default."""
     steps: int | None = None
@@ -100,11 +113,10 @@ class Settings:
             raise InputError(f"{option('lr_scale')} is {self.lr_scale}: it must be above 0")
         if not 0 <= self.ema < 1:
             raise InputError(f"{option('ema')} is {self.ema}: it must be from 0 to below 1")
-        if self.seed > _LARGEST_SEED:
-            raise InputError(f"{option('seed')} is {self.seed}: it must be at most {_LARGEST_SEED}")
-        for name in ("seed", "workers", "load_size"):
-            if (vars(self)[name] or 0) < 0:
-                raise InputError(f"{option(name)} is {vars(self)[name]}: it must not be negative")
+        check_seed(self.seed)
+        for name in ("workers", "load_size"):
+            if vars(self)[name] is not None:
+                check_whole(name, vars(self)[name], 0)
         if self.starts > 1 and self.init is not None:
             raise InputError(
                 f"give {option('init')} or {option('starts')}: from given weights there is but one"
@@ -126,6 +138,8 @@ class Resolved:
     """As measured for a budget in minutes."""
     precision: Precision
     device: str
+    pixels: tuple[PixelFormat, ...] = ()
+    """Of each domain; empty for runs of versions that knew 8-bit RGB only."""
     processes: int = 1
     """That train together, as torchrun started them: each takes a batch of its own."""
     threads: int
@@ -138,6 +152,11 @@ class Resolved:
     """What was measured of them; more of it is better."""
     version: str = __version__
     """Of Diptych."""
+
+    @property
+    def pixel_formats(self) -> tuple[PixelFormat, ...]:
+        """The pixel format of each domain."""
+        return self.pixels or (RGB8,) * len(self.domains)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,10 +174,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     tables = {"config": plan.config, "run": plan.run, "resolved": plan.resolved}
     text = tomli_w.dumps(
         {"method": plan.method}
-        | {
-            table: {key: value for key, value in asdict(values).items() if value is not None}
-            for table, values in tables.items()
-        }
+        | {table: _without_none(asdict(values)) for table, values in tables.items()}
     )
     atomic_write_text(folder / CONFIG_FILE, text)
 
@@ -169,7 +185,12 @@ def read_plan(folder: Path, method: type[nn.Module] | None = None) -> Plan:
     Raises:
         InputError: it is missing, or something in it is unknown or out of range.
     """
+    folder = check_path(folder, "a run's folder")
     path = folder / CONFIG_FILE
+    if not path.is_file():
+        if not folder.is_dir():
+            raise InputError(f"no such run or file: {folder}; give a run's folder")
+        raise InputError(f"{folder} holds no {CONFIG_FILE}: give a run's folder")
     tables = read_toml(path)
     try:
         name, config, run, resolved = (
@@ -189,7 +210,7 @@ def read_plan(folder: Path, method: type[nn.Module] | None = None) -> Plan:
         method=name,
         config=make_config(name, config),
         run=_settings(Settings, renamed(run), str(path)),
-        resolved=_settings(Resolved, resolved, str(path)),
+        resolved=_settings(Resolved, _with_pixels(resolved), str(path)),
     )
 
 
@@ -254,6 +275,24 @@ def _settings(kind: type[T], values: dict[str, Any], owner: str) -> T:
     return dataclass_from(kind, values | lists, owner=owner)
 
 
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is None, which TOML cannot say, in `values` and the tables in it."""
+    return {
+        key: [_without_none(v) if isinstance(v, dict) else v for v in value]
+        if isinstance(value, tuple)
+        else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _with_pixels(resolved: dict[str, Any]) -> dict[str, Any]:
+    tables = resolved.get("pixels", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InputError(f"resolved.pixels is {tables!r}: it must be an array of tables")
+    return resolved | {"pixels": tuple(map(PixelFormat.from_dict, tables))}
+
+
 def _check_data(settings: Settings) -> None:
     if settings.data is not None and (settings.x or settings.y):
         raise InputError(f"give {option('data')}, or {option('x')} and {option('y')}, not both")
@@ -268,4 +307,6 @@ _OWN = (
     "seed", "out", "device", "threads", "workers", "compile", "recompute",
     "checkpoint_every", "keep_every", "preview_every", "logger",
 )  # fmt: skip
+PER_DOMAIN = ("channels", "range", "nodata", "show")
+"""Settings that hold texts VALUE or DOMAIN=VALUE."""
 SETTING_NAMES = tuple(f.name for f in fields(Settings))

@@ -20,6 +20,7 @@ from diptych.checkpoint import (
     read_translator,
 )
 from diptych.data import Data, Stream, default_workers, stream
+from diptych.data.pixels import channel_counts
 from diptych.errors import InputError, option
 from diptych.methods import build
 from diptych.networks.device import keep_kernels, make_autocast
@@ -66,7 +67,8 @@ class Trainer:
         seed = plan.run.seed + start * _STARTS_APART
         own_seed = seed + ranks.rank * _SEEDS_APART
         torch.manual_seed(seed)
-        method = build(plan.method, plan.config, len(data.domains))  # the same in every process
+        # The same in every process.
+        method = build(plan.method, plan.config, channel_counts(data.pixels))
         torch.manual_seed(own_seed)
         if plan.run.init is not None and state is None:
             _start_from(method, Path(plan.run.init))

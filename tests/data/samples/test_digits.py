@@ -94,10 +94,10 @@ def test_mnist_m_is_mnist_minus_a_patch_channel_by_channel_the_same_each_time():
     coloured, grey = data.train.domains[1], data.train.domains[0]
     assert isinstance(coloured, ColouredDigits)
     for index in range(12):
-        digit = np.asarray(grey.read(index)).astype(int)
-        made = np.asarray(coloured.read(index)).astype(int)
+        digit = np.asarray(grey.read(index).picture()).astype(int)
+        made = np.asarray(coloured.read(index).picture()).astype(int)
         assert np.array_equal(made, abs(digit - coloured._patch(index)))
-        assert np.array_equal(made, np.asarray(coloured.read(index)))
+        assert np.array_equal(made, np.asarray(coloured.read(index).picture()))
     assert data.test is not None
     for split in (data.train, data.test):
         assert np.array_equal(split.labels[0], split.labels[1])
@@ -114,7 +114,7 @@ def test_training_and_test_patches_share_no_pixel_and_come_from_every_photograph
     black = np.zeros((300, 28, 28), np.uint8)
     for is_test, value in ((False, 0), (True, 255)):
         images = ColouredDigits(black, (path, path), earth, 28, is_test=is_test)
-        seen = [int(np.unique(np.asarray(images.read(i)))[0]) for i in range(300)]
+        seen = [int(np.unique(np.asarray(images.read(i).picture()))[0]) for i in range(300)]
         assert set(seen) == {value, 99}
         assert 70 < seen.count(99) < 130
 

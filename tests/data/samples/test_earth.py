@@ -67,7 +67,7 @@ def _corners(images: Images) -> np.ndarray:
 
 
 def _pixels(images: Images, indices: range) -> np.ndarray:
-    return np.stack([np.asarray(images.read(i)) for i in indices])
+    return np.stack([np.asarray(images.read(i).picture()) for i in indices])
 
 
 def _band(columns: np.ndarray) -> set[int]:
@@ -173,8 +173,12 @@ def test_photos_are_shrunk_by_a_box_filter(cache: Path) -> None:
     shared = [(i, places[tuple(c)]) for i, c in enumerate(_corners(fine)) if tuple(c) in places]
     assert len(shared) > 50
     for i, j in shared[::10]:
-        halved = np.asarray(fine.read(i), float).reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
-        assert np.abs(halved - np.asarray(coarse.read(j), float)).max() <= 1.5  # two roundings
+        halved = (
+            np.asarray(fine.read(i).picture(), float).reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
+        )
+        assert (
+            np.abs(halved - np.asarray(coarse.read(j).picture(), float)).max() <= 1.5
+        )  # two roundings
 
 
 def test_labels_are_the_zone_at_each_cell_s_middle() -> None:
@@ -224,7 +228,7 @@ def test_a_damaged_raster_is_rebuilt_and_whole_ones_are_not(
     harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIPTYCH_CACHE", str(tmp_path))
-    first = np.asarray(open_sample("earth-climate", 32).train.domains[0].read(5))
+    first = np.asarray(open_sample("earth-climate", 32).train.domains[0].read(5).picture())
     (labels,) = tmp_path.rglob("climate-32-*.npy")
     (aerial,) = tmp_path.rglob("aerial-32-*.npy")
     content, inode = labels.read_bytes(), aerial.stat().st_ino
@@ -238,7 +242,7 @@ def test_a_damaged_raster_is_rebuilt_and_whole_ones_are_not(
     again = open_sample("earth-climate", 32)
     assert labels.read_bytes() == content
     assert aerial.stat().st_ino == inode
-    assert (np.asarray(again.train.domains[0].read(5)) == first).all()
+    assert (np.asarray(again.train.domains[0].read(5).picture()) == first).all()
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -45,7 +45,9 @@ def _test_pixels(name: str) -> dict[str, NDArray[np.int16]]:
     data = open_sample(name, SIZE)
     assert data.test is not None
     return {
-        domain: np.stack([np.asarray(images.read(i), np.int16) for i in range(len(images))])
+        domain: np.stack(
+            [np.asarray(images.read(i).picture(), np.int16) for i in range(len(images))]
+        )
         for domain, images in zip(data.domains, data.test.domains, strict=True)
     }
 
@@ -94,14 +96,14 @@ def test_photos_are_box_means_of_the_original() -> None:
         box = (4 * column, 4 * row, 4 * (column + SIZE), 4 * (row + SIZE))
         part = np.asarray(whole.convert("RGB").crop(box), np.float64)
     means = part.reshape(SIZE, 4, SIZE, 4, 3).mean(axis=(1, 3))
-    assert np.abs(np.asarray(images.read(7)) - means).max() <= 0.51
+    assert np.abs(np.asarray(images.read(7).picture()) - means).max() <= 0.51
 
 
 def test_tiles_have_their_size_and_unique_names() -> None:
     data = open_sample("earth-styles", SIZE)
     assert data.is_tiled
     for images in data.train.domains:
-        tile = images.read(len(images) - 1)
+        tile = images.read(len(images) - 1).picture()
         assert (tile.size, tile.mode) == ((SIZE, SIZE), "RGB")
         assert len({images.name(i) for i in range(len(images))}) == len(images)
 
@@ -128,10 +130,12 @@ def test_earth_adaptation_has_the_climate_of_each_pixel_beside_the_tiles_of_eart
             assert names == [maps.name(i) for i in range(len(maps))]
             assert names == [others.name(i) for i in range(len(others))]
             last = len(images) - 1
-            assert images.read(last).tobytes() == others.read(last).tobytes()
+            assert images.read(last).picture().tobytes() == others.read(last).picture().tobytes()
             row, column = _tiles(maps).corners[last]
             there = raster[row : row + SIZE, column : column + SIZE]
-            assert np.array_equal(np.asarray(maps.read(last)), np.array(CLIMATE.colours)[there])
+            assert np.array_equal(
+                np.asarray(maps.read(last).picture()), np.array(CLIMATE.colours)[there]
+            )
 
 
 def test_the_cache_is_the_users_folder_unless_diptych_cache_names_another(

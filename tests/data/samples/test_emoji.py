@@ -118,14 +118,14 @@ def test_a_hash_of_the_name_decides_the_split():
 def test_pictures_stand_on_white_in_the_size_that_is_asked_for(place: Path):
     for size in (64, 32):
         data = open_sample("emoji", size)
-        image = np.asarray(data.train.domains[1].read(0))
+        image = np.asarray(data.train.domains[1].read(0).picture())
         assert image.shape == (size, size, 3)
         assert (image[:, : size // 4] == 255).all()
         assert (image[:, -size // 4 :] == 200).all()
     google = data.train.domains[0]
     numbers = {one["image"]: i for i, one in enumerate([*ONE_SIDED, *OTHERS, *reversed(PICTURES)])}
     for i in range(len(google)):  # each name has its own picture
-        assert np.asarray(google.read(i))[0, -1, 0] == numbers[google.name(i)]
+        assert np.asarray(google.read(i).picture())[0, -1, 0] == numbers[google.name(i)]
 
 
 def test_the_second_time_reads_the_cache_and_nothing_is_written_beside_it(place: Path, monkeypatch):

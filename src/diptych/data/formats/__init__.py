@@ -112,6 +112,17 @@ SUFFIXES = tuple(_MODULE_BY_SUFFIX)
 """The suffixes of files that are read, in lower case. A file's own may be in any case."""
 
 
+ANIMATED = (".png", ".apng", ".webp", ".gif", ".avif")
+"""Suffixes of pictures that may hold several frames."""
+
+
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """Return a file's suffix in lower case: one of SUFFIXES, such as .nii.gz, or its last one."""
+    name = os.fspath(path).lower()
+    known = [suffix for suffix in SUFFIXES if name.endswith(suffix)]
+    return max(known, key=len) if known else Path(name).suffix
+
+
 def format_of(path: str | os.PathLike[str]) -> FileFormat:
     """Return the module for a file.
 

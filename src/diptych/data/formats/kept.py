@@ -42,9 +42,21 @@ class Kept(Generic[T]):
 
     def _files(self) -> OrderedDict[_Key, T]:
         if not hasattr(self._own, "files"):
-            self._own.files = OrderedDict()
+            self._own.files = _Closing(self._close)
         files: OrderedDict[_Key, T] = self._own.files
         return files
+
+
+class _Closing(OrderedDict[_Key, T]):
+    """Files that are closed when the thread that opened them has ended."""
+
+    def __init__(self, close: Callable[[T], None]) -> None:
+        super().__init__()
+        self._close = close
+
+    def __del__(self) -> None:
+        for opened in self.values():
+            self._close(opened)
 
 
 class Volumes(Generic[T]):

@@ -34,6 +34,8 @@ from PIL import Image
 
 from diptych.data.collections import Data, Images, Split
 from diptych.data.packed import Packed, domain_data, read_packed, scaled
+from diptych.data.pixels import RGB8, PixelFormat
+from diptych.data.raster import Raster
 from diptych.data.samples.earth import open_earth
 from diptych.data.samples.npm import fetch
 from diptych.data.splits import join
@@ -203,16 +205,20 @@ class ColouredDigits:
         self.image_uint8, self.photos, self.earth = image_uint8, photos, earth
         self.size, self.is_test = size, is_test
 
+    @property
+    def pixels(self) -> PixelFormat:
+        return RGB8
+
     def __len__(self) -> int:
         return len(self.image_uint8)
 
     def name(self, index: int) -> str:
         return f"{index:06d}.png"
 
-    def read(self, index: int) -> Image.Image:
+    def read(self, index: int) -> Raster:
         digit = self.image_uint8[index].astype(np.int16)[..., None]
         blended = np.abs(digit - self._patch(index)).astype(np.uint8)
-        return scaled(Image.fromarray(blended), self.size)
+        return Raster.from_image(scaled(Image.fromarray(blended), self.size))
 
     def _patch(self, index: int) -> NDArray[np.uint8]:
         """Return an (H, W, 3) patch, from a random place in one of the sources, all as likely."""
@@ -226,7 +232,7 @@ class ColouredDigits:
             split = _TRAINING_WIDTH
             photo = photo[:, split:] if self.is_test else photo[:, :split]
         else:
-            photo = np.asarray(self.earth.read(which % len(self.earth)))
+            photo = np.asarray(self.earth.read(which % len(self.earth)).picture())
         height, width = self.image_uint8.shape[1:]
         top, left = row % (photo.shape[0] - height + 1), column % (photo.shape[1] - width + 1)
         return photo[top : top + height, left : left + width]

@@ -37,6 +37,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from diptych.data.collections import Data, Images, Palette, Split
+from diptych.data.pixels import RGB8, PixelFormat
+from diptych.data.raster import Raster
 from diptych.errors import InputError
 from diptych.files import atomic_write, cache_folder
 
@@ -145,18 +147,22 @@ class Tiles:
     def __len__(self) -> int:
         return len(self.corners)
 
+    @property
+    def pixels(self) -> PixelFormat:
+        return RGB8
+
     def name(self, index: int) -> str:
         """Return the row and column in the raster, which are the same in every domain."""
         row, column = self.corners[index]
         return f"r{row:04d}-c{column:04d}"
 
-    def read(self, index: int) -> Image.Image:
+    def read(self, index: int) -> Raster:
         """Return the tile as a (size, size) RGB image."""
         row, column = self.corners[index]
         tile = _open_raster(self.raster)[row : row + self.size, column : column + self.size]
         if self.palette is not None:
             tile = np.asarray(self.palette.colours, np.uint8)[tile]
-        return Image.fromarray(np.ascontiguousarray(tile))
+        return Raster.from_array(tile)
 
 
 class _Places(NamedTuple):

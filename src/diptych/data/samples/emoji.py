@@ -30,6 +30,8 @@ from PIL import Image
 from diptych.data.collections import Data, Images, Split
 from diptych.data.images import from_pil
 from diptych.data.packed import scaled
+from diptych.data.pixels import RGB8, PixelFormat
+from diptych.data.raster import Raster
 from diptych.data.samples.npm import archive_name, fetch
 from diptych.errors import InputError
 from diptych.files import atomic_write, cache_folder
@@ -53,6 +55,8 @@ _PROTOCOL = 1  # raise it when the choice of images changes, so that fingerprint
 class Emoji:
     """Some images of one set, scaled to squares of `size` pixels. This is an `Images`."""
 
+    pixels: PixelFormat = RGB8
+
     def __init__(self, image_uint8: NDArray[np.uint8], names: tuple[str, ...], size: int) -> None:
         """`image_uint8` is (N, 64, 64, 3) RGB."""
         self.image_uint8, self.names, self.size = image_uint8, names, size
@@ -63,8 +67,8 @@ class Emoji:
     def name(self, index: int) -> str:
         return self.names[index]
 
-    def read(self, index: int) -> Image.Image:
-        return scaled(Image.fromarray(self.image_uint8[index]), self.size)
+    def read(self, index: int) -> Raster:
+        return Raster.from_image(scaled(Image.fromarray(self.image_uint8[index]), self.size))
 
 
 def open_emoji(size: int) -> Data:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, cast
 
 from PIL import Image
 
-from diptych.errors import InputError, option
+from diptych.errors import InputError, check_callable, option
 from diptych.training.random_state import random_state_kept
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow", "none"]
@@ -60,6 +60,9 @@ class Callbacks:
         on_log: Callable[[int, dict[str, float]], object] | None = None,
         on_preview: Callable[[Image.Image], object] | None = None,
     ) -> None:
+        """Raises InputError if one of them is no function."""
+        check_callable("on_log", on_log)
+        check_callable("on_preview", on_preview)
         self._on_log, self._on_preview = on_log, on_preview
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
