@@ -110,8 +110,8 @@ _MODULES = {
 _MODULE_BY_SUFFIX = {suffix: module for module, own in _MODULES.items() for suffix in own}
 SUFFIXES = tuple(_MODULE_BY_SUFFIX)
 """The suffixes of files that are read, in lower case. A file's own may be in any case."""
-
-
+PILLOW_SUFFIXES = _MODULES["pillow"]
+"""Those of pictures, which Pillow reads."""
 ANIMATED = (".png", ".apng", ".webp", ".gif", ".avif")
 """Suffixes of pictures that may hold several frames."""
 
@@ -134,10 +134,9 @@ def format_of(path: str | os.PathLike[str]) -> FileFormat:
 
 def family_of(path: str | os.PathLike[str]) -> str:
     """Return the name of the module for a file. Raises InputError as `format_of` does."""
-    name = os.fspath(path).lower()
-    for suffix, module in _MODULE_BY_SUFFIX.items():
-        if name.endswith(suffix):
-            return module
+    suffix = suffix_of(path)
+    if suffix in SUFFIXES:
+        return _MODULE_BY_SUFFIX[suffix]
     raise InputError(f"{os.fspath(path)} is not an image that can be read: {', '.join(SUFFIXES)}")
 
 
@@ -180,9 +179,8 @@ def can_hold(suffix: str, channels: int, dtype: str, images: int = 1) -> bool:
 
 def cannot_hold(path: Path, pixels: PixelFormat, images: int) -> InputError:
     """Return the error to raise where a format cannot hold images."""
-    suffix = next(end for end in SUFFIXES if path.name.lower().endswith(end))
     several = f"{images} images of " if images > 1 else ""
     return InputError(
-        f"cannot write {path}: {suffix} cannot hold {several}{len(pixels.channels)} channels of"
+        f"cannot write {path}: {suffix_of(path)} cannot hold {several}{len(pixels.channels)} channels of"
         f" {pixels.dtype}; .tif can"
     )
