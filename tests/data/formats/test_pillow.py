@@ -138,6 +138,23 @@ def test_animations_are_read_frame_by_frame_and_written_with_their_times(
     assert inverse == pytest.approx([245, 155, 55], abs=3)
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".avif"])
+def test_transparent_frames_stay_transparent(tmp_path: Path, suffix: str) -> None:
+    images = []
+    for i in range(3):
+        image = Image.new("RGBA", (30, 20), (200, 10 * i, 0, 255))
+        image.paste((0, 0, 0, 0), (0, 0, 5 + 10 * i, 20))
+        images.append(image)
+    images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], disposal=2)
+    frames = [formats.read(tmp_path / "a.gif", i).values for i in range(3)]
+    formats.write(tmp_path / f"b{suffix}", [255 - f for f in frames], RGB8, tmp_path / "a.gif")
+    hidden = []
+    for i in range(3):
+        alpha = formats.read(tmp_path / f"b{suffix}", i).alpha
+        hidden.append(0 if alpha is None else int((alpha == 0).sum()))
+    assert hidden == [100, 300, 500]
+
+
 def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
     _animation(tmp_path / "a.gif")
     with pytest.raises(InputError, match=r"a\.gif has no image 3: it holds 3, counted from 0"):

@@ -181,6 +181,6 @@ def cannot_hold(path: Path, pixels: PixelFormat, images: int) -> InputError:
     """Return the error to raise where a format cannot hold images."""
     several = f"{images} images of " if images > 1 else ""
     return InputError(
-        f"cannot write {path}: {suffix_of(path)} cannot hold {several}{len(pixels.channels)} channels of"
-        f" {pixels.dtype}; .tif can"
+        f"cannot write {path}: {suffix_of(path)} cannot hold {several}{len(pixels.channels)}"
+        f" channels of {pixels.dtype}; .tif can"
     )

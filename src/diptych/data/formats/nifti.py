@@ -158,6 +158,7 @@ def _volume(path: str, *, with_voxels: bool) -> _Volume:
                 raise InputError(f"{path} is {type(image).__name__}: expected NIfTI")
             if len(image.shape) < 2 or 0 in image.shape:
                 raise broken(path, f"its shape is {image.shape}")
+            check_size(path, image.shape[:2], MAX_PIXELS)
             stored = np.asanyarray(image.dataobj.get_unscaled()) if with_voxels else None
     except InputError:
         raise

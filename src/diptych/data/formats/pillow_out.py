@@ -48,7 +48,7 @@ def write(
         raise formats.cannot_hold(path, pixels, len(images))
     kind = _KIND[suffix]
     plugin(str(path), "writing")
-    masks = [alpha_of(source, index, values) for index, values in enumerate(images)]
+    masks = _masks(source, images)
     kept = _kept(source, kind, count, len(images))
     is_deep = pixels.dtype == "uint16" and (count == 3 or masks[0] is not None)
     if is_deep and deep_png.is_available():
@@ -61,6 +61,8 @@ def write(
     options: dict[str, Any] = {"quality": _QUALITY} if kind in _LOSSY else {}
     if len(pictures) > 1:
         options |= {"save_all": True, "append_images": pictures[1:]}
+        if kind == "GIF" and any(mask is not None for mask in masks):
+            options["disposal"] = 2  # else the last frame shows through the next one's holes
     try:
         with quiet_pillow(), atomic_write(path) as file:
             pictures[0].save(file, format=kind, **options, **kept)
@@ -89,6 +91,21 @@ def _write_deep(
             file.write(deep_png.encoded(values, kept.get("icc_profile"), kept.get("exif")))
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"cannot write {path}: {one_line(error)}") from error
+
+
+def _masks(source: str | None, images: Sequence[NDArray[Any]]) -> list[NDArray[Any] | None]:
+    """Return the transparency of each image; where one has some, the others are opaque."""
+    masks = [alpha_of(source, index, values) for index, values in enumerate(images)]
+    if all(mask is None for mask in masks):
+        return masks
+    return [
+        _opaque(values) if mask is None else mask
+        for mask, values in zip(masks, images, strict=True)
+    ]
+
+
+def _opaque(values: NDArray[Any]) -> NDArray[Any]:
+    return np.full(values.shape[:2], np.iinfo(values.dtype).max, values.dtype)
 
 
 def _picture(values: NDArray[Any], mask: NDArray[Any] | None, *, keeps_alpha: bool) -> Image.Image:
