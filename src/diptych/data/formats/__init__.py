@@ -100,7 +100,7 @@ class FileFormat(Protocol):
 _MODULES = {
     "pillow": (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".gif", ".avif"),
-        *(".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".jxl"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".jxl"),
     ),
     "tiff": (".tif", ".tiff"),
     "dicom": (".dcm", ".dicom"),
@@ -108,11 +108,10 @@ _MODULES = {
     "numpy": (".npy", ".npz"),
 }
 _MODULE_BY_SUFFIX = {suffix: module for module, own in _MODULES.items() for suffix in own}
-PILLOW_SUFFIXES = _MODULES["pillow"]
 SUFFIXES = tuple(_MODULE_BY_SUFFIX)
 """The suffixes of files that are read, in lower case. A file's own may be in any case."""
-
-
+PILLOW_SUFFIXES = _MODULES["pillow"]
+"""Those of pictures, which Pillow reads."""
 ANIMATED = (".png", ".apng", ".webp", ".gif", ".avif")
 """Suffixes of pictures that may hold several frames."""
 
@@ -130,10 +129,14 @@ def format_of(path: str | os.PathLike[str]) -> FileFormat:
     Raises:
         InputError: its suffix is none of SUFFIXES.
     """
-    name = os.fspath(path).lower()
-    for suffix, module in _MODULE_BY_SUFFIX.items():
-        if name.endswith(suffix):
-            return cast(FileFormat, importlib.import_module(f"{__name__}.{module}"))
+    return cast(FileFormat, importlib.import_module(f"{__name__}.{family_of(path)}"))
+
+
+def family_of(path: str | os.PathLike[str]) -> str:
+    """Return the name of the module for a file. Raises InputError as `format_of` does."""
+    suffix = suffix_of(path)
+    if suffix in SUFFIXES:
+        return _MODULE_BY_SUFFIX[suffix]
     raise InputError(f"{os.fspath(path)} is not an image that can be read: {', '.join(SUFFIXES)}")
 
 
@@ -176,9 +179,8 @@ def can_hold(suffix: str, channels: int, dtype: str, images: int = 1) -> bool:
 
 def cannot_hold(path: Path, pixels: PixelFormat, images: int) -> InputError:
     """Return the error to raise where a format cannot hold images."""
-    suffix = next(end for end in SUFFIXES if path.name.lower().endswith(end))
     several = f"{images} images of " if images > 1 else ""
     return InputError(
-        f"cannot write {path}: {suffix} cannot hold {several}{len(pixels.channels)} channels of"
-        f" {pixels.dtype}; .tif can"
+        f"cannot write {path}: {suffix_of(path)} cannot hold {several}{len(pixels.channels)}"
+        f" channels of {pixels.dtype}; .tif can"
     )

@@ -35,7 +35,6 @@ _ERRORS = (
     OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError,
     IndexError, OverflowError, MemoryError, RuntimeError,
 )  # fmt: skip
-_FLOATS = {"FloatPixelData": "float32", "DoubleFloatPixelData": "float64"}
 
 
 def header(path: str) -> Header:
@@ -71,12 +70,14 @@ def read(
 @contextmanager
 def _reading(path: str) -> Iterator[None]:
     """Turn pydicom's errors into InputError. It parses many attributes when they are asked for."""
+    from pydicom.errors import BytesLengthException
+
     try:
         with quiet(), quiet_logger("pydicom"):
             yield
     except InputError:
         raise
-    except _ERRORS as error:
+    except (*_ERRORS, BytesLengthException) as error:
         raise broken(path, error) from error
 
 
@@ -163,10 +164,9 @@ class _Image:
 
     @property
     def stored_dtype(self) -> str:
-        for keyword, name in _FLOATS.items():
-            if keyword in self.dataset:
-                return name
         bits = int(self.dataset.get("BitsAllocated") or 0)
+        if bits >= 32 and "PixelRepresentation" not in self.dataset:
+            return f"float{bits}"  # DICOM PS3.3, C.7.6.24 and C.7.6.25
         sign = "" if self.dataset.get("PixelRepresentation") else "u"
         name = "uint8" if bits == 1 else f"{sign}int{bits}"
         if name not in DTYPES:
@@ -270,7 +270,9 @@ def can_hold(suffix: str, channels: int, dtype: str, images: int) -> bool:
 
     Values of more than 16 bits and floats are stored in 65,536 steps of the domain's range.
     """
-    return images >= 1 and (channels == 1 or (channels == 3 and dtype == "uint8"))
+    if images < 1 or dtype not in DTYPES:
+        return False
+    return channels == 1 or (channels == 3 and dtype == "uint8")
 
 
 def source_of(path: str) -> Any:

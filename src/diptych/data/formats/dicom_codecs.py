@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 from typing import Any
 
 from pydicom import uid
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 
-_LABEL = "diptych"
 _SYNTAXES = (
     uid.JPEGExtended12Bit,
     uid.JPEGLossless,
@@ -46,9 +46,8 @@ def decode_frame(content: bytes, runner: Any) -> bytes:
     return bytes(values.tobytes())
 
 
+@cache
 def register() -> None:
     """Add the plugin to pydicom's decoders, once."""
     for syntax in _SYNTAXES:
-        decoder = get_decoder(syntax)
-        if _LABEL not in decoder.available_plugins + tuple(decoder.unavailable_plugins):
-            decoder.add_plugin(_LABEL, (__name__, "decode_frame"))
+        get_decoder(syntax).add_plugin("diptych", (__name__, "decode_frame"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.formats import cannot_hold, dicom
+from diptych.data.formats import cannot_hold, dicom, family_of
 from diptych.data.formats.checks import one_line, quiet, quiet_logger
 from diptych.data.pixels import PixelFormat
 from diptych.errors import InputError
@@ -44,7 +44,7 @@ def write(
     """
     if not dicom.can_hold(path.suffix.lower(), len(pixels.channels), pixels.dtype, len(images)):
         raise cannot_hold(path, pixels, len(images))
-    if source is None or not source.lower().endswith((".dcm", ".dicom")):
+    if source is None or family_of(source) != "dicom":
         raise InputError(
             f"cannot write {path}: only translations of DICOM files are written as DICOM; .tif"
             " holds the same values"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.formats import MAX_PIXELS, Frame, Header, cannot_hold
+from diptych.data.formats import MAX_PIXELS, Frame, Header, cannot_hold, family_of
 from diptych.data.formats.checks import (
     broken,
     check_index,
@@ -158,6 +158,7 @@ def _volume(path: str, *, with_voxels: bool) -> _Volume:
                 raise InputError(f"{path} is {type(image).__name__}: expected NIfTI")
             if len(image.shape) < 2 or 0 in image.shape:
                 raise broken(path, f"its shape is {image.shape}")
+            check_size(path, image.shape[:2], MAX_PIXELS)
             stored = np.asanyarray(image.dataobj.get_unscaled()) if with_voxels else None
     except InputError:
         raise
@@ -185,7 +186,7 @@ def write(
         raise cannot_hold(path, pixels, len(images))
     toolbox = _toolbox(str(path), "writing")
     old = None
-    if source is not None and source.lower().endswith((".nii", ".nii.gz")):
+    if source is not None and family_of(source) == "nifti":
         old = _volume(source, with_voxels=False)
     try:
         with quiet(), quiet_logger(_LOGGER):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.formats import MAX_PIXELS, Frame, Header, cannot_hold
+from diptych.data.formats import MAX_PIXELS, Frame, Header, cannot_hold, family_of
 from diptych.data.formats.checks import broken, check_index, check_is_file, check_size, one_line
 from diptych.data.formats.kept import Volumes
 from diptych.data.pixels import DTYPES, PixelFormat, channel_names
@@ -156,7 +156,7 @@ def write(
     if not can_hold(path.suffix.lower(), len(pixels.channels), pixels.dtype, len(images)):
         raise cannot_hold(path, pixels, len(images))
     key, is_first, has_axis = "image", False, len(pixels.channels) > 1 or len(images) > 1
-    if source is not None and source.lower().endswith((".npy", ".npz")):
+    if source is not None and family_of(source) == "numpy":
         shape, _, own_key = _described(source)
         place = _layout(source, shape).channels
         key, is_first = own_key or key, place is not None and place == len(shape) - 3

@@ -28,7 +28,7 @@ class Scaling:
         """
         if self.is_none or np.dtype(stored).kind == "f":
             return stored
-        if not (self.slope.is_integer() and self.intercept.is_integer()):
+        if self.slope % 1 or self.intercept % 1:
             return "float32"
         ends = [self.slope * end + self.intercept for end in (least, most)]
         for name in ("int16", "int32"):

@@ -1,8 +1,9 @@
 """TIFF files, by tifffile: any number of bands, every type, pages, BigTIFF, tiles, compression.
 
 Eight-bit grey, colour, palettes and CMYK are read by Pillow. A band is alpha only if the file
-says so (ExtraSamples 1 or 2) of no other band; every other one is a band. Pages are images;
-reduced copies and masks are not counted. GeoTIFF files are written in `geotiff`.
+says so (ExtraSamples 1 or 2) of no other band; every other one is a band. Pages are images,
+unless ImageJ's or OME's metadata say that they are the channels of images. Reduced copies and
+masks are not counted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from diptych.data import formats
 from diptych.data.formats import MAX_PIXELS, Frame, Header, pillow
 from diptych.data.formats.checks import (
     broken,
@@ -30,30 +30,27 @@ from diptych.data.formats.checks import (
     one_line,
     quiet_logger,
 )
+from diptych.data.formats.deep_png import turned
 from diptych.data.formats.kept import Kept
-from diptych.data.pixels import DTYPES, GREY, RGB, PixelFormat
+from diptych.data.pixels import DTYPES, GREY, RGB, PixelFormat, channel_names
 from diptych.errors import InputError
-from diptych.files import atomic_write
 
 PHOTO = tifffile.PHOTOMETRIC
-GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
-"""ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory and its two others."""
 GDAL_METADATA, GDAL_NODATA = 42112, 42113
-_ICC, _XMP, _ORIENTATION = 34675, 700, 274
+_ORIENTATION = 274
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_ERRORS = (*pillow.DECODING_ERRORS, tifffile.TiffFileError, MemoryError, ArithmeticError)
+ERRORS = (*pillow.DECODING_ERRORS, tifffile.TiffFileError, MemoryError, ArithmeticError)
 _NAMES: dict[int, tuple[str, ...]] = {
     PHOTO.RGB: RGB,
     PHOTO.SEPARATED: ("cyan", "magenta", "yellow", "black"),
 }
-_COMPRESSED = {"compression": "zlib", "predictor": True}  # both need no other package
 
 
 @dataclass(frozen=True)
 class _Stack:
     file: tifffile.TiffFile
-    pages: tuple[int, ...]
-    """The places of the pages that are images."""
+    pages: tuple[tuple[int, ...], ...]
+    """The places of each image's pages: several where each is a channel."""
 
 
 _kept: Kept[_Stack] = Kept(lambda stack: stack.file.close())
@@ -61,44 +58,50 @@ _kept: Kept[_Stack] = Kept(lambda stack: stack.file.close())
 
 def header(path: str) -> Header:
     """Return what the file says of its images, without decoding them."""
-    if not _is_tiff(path):
+    if not is_tiff(path):
         return pillow.header(path)  # another format by the name of TIFF
-    with opened(path) as stack:
-        page = _page(path, stack, 0)
+    with opened(path) as stack, _parsing(path):
+        page = page_of(path, stack, 0)
         check_size(path, (page.imagewidth, page.imagelength), MAX_PIXELS)
-        if _is_for_pillow(page):
+        bands = len(stack.pages[0])
+        if bands == 1 and _is_for_pillow(page):
             with pillow.opened(path) as image:
-                own = pillow.header_of(image)
+                own = pillow.header_of(image, path)
             return Header(own.size, own.channels, own.dtype, len(stack.pages), own.has_alpha)
         dtype = _dtype(path, page)
         size = page.imagewidth, page.imagelength
-        size = size if _orientation(page) < 5 else (size[1], size[0])
-        channels, alpha = _channels(page), _alpha_band(page)
-        return Header(size, channels, dtype, len(stack.pages), alpha is not None, _nodata(page))
+        size = size if orientation_of(page) < 5 else (size[1], size[0])
+        channels = _channels(page) if bands == 1 else channel_names(bands)
+        alpha = _alpha_band(page)
+        held = len(stack.pages), alpha is not None, _nodata(page)
+        return Header(size, channels, dtype, *held, _window(page))
 
 
 def read(
     path: str, index: int = 0, at_least: int | None = None, max_pixels: int = MAX_PIXELS
 ) -> Frame:
     """Read page `index` of the file, upright."""
-    if not _is_tiff(path):
+    if not is_tiff(path):
         return pillow.read(path, index, at_least, max_pixels)
-    with opened(path) as stack:
+    with opened(path) as stack, _parsing(path):
         check_index(path, index, len(stack.pages))
-        page = _page(path, stack, index)
+        page = page_of(path, stack, index)
         check_size(path, (page.imagewidth, page.imagelength), max_pixels)
-        if _is_for_pillow(page):
+        places = stack.pages[index]
+        if len(places) == 1 and _is_for_pillow(page):
             with pillow.opened(path) as image:
-                return pillow.decoded(image, path, stack.pages[index])
-        dtype = _dtype(path, page)
-        try:
-            with quiet_logger("tifffile"):
-                values = page.asarray(maxworkers=1)
-        except _ERRORS as error:
-            if "imagecodecs" in str(error):
-                raise needs(path, "imagecodecs", "codecs") from error
-            raise broken(path, error) from error
-        return _frame(page, _in_order(page, values.astype(dtype, copy=False)))
+                return pillow.decoded(image, path, places[0])
+        if len(places) == 1:
+            return _decoded(path, page)
+        frames = [_decoded(path, page_of(path, stack, index, band)) for band in range(len(places))]
+        values = np.concatenate([frame.values for frame in frames], axis=2)
+        return Frame(values, channel_names(len(places)), nodata=frames[0].nodata)
+
+
+def _decoded(path: str, page: tifffile.TiffPage) -> Frame:
+    dtype = _dtype(path, page)
+    values = page.asarray(maxworkers=1)
+    return _frame(page, _in_order(page, values.astype(dtype, copy=False)))
 
 
 def _frame(page: tifffile.TiffPage, values: NDArray[Any]) -> Frame:
@@ -129,21 +132,13 @@ def _in_order(page: tifffile.TiffPage, values: NDArray[Any]) -> NDArray[Any]:
     """Return (H, W, C), upright."""
     values = values.reshape(page.shape)
     values = np.moveaxis(values, 0, 2) if page.axes.startswith("S") else np.atleast_3d(values)
-    turn = _orientation(page)
-    if turn >= 5:
-        values = values.swapaxes(0, 1)
-    # What stands first in the file is the top left if 1 or 5, the top right if 2 or 6, and on.
-    if turn in (3, 4, 7, 8):
-        values = values[::-1]
-    if turn in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    return np.ascontiguousarray(values)
+    return turned(values, orientation_of(page))
 
 
 # --- what a page is ----------------------------------------------------------------------
 
 
-def _is_tiff(path: str) -> bool:
+def is_tiff(path: str) -> bool:
     check_is_file(path)
     try:
         with open(path, "rb") as file:  # noqa: PTH123  # hot
@@ -153,38 +148,54 @@ def _is_tiff(path: str) -> bool:
 
 
 @contextmanager
+def _parsing(path: str) -> Iterator[None]:
+    """Turn errors of a damaged file into InputError. Its tags may hold anything."""
+    try:
+        with quiet_logger("tifffile"), np.errstate(all="ignore"):
+            yield
+    except InputError:
+        raise
+    except ERRORS as error:
+        if "imagecodecs" in str(error):
+            raise needs(path, "imagecodecs", "codecs") from error
+        raise broken(path, error) from error
+
+
+@contextmanager
 def opened(path: str) -> Iterator[_Stack]:
     """Open a file. Files of several pages stay open for the next call."""
     with ExitStack() as closing:
-        try:
-            with quiet_logger("tifffile"):
-                stack = _kept.find(path)
-                if stack is None:
-                    file = tifffile.TiffFile(path)
-                    closing.callback(file.close)
-                    stack = _Stack(file, _image_pages(file))
-                    if len(stack.pages) > 1:
-                        file.pages.cache = True
-                        _kept.keep(path, stack)
-                        closing.pop_all()
-        except _ERRORS as error:
-            raise broken(path, error) from error
+        with _parsing(path):
+            stack = _kept.find(path)
+            if stack is None:
+                file = tifffile.TiffFile(path, _multifile=False)
+                closing.callback(file.close)
+                stack = _Stack(file, _image_pages(file))
+                if len(stack.pages) > 1:
+                    file.pages.cache = True
+                    _kept.keep(path, stack)
+                    closing.pop_all()
         yield stack
 
 
-def _image_pages(file: tifffile.TiffFile) -> tuple[int, ...]:
+def _image_pages(file: tifffile.TiffFile) -> tuple[tuple[int, ...], ...]:
     pages = [p for p in file.pages if isinstance(p, tifffile.TiffPage)]
-    own = tuple(i for i, page in enumerate(pages) if not (page.is_reduced or page.is_mask))
-    return own or tuple(range(len(pages)))
+    own = [i for i, page in enumerate(pages) if not (page.is_reduced or page.is_mask)]
+    own = own or list(range(len(pages)))
+    if (file.is_imagej or file.is_ome) and pages[own[0]].samplesperpixel == 1:
+        series = file.series[0]
+        lead = {a: n for a, n in zip(series.axes, series.shape, strict=True) if a not in "YX"}
+        if "C" in lead and int(np.prod([*lead.values()])) == len(own):
+            places = np.array(own).reshape(*lead.values())
+            places = np.moveaxis(places, [*lead].index("C"), -1).reshape(-1, lead["C"])
+            return tuple(tuple(row) for row in places.tolist())
+    return tuple((place,) for place in own)
 
 
-def _page(path: str, stack: _Stack, index: int) -> tifffile.TiffPage:
-    try:
-        with quiet_logger("tifffile"):
-            page = stack.file.pages[stack.pages[index]]
-    except _ERRORS as error:
-        raise broken(path, error) from error
-    assert isinstance(page, tifffile.TiffPage)
+def page_of(path: str, stack: _Stack, index: int, band: int = 0) -> tifffile.TiffPage:
+    """Return a page of image `index`: that of channel `band` where each channel has its own."""
+    with _parsing(path):
+        page = stack.file.pages[stack.pages[index][band]].aspage()
     if page.imagedepth > 1 or len(page.shape) > 3:
         raise InputError(f"{path} has pages of {page.imagedepth} planes: save each as a page")
     metadata = stack.file.imagej_metadata if stack.file.is_imagej else None
@@ -265,130 +276,28 @@ def _nodata(page: tifffile.TiffPage) -> float | None:
     return None if value is None or np.isnan(value) else value
 
 
-def _orientation(page: tifffile.TiffPage) -> int:
+def _window(page: tifffile.TiffPage) -> tuple[float, float] | None:
+    for codes in ((280, 281), (340, 341)):  # MinSampleValue, MaxSampleValue; for other types
+        ends = [np.min(page.tags[code].value) for code in codes if code in page.tags]
+        if len(ends) == 2 and ends[0] < ends[1]:
+            return float(ends[0]), float(ends[1])
+    return None
+
+
+def orientation_of(page: tifffile.TiffPage) -> int:
     tag = page.tags.get(_ORIENTATION)
     return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
-
-
-# --- writing -------------------------------------------------------------------------------
 
 
 def write(
     path: Path, images: Sequence[NDArray[Any]], pixels: PixelFormat, source: str | None
 ) -> None:
-    """Write images as pages, with the colour profile, georeference and resolution of `source`.
+    """Write images as pages, with the colour profile, georeference and resolution of `source`."""
+    from diptych.data.formats import tiff_out
 
-    They are compressed (Deflate) if the source is.
-    """
-    if source is not None and _is_tiff_name(source) and _is_tiff(source):
-        with opened(source) as stack:
-            pages = [_page(source, stack, i) for i in range(len(stack.pages))]
-            if len(images) == 1 and any(tag in pages[0].tags for tag in GEO_TAGS):
-                from diptych.data.formats import geotiff
-
-                if geotiff.write(path, images[0], pixels, source, _alpha(source, 0, images[0])):
-                    return
-            _write_pages(path, images, pixels, source, pages)
-    else:
-        _write_pages(path, images, pixels, source, ())
+    tiff_out.write(path, images, pixels, source)
 
 
 def can_hold(suffix: str, channels: int, dtype: str, images: int) -> bool:
     """Return whether a file of this suffix can hold such images."""
     return dtype in DTYPES and 1 <= channels < 2**16 and images >= 1
-
-
-def _write_pages(
-    path: Path,
-    images: Sequence[NDArray[Any]],
-    pixels: PixelFormat,
-    source: str | None,
-    pages: Sequence[tifffile.TiffPage],
-) -> None:
-    is_big = sum(image.nbytes for image in images) > 2**32 - 2**25
-    try:
-        with atomic_write(path) as file, tifffile.TiffWriter(file, bigtiff=is_big) as writer:
-            for index, values in enumerate(images):
-                page = pages[index] if index < len(pages) else None
-                alpha = _alpha(source, index, values)
-                if alpha is not None:
-                    values = np.concatenate([values, alpha[..., None]], axis=2)
-                options = _layout(pixels, has_alpha=alpha is not None)
-                options |= _options_like(page, values, pixels)
-                if page is None and source is not None:
-                    options |= _profile(source)
-                writer.write(
-                    values[..., 0] if values.shape[2] == 1 else values,
-                    metadata=None,
-                    contiguous=False,
-                    **options,
-                )
-    except _ERRORS as error:
-        raise InputError(f"cannot write {path}: {one_line(error)}") from error
-
-
-def _layout(pixels: PixelFormat, *, has_alpha: bool) -> dict[str, Any]:
-    count = len(pixels.channels)
-    is_colour = pixels.channels[:3] == RGB
-    extra = [0] * (count - (3 if is_colour else 1)) + [2] * has_alpha
-    layout: dict[str, Any] = {"photometric": "rgb" if is_colour else "minisblack"}
-    if count + has_alpha > 1:
-        layout |= {"planarconfig": "contig", "extrasamples": extra or None}
-    return layout
-
-
-def _options_like(
-    page: tifffile.TiffPage | None, values: NDArray[Any], pixels: PixelFormat
-) -> dict[str, Any]:
-    """Return what `TiffWriter.write` takes to keep the metadata of a page of the source."""
-    extra: list[tuple[int, int, int, Any, bool]] = []
-    if pixels.nodata is not None:
-        extra.append((GDAL_NODATA, 2, 0, f"{pixels.nodata:.17g}", True))
-    if page is None:
-        return {"extratags": extra}
-    options: dict[str, Any] = {}
-    if page.compression != 1 and values.dtype != np.float16:
-        options |= _COMPRESSED
-    is_same_size = (page.imagelength, page.imagewidth) == values.shape[:2]
-    kept = (_XMP, *(GEO_TAGS if is_same_size and _orientation(page) == 1 else ()))
-    for code in kept:
-        tag = page.tags.get(code)
-        if tag is not None:
-            extra.append((code, int(tag.dtype), tag.count, tag.value, True))
-    profile = page.tags.get(_ICC)
-    if profile is not None and _is_rgb(profile.value):
-        options["iccprofile"] = profile.value
-    if "XResolution" in page.tags and "YResolution" in page.tags:
-        options["resolution"] = page.get_resolution()
-        options["resolutionunit"] = page.resolutionunit
-    return options | {"extratags": extra}
-
-
-def _alpha(source: str | None, index: int, values: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the transparency of the source, in the type of `values`, if the sizes agree."""
-    if source is None or not formats.header(source).has_alpha:
-        return None
-    alpha = formats.read(source, index).alpha
-    if alpha is None or alpha.shape != values.shape[:2]:
-        return None
-    if alpha.dtype == values.dtype:
-        return alpha
-    share = alpha / (np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1.0)
-    full = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else 1.0
-    return np.asarray(np.rint(share * full) if full > 1 else share).astype(values.dtype)
-
-
-def _profile(source: str) -> dict[str, Any]:
-    if Path(source).suffix.lower() not in formats.PILLOW_SUFFIXES:
-        return {}
-    with pillow.opened(source) as image:
-        profile = image.info.get("icc_profile")
-    return {"iccprofile": profile} if profile and _is_rgb(profile) else {}
-
-
-def _is_rgb(profile: bytes) -> bool:
-    return profile[16:20] == b"RGB "
-
-
-def _is_tiff_name(source: str) -> bool:
-    return source.lower().endswith((".tif", ".tiff"))
