@@ -23,6 +23,7 @@ from diptych.methods import give, make_config, method_class
 from diptych.networks.device import Precision as TrainingPrecision
 from diptych.report.notebook import picture_and_links
 from diptych.training import run as runs
+from diptych.training.changes import Changes
 from diptych.training.loggers import Callbacks, LoggerName
 from diptych.training.presets import chosen
 from diptych.training.previews import latest_preview
@@ -180,13 +181,20 @@ def resume(
     *,
     device: str | None = None,
     workers: int | None = None,
+    data: str | os.PathLike[str] | None = None,
+    x: str | os.PathLike[str] | None = None,
+    y: str | os.PathLike[str] | None = None,
+    steps: int | None = None,
     method: type[nn.Module] | None = None,
     on_log: Callable[[int, dict[str, float]], object] | None = None,
     on_preview: Callable[[Image.Image], object] | None = None,
 ) -> Run:
     """Go on with an interrupted run; one that is done is returned as it is.
 
-    `device` and `workers` replace the run's own. `method` is the class of a method from outside
+    `device` and `workers` replace the run's own. `data`, or `x` and `y`, is where its data are
+    now. `steps` is a new budget, of which the steps done are a part: with a larger one, a
+    finished run goes on. Learning rates follow the new budget as if it had been so from the
+    start. `method` is the class of a method from outside
     that this process has not used yet. The callbacks are those of `train`.
 
     Raises:
@@ -195,8 +203,14 @@ def resume(
     """
     outcome = runs.resume(
         check_path(folder, "a run's folder"),
-        device=device,
-        workers=workers,
+        changes=Changes(
+            device=device,
+            workers=workers,
+            data=data,
+            x=x,
+            y=y,
+            steps=steps,
+        ),
         method=method,
         callbacks=Callbacks(on_log, on_preview),
     )

@@ -34,7 +34,8 @@ from diptych.files import atomic_write_text
 from diptych.inference.classifier import Classifier
 from diptych.inference.translator import Translator
 from diptych.networks.features import FeatureNetwork, load_features
-from diptych.training.run import open_run_data
+from diptych.training.changes import moved
+from diptych.training.run import open_plan_data
 from diptych.training.session import SNAPSHOTS_FOLDER
 from diptych.training.settings import check_seeds, read_plan
 from diptych.training.summary import SCORES_FILE, starts_note, summarise
@@ -51,7 +52,9 @@ def evaluate(
     folder: str | os.PathLike[str],
     *,
     method: type[nn.Module] | None = None,
-    data: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    x: str | os.PathLike[str] | None = None,
+    y: str | os.PathLike[str] | None = None,
     split: str = "test",
     features: str | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -68,8 +71,9 @@ def evaluate(
         scores.directions["horse→zebra"]["kid"]["mean"]
 
     By default the weights of the last step are scored. With `choose`, the checkpoint with the
-    lowest KID on the validation images is scored. Scores on other `data` or on another `split`
-    than "test" are returned but not written.
+    lowest KID on the validation images is scored. `data`, or `x` and `y`, is where the run's data
+    are now, or other data of the same domains. Scores on other data or on another `split` than
+    "test" are returned but not written.
 
     `features` names the network for KID and FID, and `weights` is its file. `vgg16` is the
     path of torchvision's VGG-16 weights; with it, the perceptual distances are LPIPS and DISTS.
@@ -89,10 +93,10 @@ def evaluate(
             f" one: give {option('features', 'inception')} with it"
         )
     plan = read_plan(folder, method)
-    settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
+    settings = moved(plan.run, data, x, y)
     settings = replace(settings, palette=tuple(palette) or settings.palette)
-    pixels = plan.resolved.pixel_formats
-    opened = open_run_data(plan.method, settings, plan.config.size, pixels)
+    opened = open_plan_data(plan, settings)
+    is_own = opened.fingerprint == plan.resolved.fingerprint
     score = partial(
         score_file,
         size=plan.config.size,
@@ -109,7 +113,7 @@ def evaluate(
     else:
         found = score(folder, opened, split, **expensive)
     found = replace(found, notes=(*found.notes, *starts_note(plan)))
-    if data is None and split == "test":
+    if is_own and split == "test":
         scores = found.to_dict()
         atomic_write_text(
             folder / SCORES_FILE, json.dumps(scores, indent=1, allow_nan=False) + "\n"

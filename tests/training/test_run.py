@@ -13,6 +13,7 @@ from PIL import Image
 from diptych.checkpoint import load_state, load_translator
 from diptych.errors import InputError
 from diptych.methods import make_config
+from diptych.training.changes import Changes
 from diptych.training.run import resume, train
 from diptych.training.settings import Settings, read_plan
 from tests.training.reading import losses, metrics, one_line
@@ -144,7 +145,7 @@ def test_resume_can_take_another_number_of_workers_with_the_same_bits(
     with monkeypatch.context() as patch:
         at_step(patch, 0, lambda: signal.raise_signal(signal.SIGINT))
         folder = start(steps=3).folder
-    assert resume(folder, workers=1).step == 3
+    assert resume(folder, changes=Changes(workers=1)).step == 3
     assert losses(folder) == losses(whole)
 
 

@@ -45,6 +45,7 @@ from diptych.inference.translator import Translator
 from diptych.methods import make_config
 from diptych.networks.device import cpu_threads, find_device, find_precision
 from diptych.scoring import score_file
+from diptych.training.changes import Changes
 from diptych.training.folder import LOCK_FILE
 from diptych.training.log import METRICS_FILE, read_metrics
 from diptych.training.loop import DivergedError
@@ -167,7 +168,7 @@ def train_and_score(
     if is_begun(folder, identity(method, config, run, data.fingerprint, data.domains), run):
         _follow_moved_data(folder, run)
         stretches.begin(anew=False)
-        outcome = resume(folder, device=run.device)
+        outcome = resume(folder, changes=Changes(device=run.device))
         if outcome.was_finished:
             stretches.had_nothing_to_train()
     elif not spec["trains"]:

@@ -24,7 +24,11 @@ class Evaluate:
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """The run's folder. Several runs that differ in their seeds are scored and averaged."""
     data: str | None = None
-    """Data to score on, instead of the run's own."""
+    """Where the run's data are now, or other data of its domains to score on."""
+    x: str | None = None
+    """Folder of domain X, with --y in place of --data."""
+    y: str | None = None
+    """Folder of domain Y."""
     split: Literal["test", "validation", "train"] = "test"
     """The images to score on."""
     features: Literal["efficientnet-lite0", "inception"] | None = None
@@ -60,6 +64,8 @@ def evaluate_command(arguments: list[str]) -> int:
     how = {
         "method": given_method(options.method),
         "data": options.data,
+        "x": options.x,
+        "y": options.y,
         "split": options.split,
         "features": options.features,
         "weights": options.weights,

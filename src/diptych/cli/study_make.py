@@ -20,7 +20,7 @@ from diptych.inference.translator import Translator
 from diptych.study.items import as_text, make_study
 from diptych.study.settings import Pairing, Presentation, StudySettings
 from diptych.study.sources import HeldOut, folder_items, named_paths
-from diptych.training.run import open_run_data
+from diptych.training.run import open_plan_data
 from diptych.training.settings import CONFIG_FILE, read_plan
 
 _log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def _held_out(
         each = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise InputError(f"runs are of different sizes ({each}), which people would see")
     size = next(iter(sizes.values()))
-    data = _data_of(first, size) if options.data is None else open_data(options.data, size=size)
+    data = _data_of(first) if options.data is None else open_data(options.data, size=size)
     _check_unseen(data, translators, is_chosen=options.data is not None)
     others = [name for name in data.domains if name != to]
     if options.source is None and len(others) != 1:
@@ -136,13 +136,13 @@ def _held_out(
     return HeldOut(data, source, to, options.split, size, options.images)
 
 
-def _data_of(run: Path, size: int) -> Data:
+def _data_of(run: Path) -> Data:
     """What the run, or that of a file in a run's folder, was trained on."""
     folder = run if run.is_dir() else run.parent
     if not (folder / CONFIG_FILE).is_file():
         raise InputError(f"{folder} has no {CONFIG_FILE} that names {run}'s data: give --data")
     plan = read_plan(folder)
-    return open_run_data(plan.method, plan.run, size)
+    return open_plan_data(plan)
 
 
 def _check_unseen(data: Data, translators: Mapping[str, Translator], *, is_chosen: bool) -> None:

@@ -46,6 +46,15 @@ class Resume:
     """Another device than the run began on."""
     workers: int | None = None
     """Another number of processes that decode images."""
+    data: str | None = None
+    """Where the run's data are now. They must be the same files."""
+    x: str | None = None
+    """Where the data of domain X are now, with --y in place of --data."""
+    y: str | None = None
+    """Where the data of domain Y are now."""
+    steps: int | None = None
+    """A new budget, of which the steps done are a part. Learning rates follow it, as if it had
+    been so from the start."""
     method: str | None = None
     """The module of its method, if it is your own: my_package.my_method or my_method.py."""
     evaluate: bool = True
@@ -87,14 +96,21 @@ def train_command(arguments: list[str]) -> int:
 
 
 def _resume(arguments: list[str]) -> int:
+    from diptych.training.changes import Changes
     from diptych.training.run import resume
 
     options = parse(Resume, arguments, "diptych train", "")
     outcome = _guarded(
         lambda: resume(
             options.resume,
-            device=options.device,
-            workers=options.workers,
+            changes=Changes(
+                device=options.device,
+                workers=options.workers,
+                data=options.data,
+                x=options.x,
+                y=options.y,
+                steps=options.steps,
+            ),
             method=given_method(options.method),
         )
     )

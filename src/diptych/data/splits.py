@@ -199,6 +199,15 @@ def join(sides: Sequence[Data], source: str) -> Data:
     )
 
 
+def ordered_as(data: Data, domains: Sequence[str]) -> Data:
+    """Return `data` with its domains in the order of `domains`, if these are their names."""
+    own = [nfc(name) for name in data.domains]
+    wanted = [nfc(name) for name in domains]
+    if sorted(own) != sorted(wanted):
+        return data
+    return rearranged(data, [own.index(name) for name in wanted])
+
+
 def rearranged(data: Data, places: Sequence[int]) -> Data:
     """Return `data` with the domains at `places` only, in that order."""
     if list(places) == list(range(len(data.domains))):
@@ -207,9 +216,11 @@ def rearranged(data: Data, places: Sequence[int]) -> Data:
     def arranged(split: Split | None) -> Split | None:
         if split is None:
             return None
+        known = split.attributes
         return replace(
             split,
             domains=tuple(split.domains[i] for i in places),
+            attributes=known and replace(known, values=known.values[:, list(places)]),
             pairs=split.pairs and tuple(split.pairs[i] for i in places),
             labels=split.labels and tuple(split.labels[i] for i in places),
             label_maps=split.label_maps and tuple(split.label_maps[i] for i in places),

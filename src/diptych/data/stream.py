@@ -173,7 +173,8 @@ def _columns(data: Data, batch_type: type[Any], settings: BatchSettings) -> tupl
     if len(names) != 2:
         raise InputError(
             f"this method takes 2 domains, but {data.source} has {len(names)} "
-            f"({', '.join(names)}): give two of them as --x and --y"
+            f"({', '.join(names)}): select two by {option('names', ' '.join(names[:2]))}, or give"
+            f" them as {option('x')} and {option('y')}"
         )
     if batch_type in (Unpaired, Adapting):
         # The target's labels are dropped here, so no method can see them.

@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,6 +59,7 @@ def first_plan(
         threads=settings.threads or torch.get_num_threads(),
         processes=ranks.world,
         compiled=compiled,
+        started_in=str(Path.cwd()),
     )
     return ranks.share(Plan(method=method, config=config, run=settings, resolved=resolved))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -16,9 +16,11 @@ from diptych.checkpoint import load_state
 from diptych.data import Data, for_batches, open_data
 from diptych.data.pixel_choice import PixelOptions
 from diptych.data.pixels import PixelFormat
-from diptych.errors import InputError, check_whole, counted, option, resume_call
+from diptych.data.splits import ordered_as
+from diptych.errors import InputError, check_path, counted, option, resume_call
 from diptych.methods import method_class
 from diptych.networks.device import cpu_threads, find_device
+from diptych.training.changes import Changes, in_its_folder
 from diptych.training.folder import RunFolder, run_folder
 from diptych.training.loggers import Callbacks, check_logger
 from diptych.training.loop import DivergedError
@@ -26,6 +28,7 @@ from diptych.training.planning import completed, first_plan, is_complete, with_s
 from diptych.training.ranks import Ranks, is_restarted, join_ranks
 from diptych.training.session import Session
 from diptych.training.settings import CONFIG_FILE, Plan, Settings, read_plan
+from diptych.training.starting_weights import ordered_as_in
 from diptych.training.starts import check_starts, choose_start
 from diptych.training.trainer import Trainer
 from diptych.types import Method
@@ -84,9 +87,12 @@ def train(
     device = find_device(settings.device)
     ranks = join_ranks(device)
     data = open_run_data(method, settings, config.size)
+    if settings.init is not None:
+        data = ordered_as_in(data, check_path(settings.init, "a run's folder"))
     path = Path(settings.out or f"runs/{_slug(method)}-{_data_name(settings, data)}")
     if is_restarted() and (path / CONFIG_FILE).exists():  # by torchrun, after a failure
-        return resume(path, device=settings.device, workers=settings.workers, callbacks=callbacks)
+        changes = Changes(device=settings.device, workers=settings.workers)
+        return resume(path, changes=changes, callbacks=callbacks)
     folder = run_folder(path, ranks)
     folder.check_free(overwrite=overwrite)
     _check_init(settings.init, path)
@@ -102,15 +108,14 @@ def train(
 def resume(
     folder: Path,
     *,
-    device: str | None = None,
-    workers: int | None = None,
+    changes: Changes | None = None,
     method: type[nn.Module] | None = None,
     callbacks: Callbacks | None = None,
 ) -> Outcome:
     """Go on with the run in `folder` from its last good checkpoint.
 
     On the same kind of device the result has the same bits as a run that was
-    never interrupted. `device` and `workers` replace the run's own. `method` is the class of a
+    never interrupted. `changes` says what is no longer as it was. `method` is the class of a
     method from outside that this process has not used yet.
 
     Raises:
@@ -119,39 +124,32 @@ def resume(
         DivergedError: a loss was not finite; the last good checkpoint stays.
     """
     started = time.monotonic()
-    if workers is not None:
-        check_whole("workers", workers, 0)
+    changes = changes or Changes()
     plan = read_plan(folder, method)  # there is a run
-    ranks = join_ranks(find_device(device or plan.resolved.device))
+    ranks = join_ranks(find_device(changes.device or plan.resolved.device))
     _check_processes(folder, plan, ranks)
     own = run_folder(folder, ranks)
     with own.locked():
-        return _resume(own, ranks, started, device, workers, callbacks)
+        return _resume(own, ranks, started, changes, callbacks)
 
 
 def _resume(
     folder: RunFolder,
     ranks: Ranks,
     started: float,
-    device: str | None,
-    workers: int | None,
+    changes: Changes,
     callbacks: Callbacks | None,
 ) -> Outcome:
     with ranks.first_one_first():  # it puts the files in order
         folder.sweep()
         plan, state = read_plan(folder.path), folder.state()
+    plan = changes.applied(plan, folder.path, 0 if state is None else state["step"])
     steps = plan.resolved.steps
     if state is not None and steps and state["step"] >= steps:
         folder.make_up_report()  # it may have been killed after its last checkpoint
         return Outcome(folder.path, state["step"], steps, was_finished=True)
     check_logger(plan.run.logger)
-    plan = replace(
-        plan,
-        run=replace(plan.run, workers=plan.run.workers if workers is None else workers),
-        resolved=replace(plan.resolved, device=str(find_device(device or plan.resolved.device))),
-    )
-    pixels = plan.resolved.pixel_formats
-    data = open_run_data(plan.method, plan.run, plan.config.size, pixels)
+    data = open_plan_data(plan)
     _check_unchanged(data, folder.path, plan)
     made = _Work(folder, plan, data, ranks, state, callbacks=callbacks)
     del state  # as large as the trainer
@@ -270,6 +268,20 @@ def open_run_data(
     return for_batches(open_whole(settings, size, pixels), kind.batch_type)
 
 
+def open_plan_data(plan: Plan, settings: Settings | None = None) -> Data:
+    """The data of a run that there is already, with its domains and pixel formats.
+
+    `settings` take the place of the run's own where other data of its domains are opened.
+
+    Raises:
+        InputError: they are not there, or cannot be used.
+    """
+    resolved = plan.resolved
+    own = in_its_folder(settings or plan.run, resolved.started_in)
+    data = open_run_data(plan.method, own, plan.config.size, resolved.pixel_formats)
+    return ordered_as(data, resolved.domains)
+
+
 def open_whole(settings: Settings, size: int, pixels: Sequence[PixelFormat] | None = None) -> Data:
     """The data that the settings name, whatever method is to see them; `size` is in pixels.
 
@@ -329,6 +341,7 @@ def _check_processes(folder: Path, plan: Plan, ranks: Ranks) -> None:
 def _check_unchanged(data: Data, folder: Path, plan: Plan) -> None:
     if data.fingerprint != plan.resolved.fingerprint:
         raise InputError(
-            f"{data.source} is not what {folder} was trained on: its files have changed;"
-            f" put them back, or begin a new run with {option('init', str(folder))}"
+            f"{data.source} is not what {folder} was trained on: its files have other names or"
+            f" sizes, or there are more or fewer; put them back, say by {option('data')} where"
+            f" they are now, or begin a new run from its weights by {option('init', str(folder))}"
         )

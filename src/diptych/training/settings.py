@@ -152,6 +152,8 @@ class Resolved:
     """What was measured of them; more of it is better."""
     version: str = __version__
     """Of Diptych."""
+    started_in: str = ""
+    """The folder from which relative places are found."""
 
     @property
     def pixel_formats(self) -> tuple[PixelFormat, ...]:

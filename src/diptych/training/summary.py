@@ -38,6 +38,8 @@ def summarise(
     scores = folder / SCORES_FILE
     data = plan.run.data or f"{plan.run.x} and {plan.run.y}"
     resolved = _given(plan.resolved)
+    del resolved["started_in"]  # nobody else's business
+    resolved["pixels"] = [pixels.describe() for pixels in plan.resolved.pixel_formats]
     kind = method_class(plan.method)
     return write_report(
         folder,

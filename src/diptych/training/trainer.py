@@ -13,11 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.checkpoint import (
-    STATE_FILES,
     inference_weights,
-    load_state,
-    load_weights,
-    read_translator,
 )
 from diptych.data import Data, Stream, default_workers, stream
 from diptych.data.pixels import channel_counts
@@ -31,6 +27,7 @@ from diptych.training.optimisers import GroupOptimiser
 from diptych.training.random_state import random_state, set_random_state
 from diptych.training.ranks import Ranks
 from diptych.training.settings import Plan
+from diptych.training.starting_weights import start_from
 from diptych.types import Classifies, Clock, Method
 
 _log = logging.getLogger("diptych")
@@ -71,7 +68,7 @@ class Trainer:
         method = build(plan.method, plan.config, channel_counts(data.pixels))
         torch.manual_seed(own_seed)
         if plan.run.init is not None and state is None:
-            _start_from(method, Path(plan.run.init))
+            start_from(method, Path(plan.run.init))
         _check_classes(method, data)
         self.method = _place(method, self.device, self._layout).train()
         _fuse(self.method, plan)
@@ -244,31 +241,3 @@ def _is_extra(name: str) -> bool:
 
 def _place(module: nn.Module, device: torch.device, layout: torch.memory_format) -> nn.Module:
     return module.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
-
-
-def _start_from(method: nn.Module, source: Path) -> None:
-    """Weights from a run (all of them) or from a translator (those for translating).
-
-    Histories of generated images stay behind: they show other data.
-    """
-    if not any((source / name).exists() for name in STATE_FILES):
-        load_weights(method, read_translator(source)[0], str(source))
-        return
-    theirs = load_state(source)["method"]
-    own = method.state_dict()
-    weights = {name: w for name, w in theirs.items() if isinstance(w, Tensor)}
-    odd = [name for name, w in weights.items() if name not in own or own[name].shape != w.shape]
-    if odd:
-        raise InputError(
-            f"{option('init', str(source))} does not fit this configuration: {odd[0]} has another"
-            f" name or shape; give the options in {source / 'config.toml'}"
-        )
-    fresh = sorted(
-        {name.split(".")[0] for name, w in own.items() if isinstance(w, Tensor)}
-        - {name.split(".")[0] for name in weights}
-    )
-    if fresh:
-        _log.warning(
-            "%s has no %s: they start afresh", option("init", str(source)), ", ".join(fresh)
-        )
-    method.load_state_dict(weights, strict=False)
