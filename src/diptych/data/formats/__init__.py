@@ -20,7 +20,7 @@ from typing import Any, Protocol, cast
 from numpy.typing import NDArray
 
 from diptych.data.pixels import PixelFormat
-from diptych.errors import InputError
+from diptych.errors import InputError, counted
 
 MAX_PIXELS = 178_956_970
 """Larger images are refused as decompression bombs. This is Pillow's own limit, 512 MiB of RGB."""
@@ -181,6 +181,6 @@ def cannot_hold(path: Path, pixels: PixelFormat, images: int) -> InputError:
     """Return the error to raise where a format cannot hold images."""
     several = f"{images} images of " if images > 1 else ""
     return InputError(
-        f"cannot write {path}: {suffix_of(path)} cannot hold {several}{len(pixels.channels)}"
-        f" channels of {pixels.dtype}; .tif can"
+        f"cannot write {path}: {suffix_of(path)} cannot hold"
+        f" {several}{counted(len(pixels.channels), 'channel')} of {pixels.dtype}; .tif can"
     )

@@ -9,7 +9,9 @@ five axes, have a channel for each component.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,16 +82,17 @@ class _Volume:
 def header(path: str) -> Header:
     """Return what the file says of its slices, without reading them."""
     volume = _volume(path, with_voxels=False)
-    width, height = volume.shape[:2]
-    check_size(path, (width, height), MAX_PIXELS)
-    limits = float(volume.image.header["cal_min"]), float(volume.image.header["cal_max"])
-    return Header(
-        (width, height),
-        _channels(volume),
-        _dtype(volume),
-        volume.count,
-        window=limits if limits[0] < limits[1] else None,
-    )
+    with _parsing(path):
+        width, height = volume.shape[:2]
+        check_size(path, (width, height), MAX_PIXELS)
+        low, high = (float(volume.image.header[name]) for name in ("cal_min", "cal_max"))
+        return Header(
+            (width, height),
+            _channels(volume),
+            _dtype(volume),
+            volume.count,
+            window=(low, high) if low < high else None,
+        )
 
 
 def read(
@@ -100,22 +103,23 @@ def read(
     volume = _volumes.get(path)
     check_size(path, (volume.shape[0], volume.shape[1]), max_pixels)
     check_index(path, index, volume.count)
-    assert volume.stored is not None
+    with _parsing(path):
+        return Frame(_slice(volume, index), _channels(volume))
+
+
+def _slice(volume: _Volume, index: int) -> NDArray[Any]:
     stored = volume.stored
+    assert stored is not None
     if volume.components:
         plane = stored[:, :, index, 0]
     else:
         plane = stored.reshape(*volume.shape[:2], -1, order="F")[:, :, index]
-    try:
-        if volume.is_colour:
-            plane = np.stack([plane[name] for name in ("R", "G", "B")], axis=-1)
-        values = plane.swapaxes(0, 1)
-        values = values[::-1] if volume.is_turned else values
-        values = volume.scaling.apply(np.atleast_3d(values), _dtype(volume))
-        values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
-    except (OSError, ValueError) as error:
-        raise broken(path, error) from error
-    return Frame(values, _channels(volume))
+    if volume.is_colour:
+        plane = np.stack([plane[name] for name in ("R", "G", "B")], axis=-1)
+    values = plane.swapaxes(0, 1)
+    values = values[::-1] if volume.is_turned else values
+    values = volume.scaling.apply(np.atleast_3d(values), _dtype(volume))
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("="))
 
 
 def _channels(volume: _Volume) -> tuple[str, ...]:
@@ -144,27 +148,36 @@ def _toolbox(name: str, doing: str = "reading") -> Any:
     return nibabel
 
 
-def _volume(path: str, *, with_voxels: bool) -> _Volume:
-    check_is_file(path)
+@contextmanager
+def _parsing(path: str) -> Iterator[None]:
+    """Turn errors of a damaged file into InputError. Its header may hold anything."""
     toolbox = _toolbox(path)
     errors = (
-        *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError),
-        *(toolbox.filebasedimages.ImageFileError, toolbox.spatialimages.HeaderDataError),
+        *(OSError, EOFError, ValueError, TypeError, KeyError, MemoryError, ArithmeticError),
+        *(zlib.error, toolbox.filebasedimages.ImageFileError),
+        toolbox.spatialimages.HeaderDataError,
     )
     try:
-        with quiet(), quiet_logger(_LOGGER):
-            image = toolbox.load(path)
-            if not isinstance(image, toolbox.Nifti1Image):
-                raise InputError(f"{path} is {type(image).__name__}: expected NIfTI")
-            if len(image.shape) < 2 or 0 in image.shape:
-                raise broken(path, f"its shape is {image.shape}")
-            check_size(path, image.shape[:2], MAX_PIXELS)
-            stored = np.asanyarray(image.dataobj.get_unscaled()) if with_voxels else None
+        with quiet(), quiet_logger(_LOGGER), np.errstate(all="ignore"):
+            yield
     except InputError:
         raise
     except errors as error:
         raise broken(path, error) from error
-    return _Volume(path, image, stored)
+
+
+def _volume(path: str, *, with_voxels: bool) -> _Volume:
+    check_is_file(path)
+    with _parsing(path):
+        toolbox = _toolbox(path)
+        image = toolbox.load(path)
+        if not isinstance(image, toolbox.Nifti1Image):
+            raise InputError(f"{path} is {type(image).__name__}: expected NIfTI")
+        if len(image.shape) < 2 or min(image.shape) < 1:
+            raise broken(path, f"its shape is {image.shape}")
+        check_size(path, image.shape[:2], MAX_PIXELS)
+        stored = np.asanyarray(image.dataobj.get_unscaled()) if with_voxels else None
+        return _Volume(path, image, stored)
 
 
 def _bytes(volume: _Volume) -> int:

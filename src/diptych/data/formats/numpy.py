@@ -7,8 +7,11 @@ neither have, the file is refused.
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.formats import MAX_PIXELS, Frame, Header, cannot_hold, family_of
-from diptych.data.formats.checks import broken, check_index, check_is_file, check_size, one_line
+from diptych.data.formats.checks import (
+    broken,
+    check_index,
+    check_is_file,
+    check_size,
+    one_line,
+    quiet,
+)
 from diptych.data.formats.kept import Volumes
 from diptych.data.pixels import DTYPES, PixelFormat, channel_names
 from diptych.errors import InputError
@@ -25,9 +35,10 @@ from diptych.files import atomic_write
 
 MOST_CHANNELS = 16
 _ERRORS = (
-    OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, SyntaxError,
-    NotImplementedError, RuntimeError, zipfile.BadZipFile,
-)  # fmt: skip
+    *(OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, SyntaxError),
+    *(ArithmeticError, NotImplementedError, RuntimeError, IndexError, RecursionError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True)
@@ -69,17 +80,27 @@ def read(
     layout = _layout(path, shape)
     check_size(path, layout.size(shape), max_pixels)
     check_index(path, index, 1 if layout.images is None else shape[layout.images])
-    try:
+    with _parsing(path):
         values = np.array(layout.image(_arrays.get(path), index), dtype, order="C")
+    return Frame(values, channel_names(values.shape[2]))
+
+
+@contextmanager
+def _parsing(path: str) -> Iterator[None]:
+    """Turn errors of a damaged file into InputError."""
+    try:
+        with quiet():
+            yield
+    except InputError:
+        raise
     except _ERRORS as error:
         raise broken(path, error) from error
-    return Frame(values, channel_names(values.shape[2]))
 
 
 def _described(path: str) -> tuple[tuple[int, ...], str, str]:
     """Return the array's shape, its type and, in a .npz file, its name."""
     check_is_file(path)
-    try:
+    with _parsing(path):
         if not path.lower().endswith(".npz"):
             with Path(path).open("rb") as file:
                 shape, dtype = _array_header(file)
@@ -96,10 +117,6 @@ def _described(path: str) -> tuple[tuple[int, ...], str, str]:
                 key = members[0].removesuffix(".npy")
                 with archive.open(members[0]) as file:
                     shape, dtype = _array_header(file)
-    except InputError:
-        raise
-    except _ERRORS as error:
-        raise broken(path, error) from error
     name = dtype.newbyteorder("=").name
     if name not in DTYPES:
         raise InputError(f"{path} has values of type {name}: expected {', '.join(DTYPES)}")

@@ -81,7 +81,7 @@ def read(
 def header_of(image: Image.Image, name: str) -> Header:
     """Return what an opened file says of the image at which it stands."""
     width, height = image.size
-    if turn_of(image) >= 5:
+    if turn_of(image) >= 5 and image.format != "TIFF":  # whose size Pillow has turned
         width, height = height, width
     channels, dtype = _kind(image)
     has_alpha = image.has_transparency_data

@@ -20,7 +20,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from diptych.data.formats import MAX_PIXELS, Frame, Header, pillow
+from diptych.data.formats import MAX_PIXELS, Frame, Header, deep_png, pillow
 from diptych.data.formats.checks import (
     broken,
     check_index,
@@ -30,12 +30,11 @@ from diptych.data.formats.checks import (
     one_line,
     quiet_logger,
 )
-from diptych.data.formats.deep_png import turned
 from diptych.data.formats.kept import Kept
 from diptych.data.pixels import DTYPES, GREY, RGB, PixelFormat, channel_names
 from diptych.errors import InputError
 
-PHOTO = tifffile.PHOTOMETRIC
+PHOTO, COMPRESSION = tifffile.PHOTOMETRIC, tifffile.COMPRESSION
 GDAL_METADATA, GDAL_NODATA = 42112, 42113
 _ORIENTATION = 274
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -132,7 +131,7 @@ def _in_order(page: tifffile.TiffPage, values: NDArray[Any]) -> NDArray[Any]:
     """Return (H, W, C), upright."""
     values = values.reshape(page.shape)
     values = np.moveaxis(values, 0, 2) if page.axes.startswith("S") else np.atleast_3d(values)
-    return turned(values, orientation_of(page))
+    return deep_png.turned(values, orientation_of(page))
 
 
 # --- what a page is ----------------------------------------------------------------------
@@ -207,18 +206,31 @@ def page_of(path: str, stack: _Stack, index: int, band: int = 0) -> tifffile.Tif
 
 
 def _is_for_pillow(page: tifffile.TiffPage) -> bool:
-    """Whether the page is one of the kinds that Pillow converts to 8-bit grey or RGB."""
+    """Whether the page is one of the kinds that Pillow converts to 8-bit grey or RGB.
+
+    Bytes that need no conversion are left to tifffile, since Pillow's libtiff writes what is
+    wrong with a broken file to the terminal.
+    """
     if page.sampleformat != 1 or np.max(page.bitspersample) > 8:
-        return False
-    if GDAL_NODATA in page.tags and page.photometric in (PHOTO.RGB, PHOTO.MINISBLACK):
         return False
     if page.photometric == PHOTO.SEPARATED:
         return page.samplesperpixel == 4
     one_alpha = len(page.extrasamples) == 1 and _alpha_band(page) is not None
     bands = page.samplesperpixel - one_alpha
+    if page.photometric in (PHOTO.RGB, PHOTO.MINISBLACK):
+        is_as_stored = np.min(page.bitspersample) == 8 and 1 not in page.extrasamples
+        if GDAL_NODATA in page.tags or (is_as_stored and _is_unpacked_alike(page)):
+            return False
     if page.photometric in (PHOTO.MINISBLACK, PHOTO.MINISWHITE, PHOTO.PALETTE):
         return bands == 1
     return bands == 3
+
+
+def _is_unpacked_alike(page: tifffile.TiffPage) -> bool:
+    """Whether tifffile can decode the page, and to the same bytes as Pillow."""
+    if page.compression in (COMPRESSION.NONE, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE):
+        return True
+    return page.compression == COMPRESSION.LZW and deep_png.is_available()
 
 
 def _dtype(path: str, page: tifffile.TiffPage) -> str:
