@@ -40,6 +40,10 @@ class Translate:
     format: Literal["png", "jpg", "webp", "tiff", "npy"] | None = None
     """File format of the results. By default PNG for photographs, and the inputs' own for TIFF,
     volumes, arrays and animations."""
+    skip_existing: bool = False
+    """Leave out files whose result exists, so that a translation that was stopped goes on."""
+    max_pixels: int = 178_956_970
+    """Larger images are passed over."""
     overwrite: bool = False
     """Replace results that exist."""
     method: str | None = None
@@ -88,6 +92,8 @@ def translate_command(arguments: list[str]) -> int:
         options.out,
         to=to,
         overwrite=options.overwrite,
+        skip_existing=options.skip_existing,
+        max_pixels=options.max_pixels,
         format=options.format,
         seed=options.seed,
         draws=options.draws,

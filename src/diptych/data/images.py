@@ -21,7 +21,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 from diptych.files import atomic_write
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
@@ -255,7 +255,7 @@ def _opened(name: str, max_pixels: int) -> Iterator[Image.Image]:
         if width * height > max_pixels:
             raise InputError(
                 f"{name} has {width * height / 1e6:.1f} megapixels ({width}x{height}), more than "
-                f"the limit of {max_pixels / 1e6:.1f}: shrink it or raise max_pixels"
+                f"the limit of {max_pixels / 1e6:.1f}: shrink it or raise {option('max_pixels')}"
             )
         yield image
 

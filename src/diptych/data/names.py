@@ -58,8 +58,8 @@ def names_of_folders(folders: Sequence[Path]) -> tuple[str, ...]:
 def selected(names: Sequence[str], known: tuple[str, ...]) -> tuple[list[int], tuple[str, ...]]:
     """Return which of the domains `known` are taken, in which order, and what they are called.
 
-    If all `names` are known, they select domains, in the order of `names`. If none is, they
-    replace the names of all domains.
+    If all `names` are known, they select domains, in the order of `names`. If none is, or those
+    that are known stay in their places, they replace the names of all domains.
 
     Raises:
         InputError: some names are known and others not, their number does not fit, or a name
@@ -69,7 +69,8 @@ def selected(names: Sequence[str], known: tuple[str, ...]) -> tuple[list[int], t
     there = [name for name in names if name in known]
     if len(there) == len(names) >= 2:
         return [known.index(name) for name in names], names
-    if 0 < len(there) < len(names):
+    stay = len(names) == len(known) and all(known.index(n) == names.index(n) for n in there)
+    if 0 < len(there) < len(names) and not stay:
         new = next(name for name in names if name not in known)
         raise InputError(
             f"{option('names')} {' '.join(names)}: {there[0]} is one of the domains and {new} is"

@@ -41,12 +41,16 @@ class TranslatedFiles:
     """In the order of the inputs."""
     broken: list[tuple[Path, str]] = field(default_factory=list)
     """Inputs that could not be read, and why."""
+    existing: int = 0
+    """Inputs that were left out because their result existed."""
     notes: list[str] = field(default_factory=list)
     """A line for each image that was translated in tiles, and for each file of several images."""
 
     def __str__(self) -> str:
         """The counts, then a line for each broken file; `notes` went to the log."""
         lines = [f"{counted(len(self.written), 'image')} translated"]
+        if self.existing:
+            lines[0] += f", {counted(self.existing, 'result')} existed"
         if self.broken:
             lines[0] += f", {counted(len(self.broken), 'broken file')} passed over"
             lines += [f"passed over: {reason}" for _, reason in self.broken]
@@ -61,6 +65,8 @@ def translate_files(
     to: str | Sequence[str] | None = None,
     source: str | None = None,
     overwrite: bool = False,
+    skip_existing: bool = False,
+    max_pixels: int = formats.MAX_PIXELS,
     format: str | None = None,
     seed: int = 0,
     draws: int | None = None,
@@ -77,7 +83,9 @@ def translate_files(
     TIFF, volumes, arrays and animations stay what they are; .tif stands in where a kind
     cannot hold the result. Below a given folder, or the fixed part of a pattern, a file keeps
     its sub-folder too. A file given twice is translated once. All images of a file are
-    translated, in order, into one file. Transparency, colour profile, EXIF data,
+    translated, in order, into one file. With `skip_existing`, files whose result exists are
+    left out, so that a translation that was stopped goes on. Larger images than `max_pixels`
+    pixels are taken for broken. Transparency, colour profile, EXIF data,
     georeference and headers are kept where the kind holds them. Broken files are passed
     over. Progress is drawn on `console` (standard error) where that is a terminal. With
     `draws`, each file becomes as many, of `seed` and the seeds after it: photo-1.png,
@@ -91,6 +99,7 @@ def translate_files(
             cannot be written to, or every file is broken.
     """
     _check_types(translator, overwrite)
+    check_whole("max_pixels", max_pixels, 1)
     translator.require_translation()
     places = translator.targets(to, source=source)
     target = translator.target_pixels(places)
@@ -114,19 +123,26 @@ def translate_files(
             inputs,
             Path(out),
             partial(_result_end, end, suffix, target),
-            overwrite=overwrite,
+            overwrite=overwrite or skip_existing,
         )
         for end in ends
     ]
+    there = 0
+    if skip_existing:
+        missing = [[job for job in jobs if not job[1].exists()] for jobs in rounds]
+        there = sum(map(len, rounds)) - sum(map(len, missing))
+        rounds = missing
     console = console or Console(stderr=True)
-    done = TranslatedFiles()
+    done = TranslatedFiles(existing=there)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bars:
         for number, jobs in enumerate(rounds):
             done.broken.clear()  # the same ones each time
             shown = seen if number == 0 else None
-            run = _Run(translator, to, source, seed + number, bars, done, given, target, shown)
+            run = _Run(
+                translator, to, source, seed + number, bars, done, given, target, max_pixels, shown
+            )
             run.all(jobs)
-    if not done.written:
+    if not done.written and done.broken:
         count, first = counted(len(rounds[0]), "file"), done.broken[0][1]
         raise InputError(f"none of {count} could be translated; first: {first}")
     return done
@@ -170,6 +186,7 @@ class _Run:
     """Of the inputs."""
     target: PixelFormat
     """Of the results."""
+    max_pixels: int
     seen: Callable[[str, Image.Image], None] | None = None
     made: dict[Path, list[NDArray[Any]]] = field(default_factory=dict)
     """By result, the images of files that are not yet complete."""
@@ -216,11 +233,14 @@ class _Run:
             images = self._images(file, result)
             for index in range(images):
                 pending.append(
-                    (file, result, index, images, readers.submit(formats.read, file, index))
+                    (file, result, index, images, readers.submit(self._read, file, index))
                 )
                 if len(pending) > _AHEAD:
                     yield pending.popleft()
         yield from pending
+
+    def _read(self, file: Path, index: int) -> Frame:
+        return formats.read(file, index, max_pixels=self.max_pixels)
 
     def _images(self, file: Path, result: Path) -> int:
         """How many images a file holds, if its result can hold as many; else the first one."""

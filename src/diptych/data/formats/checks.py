@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from diptych.errors import InputError
+from diptych.errors import InputError, option
 
 _warnings_state = threading.RLock()
 _is_quiet: contextvars.ContextVar[bool] = contextvars.ContextVar("is_quiet", default=False)
@@ -39,7 +39,7 @@ def check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
     if width * height > max_pixels:
         raise InputError(
             f"{name} has {width * height / 1e6:.1f} megapixels ({width}x{height}), more than "
-            f"the limit of {max_pixels / 1e6:.1f}: shrink it or raise max_pixels"
+            f"the limit of {max_pixels / 1e6:.1f}: shrink it or raise {option('max_pixels')}"
         )
     if width < 1 or height < 1:
         raise InputError(f"{name} is broken (it is {width}x{height}): replace it or remove it")
