@@ -296,25 +296,25 @@ def test_one_path_is_as_good_as_a_list_and_the_target_goes_without_saying(tmp_pa
         translate_files(negative(), file, tmp_path / "out")
 
 
-def test_what_exists_is_left_out_where_that_is_asked_for(tmp_path, translator):
+def test_what_exists_is_left_out_where_that_is_asked_for(tmp_path):
     for name in "abc":
         Image.new("RGB", (32, 32), (200, 9, 90)).save(tmp_path / f"{name}.png")
     out = tmp_path / "out"
-    translate_files(translator, tmp_path / "a.png", out, to="b")
+    translate_files(negative(), tmp_path / "a.png", out, to="b")
     before = (out / "a.png").stat().st_mtime_ns
     files = sorted(tmp_path.glob("*.png"))
-    done = translate_files(translator, files, out, to="b", skip_existing=True)
+    done = translate_files(negative(), files, out, to="b", skip_existing=True)
     assert [path.name for path in done.written] == ["b.png", "c.png"]
     assert str(done) == "2 images translated, 1 result existed"
     assert (out / "a.png").stat().st_mtime_ns == before
-    again = translate_files(translator, files, out, to="b", skip_existing=True)
+    again = translate_files(negative(), files, out, to="b", skip_existing=True)
     assert (again.written, again.existing) == ([], 3)
 
 
-def test_larger_images_than_the_limit_are_passed_over_and_the_option_named(tmp_path, translator):
+def test_larger_images_than_the_limit_are_passed_over_and_the_option_named(tmp_path):
     Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
     Image.new("RGB", (64, 64)).save(tmp_path / "b.png")
     files = sorted(tmp_path.glob("*.png"))
-    done = translate_files(translator, files, tmp_path / "out", to="b", max_pixels=2000)
+    done = translate_files(negative(), files, tmp_path / "out", to="b", max_pixels=2000)
     assert [path.name for path in done.written] == ["a.png"]
     assert "shrink it or raise max_pixels" in done.broken[0][1]
