@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 import rasterio
 import tifffile
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.data import get_testdata_file
+from rich.console import Console
 
 import diptych
 from diptych.checkpoint import TranslatorInfo
 from diptych.data import open_data
 from diptych.data.pixels import GREY, PixelFormat
+from diptych.evaluation import scores_table
 from diptych.inference.translator import Translator
 from diptych.methods.cyclegan import Config, CycleGAN
 
@@ -168,3 +173,56 @@ def test_pixels_without_data_have_none_in_the_result(tmp_path: Path) -> None:
     assert np.isnan(made[:, 9]).all()
     assert np.isfinite(made).sum() == 32 * 32 - 32 - 1
     assert np.abs(np.where(np.isfinite(image), made - image, 0)).max() < 1e-6
+
+
+def test_a_dicom_series_comes_back_as_a_series_in_the_same_place(tmp_path: Path) -> None:
+    source = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    (tmp_path / "ct").mkdir()
+    for number in range(3):
+        source.InstanceNumber = number + 1
+        source.ImagePositionPatient = [*source.ImagePositionPatient[:2], 5.0 * number]
+        source.SOPInstanceUID = source.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        source.save_as(tmp_path / "ct" / f"{number}.dcm")
+    header = diptych.data.formats.header(tmp_path / "ct" / "0.dcm")
+    pixels = PixelFormat(GREY, header.dtype, -1024, 3000)
+    done = diptych.translate_files(_same(pixels, pixels), tmp_path / "ct", tmp_path / "o", to="y")
+    assert [path.name for path in done.written] == ["0.dcm", "1.dcm", "2.dcm"]
+    hounsfield = source.pixel_array * source.RescaleSlope + source.RescaleIntercept
+    uids = set()
+    for number, path in enumerate(done.written):
+        made = pydicom.dcmread(path)
+        values = made.pixel_array * made.RescaleSlope + made.RescaleIntercept
+        assert np.abs(values - np.clip(hounsfield, -1024, 3000)).max() <= 1
+        assert made.ImagePositionPatient[2] == 5.0 * number
+        assert made.PixelSpacing == source.PixelSpacing
+        assert made.ImageType[:2] == ["DERIVED", "SECONDARY"]
+        assert made.PatientID == source.PatientID
+        uids.add(made.SOPInstanceUID)
+    assert len(uids) == 3
+    assert not uids & {f"1.2.3.{number}" for number in range(3)}
+
+
+@pytest.mark.slow
+def test_bands_are_trained_on_scored_and_reported(tmp_path: Path) -> None:
+    for name, count in (("sat[4]", 4), ("<img src=x>", 3)):
+        (tmp_path / "d" / name).mkdir(parents=True)
+        for number in range(8):
+            bands = RNG.integers(0, 4000, (count, 4, 4)).astype(np.uint16)
+            bands = np.kron(bands, np.ones((1, 12, 12), np.uint16))
+            path = tmp_path / "d" / name / f"{number}.tif"
+            tifffile.imwrite(path, bands, planarconfig="separate", photometric="minisblack")
+    run = diptych.train(
+        "cyclegan", data=tmp_path / "d", size=32, width=4, steps=2, out=tmp_path / "run",
+        show="sat[4]=4,2,1", workers=0, device="cpu", precision="fp32", logger="none",
+    )  # fmt: skip
+    translator = run.translator(device="cpu")
+    assert [len(one.channels) for one in translator.pixel_formats] == [3, 4]
+    scores = diptych.evaluate(run)
+    assert any("unequal channels" in note for note in scores.notes)
+    assert any("sat[4] as band 4, band 2 and band 1" in note for note in scores.notes)
+    page = run.report.read_text("utf-8")
+    assert "<img src=x>" not in page
+    assert "&lt;img src=x&gt;" in page
+    shown = io.StringIO()
+    Console(width=200, file=shown).print(scores_table(scores.to_dict()))
+    assert "sat[4]→<img src=x>" in shown.getvalue()

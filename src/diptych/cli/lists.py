@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from diptych.cli.parse import about
@@ -26,7 +27,7 @@ def methods_command(arguments: list[str]) -> int:
     for name in own_methods():
         _show(console, name)
     for package, methods in groupby(installed_methods(), lambda method: method.distribution):
-        console.print(f"[bold]From the package {package}[/]\n", highlight=False)
+        console.print(f"[bold]From the package {escape(package)}[/]\n", highlight=False)
         for method in methods:
             _show_installed(console, method)
     return 0
@@ -42,7 +43,7 @@ def samples_command(arguments: list[str]) -> int:
     for column in ("--data", "what it is"):
         table.add_column(column)
     for name, what in SAMPLES.items():
-        table.add_row(f"sample:{name}", what)
+        table.add_row(f"sample:{name}", escape(what))
     Console().print(table)
     return 0
 
@@ -77,13 +78,15 @@ def _show_installed(console: Console, method: Installed) -> None:
 def _show(console: Console, name: str) -> None:
     from diptych.methods import find_method, summary
 
-    console.print(f"[bold]{name}[/]  {about(name).splitlines()[0]}", highlight=False)
+    console.print(
+        f"[bold]{escape(name)}[/]  {escape(about(name).splitlines()[0])}", highlight=False
+    )
     if what := summary(name):
-        console.print(f"  {what}", highlight=False)
+        console.print(f"  {escape(what)}", highlight=False)
     console.print(f"  takes {_takes(name)}", style="dim", highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
     for recipe, one in vars(find_method(name)).get("RECIPES", {}).items():
-        table.add_row(f"--recipe {recipe}", one.summary)
+        table.add_row(escape(f"--recipe {recipe}"), escape(one.summary))
     console.print(table)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from torch import Tensor
 
@@ -62,7 +63,7 @@ def evaluate_generated(
     with bars, torch.no_grad():
         for index, name in enumerate(data.domains):
             count = len(images[index])
-            task = bars.add_task(f"new {name}", total=count)
+            task = bars.add_task(escape(f"new {name}"), total=count)
             found, sums = dict[str, Any](), CollapseSums()
             fakes = sums.add(generate(count, name))
             sums.targets.add(real.some(index))

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from torch import Tensor
 
@@ -176,7 +177,7 @@ def _between_domains(
             one.collapse.targets.add(others)
             total = min(len(images[source]), most or len(images[source]))
             shown = one.sides(images, size) if chosen.pairs is not None else (images[source],)
-            task = bars.add_task(name, total=total)
+            task = bars.add_task(escape(name), total=total)
             for image, *truth in _batches(shown, size, data.is_tiled, most):
                 one.add(translate, network, image, *truth)
                 bars.advance(task, len(image))

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -137,7 +138,7 @@ def train_fcn(
     bars = Progress(console=console, transient=True, disable=not console.is_terminal)
     batches = _batches(labelled, size, torch.Generator().manual_seed(seed))
     with bars:
-        for _ in bars.track(range(steps), description=f"training {what}"):
+        for _ in bars.track(range(steps), description=escape(f"training {what}")):
             images, labels = next(batches)
             images, labels = images.to(device), labels.to(device)
             if change is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from diptych.evaluation.segmentation_adaptation import ROWS
@@ -87,7 +88,7 @@ def _table(title: str, parts: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("score")
     for name in parts:
-        table.add_column(name, justify="right")
+        table.add_column(escape(name), justify="right")
     for key, label in LABELS.items():
         found = [part.get(key) for part in parts.values()]
         if any(value is not None for value in found):
@@ -108,7 +109,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, str):
-        return value
+        return escape(value)
     if not isinstance(value, Mapping):
         return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
     if "why_not" in value:
@@ -138,4 +139,4 @@ def _caption(scores: Mapping[str, Any], directions: Mapping[str, Mapping[str, An
             )
         missing = (("KID", kid), ("FID", fid), ("precision or recall", part.get("precision", {})))
         facts += [f"no {name}: {s['why_not']}" for name, s in missing if "why_not" in s]
-    return "; ".join(dict.fromkeys([*facts, *scores["notes"]]))
+    return escape("; ".join(dict.fromkeys([*facts, *scores["notes"]])))

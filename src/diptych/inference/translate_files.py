@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, TaskID
 
 from diptych.data import formats
@@ -30,6 +32,8 @@ from diptych.inference.translator import Translator
 
 _BATCH = 8
 _BATCHED_PIXELS = 512 * 512  # beyond it, a batch gains no time
+_ALL_WIDE = 2  # images, from which they are taken for pairs side by side
+_log = logging.getLogger("diptych")
 _AHEAD = 3  # images decoded, or still being written, at a time
 
 
@@ -191,11 +195,13 @@ class _Run:
     made: dict[Path, list[NDArray[Any]]] = field(default_factory=dict)
     """By result, the images of files that are not yet complete."""
     failed: set[Path] = field(default_factory=set)
+    looked: int = 0
+    wide: int = 0
     writing: deque[tuple[Path, Future[None]]] = field(default_factory=deque)
 
     def all(self, jobs: Sequence[tuple[Path, Path]]) -> None:
         to = self.to if isinstance(self.to, str) else ", ".join(self.to)
-        total = self.bars.add_task(f"to {to}", total=len(jobs))
+        total = self.bars.add_task(escape(f"to {to}"), total=len(jobs))
         with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(2) as writers:
             batch: list[_Item] = []
             for file, result, index, images, future in self._ahead(readers, jobs):
@@ -215,10 +221,16 @@ class _Run:
                 self._translate(batch, writers, total)
             while self.writing:
                 self._wait()
+        if self.wide == self.looked >= _ALL_WIDE:
+            self._note(
+                f"all {self.looked} images are twice as wide as high: if they are pairs side by"
+                " side, cut them apart and translate one half"
+            )
 
     def _raster(self, frame: Frame, file: Path) -> Raster:
         """The image without its transparency, which its result takes over."""
         raster = raster_of(replace(frame, alpha=None), self.given, str(file))
+        self._look_at_shape(raster)
         if self.seen is not None:
             shown = raster_of(frame, self.given, str(file)) if frame.alpha is not None else raster
             self.seen(str(file), shown.picture(self.given))
@@ -249,13 +261,22 @@ class _Run:
             return 1
         kind = formats.suffix_of(result)
         if not formats.can_hold(kind, len(self.target.channels), self.target.dtype, images):
-            self.done.notes.append(
+            self._note(
                 f"{file.name}: only the first of its {images} images was translated, since"
                 f" {kind} holds one"
             )
             return 1
-        self.done.notes.append(f"{file.name}: all its {images} images were translated")
+        self._note(f"{file.name}: all its {images} images were translated")
         return images
+
+    def _note(self, line: str) -> None:
+        self.done.notes.append(line)
+        _log.info("%s", line)
+
+    def _look_at_shape(self, raster: Raster) -> None:
+        """Count images that are twice as wide as high, as pairs side by side are."""
+        self.looked += 1
+        self.wide += raster.width == 2 * raster.height
 
     def _fail(self, file: Path, result: Path, reason: str, total: TaskID) -> None:
         self.done.broken.append((file, reason))
