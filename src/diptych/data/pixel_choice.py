@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from diptych.data.collections import Data, Images, Reinterpretable, Split, evenly_spaced
 from diptych.data.formats import Frame, Header
-from diptych.data.pixels import GREY, RGB, PixelFormat, own_range
+from diptych.data.pixels import GREY, GREY8, RGB, RGB8, PixelFormat, own_range
 from diptych.data.reading import valid_pixels
 from diptych.errors import InputError, option
 
@@ -98,7 +98,13 @@ def with_pixel_formats(
                 f"{len(data.domains)} domains ({', '.join(data.domains)}), but pixel formats of"
                 f" {len(stored)}: give the run's own data"
             )
-        return _replaced(data, stored)
+        stored_notes = [
+            f"{name}: {one.describe()}{_as_shown(one)}"
+            for name, one in zip(data.domains, stored, strict=True)
+            if one not in (RGB8, GREY8)
+        ]
+        noted = replace(data, notes=(*data.notes, *stored_notes)) if stored_notes else data
+        return _replaced(noted, stored)
     attributes = data.train.attributes
     if attributes is not None:  # the domains share their images
         chosen, notes = _decided(", ".join(data.domains), attributes.images, asked[0])
@@ -176,9 +182,16 @@ def _decided(name: str, images: Images, asked: Mapping[str, str]) -> tuple[Pixel
     frames = _frames(images, pixels)
     pixels, said = _with_range(name, pixels, frames, asked)
     if pixels.channels != RGB or not pixels.is_eight_bit or pixels.nodata is not None:
-        notes.append(f"{name}: {pixels.describe()}{said}")
+        notes.append(f"{name}: {pixels.describe()}{said}{_as_shown(pixels)}")
     notes += _warnings(name, pixels, frames)
     return pixels, notes
+
+
+def _as_shown(pixels: PixelFormat) -> str:
+    """Return what to say of pictures of images that screens do not show as they are."""
+    if pixels.is_eight_bit and pixels.channels in (GREY, RGB) and not pixels.show:
+        return ""
+    return f"; pictures show {pixels.shown_as} in 8 bits"
 
 
 def _headers(images: Reinterpretable) -> list[tuple[str, Header]]:
