@@ -96,7 +96,8 @@ def evaluate(
     settings = moved(plan.run, data, x, y)
     settings = replace(settings, palette=tuple(palette) or settings.palette)
     opened = open_plan_data(plan, settings)
-    is_own = opened.fingerprint == plan.resolved.fingerprint
+    is_given = any(place is not None for place in (data, x, y))
+    is_own = not is_given or opened.fingerprint == plan.resolved.fingerprint
     score = partial(
         score_file,
         size=plan.config.size,

@@ -90,5 +90,5 @@ def test_methods_of_separate_domains_take_those_who_have_an_attribute_as_one(
     monkeypatch.setattr("diptych.evaluation.generated.installed", lambda: None)
     scores = evaluate(run, split="train", device="cpu").to_dict()
     names = ("Blond→Black", "Black→Blond") if method == "cyclegan" else ("Blond", "Black")
-    # 13 are blond, and 14 black, of which two are held out.
-    assert [scores[name]["images"] for name in names] == [13, 12]
+    # 24 are blond and 24 black, of which three are held out.
+    assert [scores[name]["images"] for name in names] == [23, 22]

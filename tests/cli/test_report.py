@@ -15,4 +15,4 @@ def test_the_page_is_written_anew_and_its_path_printed(run, capsys) -> None:
 
 
 def test_a_folder_without_a_run_is_named(fails, tmp_path) -> None:
-    assert fails("report", tmp_path).startswith(f"{tmp_path / 'config.toml'} cannot be read")
+    assert fails("report", tmp_path).startswith(f"{tmp_path} holds no config.toml: give a run's")

@@ -15,7 +15,7 @@ from diptych.evaluation import evaluate, scores_table
 from tests.evaluation.test_scores import _features
 
 NAMES = ("Dark", "Bright", "Red")
-LABELS = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1]] * 5, np.uint8)
+LABELS = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1]] * 8, np.uint8)
 
 
 def _paint(label: Any) -> tuple[int, int, int]:
@@ -52,11 +52,11 @@ def test_each_change_is_scored_against_images_that_have_it():
         ("Dark",), ("Bright",), ("Dark", "Red"), ("Bright", "Red"),
     }  # fmt: skip
     for part in changes.values():
-        assert part["images"] == 10
+        assert part["images"] == 16
         assert part["cycle"] == pytest.approx(0.0, abs=1e-6)
         assert part["kid"]["mean"] == pytest.approx(part["kid_of_real"]["mean"], abs=1e-6)
         assert part["kid_untranslated"]["mean"] > part["kid"]["mean"]
-        assert part["kid"]["real_images"] == 10
+        assert part["kid"]["real_images"] == 16
     assert "the other attributes stay" in " ".join(scores["notes"])
     assert len(scores_table(scores).columns) == 5
 

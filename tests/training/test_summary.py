@@ -56,5 +56,5 @@ def test_a_chosen_start_is_told_with_all_figures(start) -> None:
 
 
 def test_a_folder_without_a_run_is_named(tmp_path) -> None:
-    with pytest.raises(InputError, match=r"config\.toml cannot be read"):
+    with pytest.raises(InputError, match=r"holds no config\.toml"):
         summarise(tmp_path)

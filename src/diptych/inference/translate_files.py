@@ -112,13 +112,7 @@ def translate_files(
     if to is None:
         to = [translator.domains[place] for place in places]
     seed = check_seed(seed)
-    if draws is not None:
-        check_whole("draws", draws, 1)
-        if draws > 1 and not translator.has_draws:
-            raise InputError(
-                f"{option('draws', draws)}: {translator.info.method} translates an image in one"
-                " way, so all would be equal: leave it out"
-            )
+    _check_draws(translator, draws)
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
     ends = [""] if draws is None else [f"-{i + 1}" for i in range(draws)]
@@ -157,6 +151,17 @@ def _check_types(translator: object, overwrite: object) -> None:
         raise InputError(f"{translator!r} is no translator: give what diptych.load returns")
     if not isinstance(overwrite, bool):
         raise InputError(f"overwrite is {overwrite!r}: it must be True or False")
+
+
+def _check_draws(translator: Translator, draws: int | None) -> None:
+    if draws is None:
+        return
+    check_whole("draws", draws, 1)
+    if draws > 1 and not translator.has_draws:
+        raise InputError(
+            f"{option('draws', draws)}: {translator.info.method} translates an image in one way,"
+            " so all would be equal: leave it out"
+        )
 
 
 def _result_end(end: str, suffix: str | None, target: PixelFormat, file: Path) -> str:
