@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal
 from diptych.objectives import LOG
-from diptych.types import Clock, Group, Recipe, Unpaired, Update
+from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 
 SUMMARY = "two GANs with shared layers; a search for the noise translates"
 
@@ -130,16 +130,10 @@ class CoGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(
-            Group,
-            lr=c.lr,
-            betas=(c.beta1, 0.999),
-            weight_decay=c.weight_decay,
-            decay_from=c.decay_from,
-        )
+        group = partial(adam, c, weight_decay=c.weight_decay)
         return {
-            "discriminators": group(modules=(self.D1, self.D2, self.D_shared)),
-            "generators": group(modules=(self.G_shared, self.G1, self.G2)),
+            "discriminators": group(self.D1, self.D2, self.D_shared),
+            "generators": group(self.G_shared, self.G1, self.G2),
         }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:

@@ -44,7 +44,7 @@ from torch import Tensor, nn
 from diptych.errors import InputError, check_bounds
 from diptych.networks.norm import AveragesKept
 from diptych.objectives import LOG, l2
-from diptych.types import Clock, Group, Recipe, Unpaired, Update
+from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 
 SUMMARY = "two generators with a narrow bottleneck, which frees shapes"
 
@@ -134,16 +134,10 @@ class DiscoGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(
-            Group,
-            lr=c.lr,
-            betas=(c.beta1, 0.999),
-            weight_decay=c.weight_decay,
-            decay_from=c.decay_from,
-        )
+        group = partial(adam, c, weight_decay=c.weight_decay)
         return {
-            "discriminators": group(modules=(self.D_A, self.D_B)),
-            "generators": group(modules=(self.G_AB, self.G_BA)),
+            "discriminators": group(self.D_A, self.D_B),
+            "generators": group(self.G_AB, self.G_BA),
         }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal, cast
 
@@ -41,7 +40,7 @@ from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal, together
 from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import GAN_LOSSES, l1
-from diptych.types import Clock, Group, Recipe, Unpaired, Update
+from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 
 SUMMARY = "two VAE/GANs that share one latent space"
 
@@ -155,10 +154,9 @@ class UNIT(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
         vaes = (self.E1, self.E2, self.E_shared, self.G_shared, self.G1, self.G2)
-        judges = {"discriminators": group(modules=(self.D1, self.D2))}
-        return {"vaes": group(modules=vaes)} | (judges if c.gan_weight else {})
+        judges = {"discriminators": adam(c, self.D1, self.D2)}
+        return {"vaes": adam(c, *vaes)} | (judges if c.gan_weight else {})
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
         c = self.config
