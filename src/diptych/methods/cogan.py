@@ -35,7 +35,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, check_size, check_two_domains
 from diptych.networks import init_normal
 from diptych.objectives import LOG
 from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
@@ -75,8 +75,7 @@ class Config:
         least = {"width": 1, "size": 16, "batch_size": 2, "z_size": 1, "own_layers": 1}
         least |= {"translation_steps": 1, "weight_decay": 0, "lr": 0}
         check_bounds(self, least, shares=("beta1", "decay_from"))
-        if self.size & (self.size - 1):
-            raise InputError(f"size is {self.size}: it must be a power of two, such as 64")
+        check_size(self.size, needs_power_of_two=True)
         if self.own_layers > self.halvings:
             raise InputError(
                 f"own_layers is {self.own_layers}: at {self.size} pixels it must be at most"
@@ -110,8 +109,7 @@ class CoGAN(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"cogan translates between 2 domains, not {domains}")
+        check_two_domains("cogan", domains)
         self.config = config
         self.G_shared = _generator_start(config)
         self.G1, self.G2 = _generator_end(config), _generator_end(config)

@@ -41,7 +41,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import check_bounds, check_size, check_two_domains
 from diptych.networks.norm import AveragesKept
 from diptych.objectives import LOG, l2
 from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
@@ -85,8 +85,7 @@ class Config:
         least |= {"generator_steps": 1, "weight_decay": 0}
         shares = ("reconstruction_rate", "starting_rate", "curriculum", "matching_rate")
         check_bounds(self, least, shares=(*shares, "beta1", "decay_from"))
-        if self.size & (self.size - 1):
-            raise InputError(f"size is {self.size}: it must be a power of two, such as 64")
+        check_size(self.size, needs_power_of_two=True)
 
 
 PRESETS: Mapping[str, Mapping[str, int]] = {"fast": {"batch_size": 16}}
@@ -117,8 +116,7 @@ class DiscoGAN(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"discogan translates between 2 domains, not {domains}")
+        check_two_domains("discogan", domains)
         self.config = config
         self.G_AB, self.G_BA = _generator(config), _generator(config)
         self.D_A, self.D_B = Discriminator(config), Discriminator(config)

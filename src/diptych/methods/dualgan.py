@@ -36,7 +36,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, check_size, check_two_domains
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.unet import UNetGenerator
@@ -83,8 +83,7 @@ class Config:
             raise InputError(f"dropout is {self.dropout}: it must be from 0 to below 1")
         if not self.clip > 0:
             raise InputError(f"clip is {self.clip}: it must be above 0")
-        if self.size & (self.size - 1):
-            raise InputError(f"size is {self.size}: it must be a power of two for this network")
+        check_size(self.size, needs_power_of_two=True)
         check_discriminator_size(self.discriminator, self.size)
 
 
@@ -106,8 +105,7 @@ class DualGAN(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"dualgan translates between 2 domains, not {domains}")
+        check_two_domains("dualgan", domains)
         c = self.config = config
         depth = c.size.bit_length() - 1
         self.G_A, self.G_B = UNetGenerator(c.width, depth), UNetGenerator(c.width, depth)

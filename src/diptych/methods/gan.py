@@ -35,7 +35,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import check_bounds, check_size
 from diptych.networks import init_normal
 from diptych.networks.dcgan import maps_to_image
 from diptych.objectives import GAN_LOSSES
@@ -73,8 +73,7 @@ class Config:
     def __post_init__(self) -> None:
         least = {"width": 1, "size": 16, "batch_size": 2, "z_size": 1, "discriminator_steps": 1}
         check_bounds(self, least | {"lr": 0}, shares=("beta1", "decay_from"))
-        if self.size & (self.size - 1):
-            raise InputError(f"size is {self.size}: it must be a power of two, such as 64")
+        check_size(self.size, needs_power_of_two=True)
 
     @property
     def widths(self) -> list[int]:

@@ -36,7 +36,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import InputError, check_bounds, check_size, check_two_domains
 from diptych.networks import init_normal, together
 from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import GAN_LOSSES, l1
@@ -90,8 +90,7 @@ class Config:
                 f"shared_layers is {self.shared_layers}: there are {RESIDUAL_BLOCKS} residual"
                 " blocks to share"
             )
-        if self.size % 4:
-            raise InputError(f"size is {self.size}: it must be a multiple of 4")
+        check_size(self.size, needs_power_of_two=False)
         if not (self.gan_weight or self.reconstruction_weight or self.has_cycle):
             raise InputError("gan_weight, reconstruction_weight and cycle_weight are all 0")
 
@@ -140,8 +139,7 @@ class UNIT(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        if domains != 2:
-            raise InputError(f"unit translates between 2 domains, not {domains}")
+        check_two_domains("unit", domains)
         self.config = config
         w, shared = config.width, config.shared_layers
         own = RESIDUAL_BLOCKS - shared

@@ -6,7 +6,6 @@ import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, cast
 
 from torch import nn
@@ -197,12 +196,7 @@ class _Work:
     def __enter__(self) -> _Work:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.drop_trainer()
 
 
