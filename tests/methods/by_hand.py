@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from diptych.errors import InputError
+from diptych.methods import make_config
 from diptych.types import Clock, Update
 
 
@@ -79,3 +81,11 @@ def hinge(s: float) -> float:
 
 def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
+
+
+def refused(method: str, options: dict[str, Any]) -> str:
+    """The one line that says what is wrong with options of a method."""
+    with pytest.raises(InputError) as caught:
+        make_config(method, options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
