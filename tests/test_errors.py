@@ -11,7 +11,6 @@ from diptych.errors import (
     call,
     check_bounds,
     check_size,
-    check_two_domains,
     command_line,
     did_you_mean,
     option,
@@ -52,16 +51,13 @@ def test_bounds_name_the_field_the_value_and_the_bound():
         check_bounds(Config(), {"width": 1})
 
 
-def test_sizes_that_networks_cannot_halve_and_other_than_two_domains_are_refused():
+def test_sizes_that_networks_cannot_halve_are_refused():
     check_size(48, needs_power_of_two=False)
     check_size(64, needs_power_of_two=True)
     with pytest.raises(InputError, match=r"^size is 48: it must be a power of two, such as 64$"):
         check_size(48, needs_power_of_two=True)
     with pytest.raises(InputError, match=r"^size is 50: it must be a multiple of 4$"):
         check_size(50, needs_power_of_two=False)
-    check_two_domains("cut", 2)
-    with pytest.raises(InputError, match=r"^cut translates between 2 domains, not 3$"):
-        check_two_domains("cut", 3)
 
 
 def test_a_name_that_is_nearly_right_is_offered_and_else_all_are():

@@ -98,16 +98,6 @@ def check_size(size: int, *, needs_power_of_two: bool) -> None:
         raise InputError(f"{option('size')} is {size}: it must be {what}")
 
 
-def check_two_domains(method: str, domains: int) -> None:
-    """Check that a method of two domains is built for two.
-
-    Raises:
-        InputError: `domains` is not 2.
-    """
-    if domains != 2:
-        raise InputError(f"{method} translates between 2 domains, not {domains}")
-
-
 def dataclass_from(kind: type[D], values: Mapping[str, Any], *, owner: str) -> D:
     """Return `kind(**values)`, with names and types checked first.
 

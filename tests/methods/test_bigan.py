@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.bigan import RECIPES, BiGAN, Config
 from diptych.types import Unpaired
@@ -118,3 +119,8 @@ def test_recipes_are_configurations_of_the_method(name: str):
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
     assert named in refused("bigan", options)
+
+
+def test_bigan_has_two_domains():
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        BiGAN(Config(width=1, size=32), domains=3)

@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.cogan import RECIPES, CoGAN, Config
 from diptych.types import Generates, Unpaired
@@ -235,3 +236,8 @@ def test_recipes_are_configurations_of_the_method(name: str):
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
     assert named in refused("cogan", options)
+
+
+def test_cogan_has_two_domains():
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        CoGAN(Config(width=1, size=16), domains=3)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.cut import CUT, RECIPES, Config, Generator, patch_nce
 from diptych.networks.resnet import ResNetGenerator
@@ -250,3 +251,8 @@ def test_recipes_are_configurations_of_the_method(name: str):
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
     assert named in refused("cut", options)
+
+
+def test_cut_has_two_domains():
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        CUT(Config(width=1, size=32), domains=3)

@@ -19,6 +19,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from diptych.errors import InputError
 from diptych.methods.cyclegan import RECIPES, Config, CycleGAN
 from diptych.networks.replay import ReplayBuffer
 from diptych.types import Clock, Unpaired, Update
@@ -301,6 +302,11 @@ def test_translate_is_g_towards_y_and_f_towards_x():
     image = constant(0.5)
     assert torch.equal(method.translate(image, (1,)), constant(0.5))  # G
     assert torch.equal(method.translate(image, (0,)), constant(0.0))  # F
+
+
+def test_three_domains_are_refused():
+    with pytest.raises(InputError, match="2 domains, not 3"):
+        CycleGAN(Config(width=1, size=32), domains=3)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.discogan import RECIPES, Config, DiscoGAN, Discriminator, matching
 from diptych.types import Clock, Unpaired
@@ -253,3 +254,8 @@ def test_recipes_are_the_two_scripts_of_the_code_and_the_equations_alone():
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
     assert named in refused("discogan", options)
+
+
+def test_discogan_has_two_domains():
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        DiscoGAN(Config(width=1, size=16), domains=3)

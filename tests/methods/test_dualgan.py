@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.dualgan import RECIPES, Config, DualGAN
 from diptych.types import Clock, Unpaired
@@ -164,3 +165,8 @@ def test_the_recipe_gives_photographs_the_smaller_lambda():
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
     assert named in refused("dualgan", options)
+
+
+def test_dualgan_has_two_domains():
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        DualGAN(Config(width=1, size=32), domains=3)

@@ -176,3 +176,8 @@ def test_recipes_are_simgans_own_training_and_that_of_the_comparison():
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
     assert named in refused("feature_gan", options)
+
+
+def test_feature_gan_has_two_domains():
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        FeatureGAN(Config(width=1, size=32), domains=3)

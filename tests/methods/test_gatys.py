@@ -299,3 +299,8 @@ def test_a_missing_file_is_named_before_anything_is_gathered():
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
     assert named in refused("gatys", options)
+
+
+def test_gatys_has_two_domains():
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        Gatys(Config(size=32), domains=3)

@@ -16,8 +16,6 @@ from diptych.errors import InputError, dataclass_from
 from diptych.methods import build, find_method, find_recipe, list_methods, make_config, method_class
 from diptych.methods.cyclegan import Config, CycleGAN
 
-ANY_NUMBER_OF_DOMAINS = {"acgan", "gan", "stargan", "vaegan"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Options:
@@ -51,13 +49,6 @@ def test_an_unknown_method_is_named_with_the_nearest_one():
         find_method("cyclgan")
     with pytest.raises(InputError, match=r"no method 'zzz'; there are: .*cyclegan"):
         find_method("zzz")
-
-
-@pytest.mark.parametrize("name", sorted(set(list_methods()) - ANY_NUMBER_OF_DOMAINS))
-def test_a_method_of_two_domains_is_not_built_for_three(name):
-    config = make_config(name, {"size": 32} | ({} if name == "gatys" else {"width": 1}))
-    with pytest.raises(InputError, match=rf"^{name} (translates|adapts) .* domains?.*, not 3$"):
-        build(name, config, 3)
 
 
 def test_an_error_inside_a_methods_file_propagates(tmp_path, monkeypatch):

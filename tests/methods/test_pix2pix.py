@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.pix2pix import RECIPES, Config, Pix2Pix
 from diptych.networks.resnet import ResNetGenerator
@@ -230,3 +231,8 @@ def test_cyclegans_comparison_has_cyclegans_networks_and_no_noise():
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
     assert named in refused("pix2pix", options)
+
+
+def test_pix2pix_has_two_domains():
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        Pix2Pix(Config(width=1, size=32), domains=3)

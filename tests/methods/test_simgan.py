@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.simgan import RECIPES, Config, SimGAN
 from diptych.types import Unpaired
@@ -168,3 +169,8 @@ def test_recipes_are_simgans_own_training_and_that_of_the_comparison():
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
     assert named in refused("simgan", options)
+
+
+def test_simgan_has_two_domains():
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        SimGAN(Config(width=1, size=32), domains=3)

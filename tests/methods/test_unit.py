@@ -22,6 +22,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
+from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.unit import RECIPES, UNIT, Config, ResidualBlock, kl
 from diptych.training.settings import Settings
@@ -334,3 +335,8 @@ def test_networks_fit_the_sizes_of_the_recipes(size: int):
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_are_configurations_of_the_method(name: str):
     assert make_config("unit", RECIPES[name].config) != Config()
+
+
+def test_unit_has_two_domains():
+    with pytest.raises(InputError, match="between 2 domains, not 3"):
+        UNIT(Config(width=1, size=16), domains=3)

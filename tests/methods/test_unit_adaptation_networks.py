@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.unit_adaptation import RECIPES, SIZE, Config, UNITAdaptation
 from tests.methods.by_hand import refused
@@ -160,3 +161,8 @@ def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], name
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_are_configurations_of_the_method(name: str):
     assert make_config("unit_adaptation", RECIPES[name].config) != Config()
+
+
+def test_it_has_two_domains():
+    with pytest.raises(InputError, match="from 1 domain to 1 other, not 3"):
+        UNITAdaptation(Config(width=1), domains=3)

@@ -35,7 +35,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size, check_two_domains
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal
 from diptych.objectives import LOG
 from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
@@ -109,7 +109,8 @@ class CoGAN(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        check_two_domains("cogan", domains)
+        if domains != 2:
+            raise InputError(f"cogan translates between 2 domains, not {domains}")
         self.config = config
         self.G_shared = _generator_start(config)
         self.G1, self.G2 = _generator_end(config), _generator_end(config)

@@ -37,7 +37,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size, check_two_domains
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.resnet import ResNetGenerator, blocks_for
@@ -118,7 +118,8 @@ class CUT(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        check_two_domains("cut", domains)
+        if domains != 2:
+            raise InputError(f"cut translates between 2 domains, not {domains}")
         c = self.config = config
         blocks = blocks_for(c.size)
         self.G, self.F = Generator(c.width, blocks), Generator(c.width, blocks)

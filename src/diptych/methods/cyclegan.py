@@ -30,7 +30,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size, check_two_domains
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.replay import ReplayBuffer
@@ -154,7 +154,8 @@ class CycleGAN(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        check_two_domains("cyclegan", domains)
+        if domains != 2:
+            raise InputError(f"cyclegan translates between 2 domains, not {domains}")
         self.config = config
         self.G = _generator(config)
         self.F = _generator(config)

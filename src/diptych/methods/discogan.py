@@ -41,7 +41,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import check_bounds, check_size, check_two_domains
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks.norm import AveragesKept
 from diptych.objectives import LOG, l2
 from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
@@ -116,7 +116,8 @@ class DiscoGAN(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        check_two_domains("discogan", domains)
+        if domains != 2:
+            raise InputError(f"discogan translates between 2 domains, not {domains}")
         self.config = config
         self.G_AB, self.G_BA = _generator(config), _generator(config)
         self.D_A, self.D_B = Discriminator(config), Discriminator(config)

@@ -36,7 +36,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size, check_two_domains
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.unet import UNetGenerator
@@ -105,7 +105,8 @@ class DualGAN(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        check_two_domains("dualgan", domains)
+        if domains != 2:
+            raise InputError(f"dualgan translates between 2 domains, not {domains}")
         c = self.config = config
         depth = c.size.bit_length() - 1
         self.G_A, self.G_B = UNetGenerator(c.width, depth), UNetGenerator(c.width, depth)

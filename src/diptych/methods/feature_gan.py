@@ -35,7 +35,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size, check_two_domains
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.features import FEATURES, FeatureNetwork, load_features
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
@@ -130,7 +130,8 @@ class FeatureGAN(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        check_two_domains("feature_gan", domains)
+        if domains != 2:
+            raise InputError(f"feature_gan translates between 2 domains, not {domains}")
         c = self.config = config
         self.G = ResNetGenerator(c.width, blocks_for(c.size))
         self.F = ResNetGenerator(c.width, blocks_for(c.size))

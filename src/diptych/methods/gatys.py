@@ -36,7 +36,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_two_domains
+from diptych.errors import InputError, check_bounds
 from diptych.networks.features import FeatureNetwork, load_features, map_channels
 from diptych.networks.vgg import VGG16, VGG19
 from diptych.objectives import content_loss, gram, style_loss
@@ -125,7 +125,8 @@ class Gatys(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        check_two_domains("gatys", domains)
+        if domains != 2:
+            raise InputError(f"gatys translates between 2 domains, not {domains}")
         self.config = config
         self.collected = Collected(map_channels(config.features), config.layers)
         self._loaded: list[FeatureNetwork] = []

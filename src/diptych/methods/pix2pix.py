@@ -34,7 +34,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size, check_two_domains
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.replay import ReplayBuffer
@@ -134,7 +134,8 @@ class Pix2Pix(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        check_two_domains("pix2pix", domains)
+        if domains != 2:
+            raise InputError(f"pix2pix translates between 2 domains, not {domains}")
         c = self.config = config
         self.G, self.F = _generator(c), _generator(c)
         seen = 6 if c.is_conditional else 3

@@ -36,7 +36,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, check_size, check_two_domains
+from diptych.errors import InputError, check_bounds, check_size
 from diptych.networks import init_normal, together
 from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import GAN_LOSSES, l1
@@ -139,7 +139,8 @@ class UNIT(nn.Module):
 
     def __init__(self, config: Config, domains: int = 2) -> None:
         super().__init__()
-        check_two_domains("unit", domains)
+        if domains != 2:
+            raise InputError(f"unit translates between 2 domains, not {domains}")
         self.config = config
         w, shared = config.width, config.shared_layers
         own = RESIDUAL_BLOCKS - shared
