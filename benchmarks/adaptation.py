@@ -34,7 +34,6 @@ from benchmarks.harness import (
     cell,
     every,
     parser_of,
-    replace_block,
     say,
     table,
     train_to_end,
@@ -247,7 +246,7 @@ def _cell(found: Mapping[str, Result], sample: str, row: str, target: str) -> st
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("adaptation", __doc__, has_table=True)
+    parser = parser_of("adaptation", __doc__)
     add_training_options(parser, "adaptation")
     parser.add_argument("--samples", nargs="+", choices=SAMPLES, default=SAMPLES)
     parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=tuple(ROWS))
@@ -260,10 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
         if sample in options.samples and row in options.rows
     }
 
-    def tell(found: Mapping[str, Result]) -> None:
-        replace_block(options.readme, "adaptation", lines(found))
-
-    return carry_out("adaptation", options, jobs, tell, keeps=True)
+    return carry_out("adaptation", options, jobs, lines, keeps=True)
 
 
 if __name__ == "__main__":

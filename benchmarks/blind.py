@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks import layout
-from benchmarks.harness import carry_out, parser_of, replace_block, table
+from benchmarks.harness import carry_out, parser_of, table
 from diptych.data import Data, Images, Palette, open_data
 from diptych.errors import InputError
 from diptych.evaluation.labels import nearest_class
@@ -104,6 +104,7 @@ def measure(strips: Path) -> dict[str, Any]:
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The two tables."""
+    found = found["blind"]
     yield from table(
         ["labels of", "test images", "one class everywhere", "one class at each place"],
         [
@@ -128,14 +129,11 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("blind", __doc__, has_table=True)
+    parser = parser_of("blind", __doc__)
     parser.add_argument("--strips", type=Path, default=layout.FOLDER)
     options = parser.parse_args(arguments)
 
-    def tell(found: Mapping[str, Any]) -> None:
-        replace_block(options.readme, "blind", lines(found["blind"]))
-
-    return carry_out("blind", options, {"blind": partial(measure, options.strips)}, tell)
+    return carry_out("blind", options, {"blind": partial(measure, options.strips)}, lines)
 
 
 if __name__ == "__main__":

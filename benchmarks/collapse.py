@@ -209,7 +209,9 @@ def measure_untrained(options: Any) -> dict[str, Any]:
     for toy in {toy.method: toy for toy in TOYS.values()}.values():
         config, _ = chosen(toy.method, preset="fast")
         torch.manual_seed(0)
-        method = build(toy.method, make_config(toy.method, config | {"size": SIZE, "width": 16}), (3, 3))
+        method = build(
+            toy.method, make_config(toy.method, config | {"size": SIZE, "width": 16}), (3, 3)
+        )
         assert isinstance(method, Translates)
         for index, (name, x, y, is_paired) in enumerate(cases(toy.sample)):
             with torch.no_grad(), cpu_threads(options.threads):

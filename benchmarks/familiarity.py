@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.harness import carry_out, parser_of, replace_block, say, table
+from benchmarks.harness import carry_out, parser_of, say, table
 from diptych.data import Images, open_data
 from diptych.data.images import to_image, to_tensor
 from diptych.evaluation.familiarity import (
@@ -161,6 +161,7 @@ def measure() -> dict[str, Any]:
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The table: domains of training images down, what each was shown across."""
+    found = found["familiarity"]
     rows = found["unlike"]
     shown = list(next(iter(rows.values())))
     yield from table(
@@ -189,12 +190,9 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    options = parser_of("familiarity", __doc__, has_table=True).parse_args(arguments)
+    options = parser_of("familiarity", __doc__).parse_args(arguments)
 
-    def tell(found: Mapping[str, Any]) -> None:
-        replace_block(options.readme, "familiarity", lines(found["familiarity"]))
-
-    return carry_out("familiarity", options, {"familiarity": measure}, tell)
+    return carry_out("familiarity", options, {"familiarity": measure}, lines)
 
 
 if __name__ == "__main__":

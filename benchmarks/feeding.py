@@ -24,16 +24,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 
-from benchmarks.harness import (
-    Result,
-    carry_out,
-    every,
-    parser_of,
-    peak_gib,
-    replace_block,
-    seconds_of,
-    table,
-)
+from benchmarks.harness import Result, carry_out, every, parser_of, peak_gib, seconds_of, table
 from benchmarks.step import FAR, Step, make_trainer
 from diptych.data import open_data, stream
 from diptych.networks.device import find_precision
@@ -42,7 +33,7 @@ from diptych.types import Unpaired
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("feeding", __doc__, has_table=True)
+    parser = parser_of("feeding", __doc__)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--seconds", type=float, default=20.0, help="of reading")
     parser.add_argument("--workers", type=int, default=2)
@@ -52,12 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     key = f"{options.files:,} files" if options.files else f"{options.size} pixels"
     measure = _many_files if options.files else _speeds
 
-    def tell(found: Mapping[str, Result]) -> None:
-        replace_block(options.readme, "feeding", lines(found))
-
     with tempfile.TemporaryDirectory() as folder:
         job = partial(measure, options, Path(folder))
-        return carry_out("feeding", options, {key: job}, tell)
+        return carry_out("feeding", options, {key: job}, lines)
 
 
 def lines(found: Mapping[str, Result]) -> Iterator[str]:

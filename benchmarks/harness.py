@@ -38,19 +38,16 @@ Job = Callable[[], Result]
 # --- the command --------------------------------------------------------------
 
 
-def parser_of(
-    name: str, description: str | None, *, has_table: bool = False
-) -> argparse.ArgumentParser:
-    """The options of a benchmark: where its results go and, if it has one, its table."""
+def parser_of(name: str, description: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark: where its results and its table go."""
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--results", type=Path, default=HERE / "results" / f"{name}.json")
-    if has_table:
-        parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
-        parser.add_argument("--readme", type=Path, default=HERE / "README.md")
+    parser.add_argument("--only", choices=("run", "table"), help="do one half of it")
+    parser.add_argument("--readme", type=Path, default=HERE / "README.md")
     return parser
 
 
@@ -67,11 +64,14 @@ def carry_out(
     name: str,
     options: argparse.Namespace,
     jobs: Mapping[str, Job],
-    tell: Callable[[Mapping[str, Result]], object] | None = None,
+    lines: Callable[[Mapping[str, Result]], Iterable[str]],
     *,
+    plot: Callable[[Mapping[str, Result], Path], object] | None = None,
     keeps: bool = False,
 ) -> int:
-    """Do the jobs, keep what each found under its name, and `tell` of all that is kept.
+    """Do the jobs, keep what each found under its name, and show all that is kept.
+
+    `lines` become the table of the benchmark in the README. `plot` draws into `options.plot`.
 
     With `keeps`, as for trainings, what is done is not done again, and a job that fails does
     not stop the others.
@@ -81,15 +81,17 @@ def carry_out(
 
     def do() -> int:
         failures = 0
-        for key, job in jobs.items() if vars(options).get("only") != "table" else ():
+        for key, job in jobs.items() if options.only != "table" else ():
             failures += not _done(options.results, key, job, keeps=keeps)
-        if tell is not None and options.only != "run":
+        if options.only != "run":
             found = read_results(options.results)
             if not found:
                 raise InputError(
                     f"no results in {options.results}: run python -m benchmarks.{name}"
                 )
-            tell(found)
+            replace_block(options.readme, name, lines(found))
+            if plot is not None:
+                plot(found, options.plot)
         return 1 if failures else 0
 
     return exit_code(name, do)
@@ -257,6 +259,15 @@ def cell(values: Sequence[float], decimals: int, *, counts: bool = True) -> str:
     mean, half = interval(values)
     text = f"{mean:.{decimals}f}" + ("" if half is None else f" ± {half:.{decimals}f}")
     return f"{text} (n={len(values)})" if counts else text
+
+
+def new_figure(width: float, height: float) -> Any:
+    """A figure of matplotlib, in inches. Raises InputError: matplotlib is missing."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError("the plot needs matplotlib: pip install -e '.[bench]'") from error
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def every(found: Iterable[Result], key: str) -> str:

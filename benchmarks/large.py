@@ -21,23 +21,14 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image  # type: ignore[import-untyped]
 
-from benchmarks.harness import (
-    Result,
-    carry_out,
-    every,
-    parser_of,
-    peak_gib,
-    replace_block,
-    seconds_of,
-    table,
-)
+from benchmarks.harness import Result, carry_out, every, parser_of, peak_gib, seconds_of, table
 from diptych.checkpoint import TranslatorInfo, inference_weights, save_translator
 from diptych.methods.cyclegan import Config, CycleGAN
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("large", __doc__, has_table=True)
+    parser = parser_of("large", __doc__)
     parser.add_argument("--megapixels", type=float, default=12.0)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--memory", type=float, default=2.0, help="GiB, as of diptych translate")
@@ -45,10 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     key = f"{options.megapixels:g} megapixels, {options.precision}"
 
-    def tell(found: Mapping[str, Result]) -> None:
-        replace_block(options.readme, "large", lines(found))
-
-    return carry_out("large", options, {key: partial(measure, options)}, tell)
+    return carry_out("large", options, {key: partial(measure, options)}, lines)
 
 
 def lines(found: Mapping[str, Result]) -> Iterator[str]:

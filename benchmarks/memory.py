@@ -22,17 +22,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness import (
-    Result,
-    carry_out,
-    every,
-    parser_of,
-    peak_gib,
-    replace_block,
-    say,
-    seconds_of,
-    table,
-)
+from benchmarks.harness import Result, carry_out, every, parser_of, peak_gib, say, seconds_of, table
 from benchmarks.step import FAR, Step, make_reference, make_trainer, write_images
 from diptych.data import Data, open_data
 from diptych.networks.device import find_precision
@@ -42,7 +32,7 @@ SYSTEMS = ("reference", "product", "recompute", "nothing")
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("memory", __doc__, has_table=True)
+    parser = parser_of("memory", __doc__)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--steps", type=int, default=3)
@@ -55,11 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(one(options)))
         return 0
 
-    def tell(found: Mapping[str, Result]) -> None:
-        replace_block(options.readme, "memory", lines(found))
-
     key = f"{options.size} pixels"
-    return carry_out("memory", options, {key: partial(measure, given)}, tell)
+    return carry_out("memory", options, {key: partial(measure, given)}, lines)
 
 
 def lines(found: Mapping[str, Result]) -> Iterator[str]:

@@ -21,16 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import (
-    Result,
-    by_turns,
-    carry_out,
-    every,
-    median_ratio,
-    parser_of,
-    replace_block,
-    table,
-)
+from benchmarks.harness import Result, by_turns, carry_out, every, median_ratio, parser_of, table
 from benchmarks.step import IDENTITY_WEIGHT, write_images
 from diptych.training.log import METRICS_FILE, read_metrics
 
@@ -39,7 +30,7 @@ _WARM_UP_STEPS = 5
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("processes", __doc__, has_table=True)
+    parser = parser_of("processes", __doc__)
     parser.add_argument("--method", default="cyclegan")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--width", type=int, default=64)
@@ -51,10 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     key = f"{options.size} pixels, {options.precision}"
 
-    def tell(found: Mapping[str, Result]) -> None:
-        replace_block(options.readme, "processes", lines(found))
-
-    return carry_out("processes", options, {key: partial(measure, options)}, tell)
+    return carry_out("processes", options, {key: partial(measure, options)}, lines)
 
 
 def lines(found: Mapping[str, Result]) -> Iterator[str]:

@@ -38,9 +38,9 @@ from benchmarks.harness import (
     cell,
     every,
     median_ratio,
+    new_figure,
     parser_of,
     read_results,
-    replace_block,
     say,
     score,
     seconds_of,
@@ -260,12 +260,8 @@ def plot(found: Mapping[str, Result], path: Path) -> None:
     Raises:
         InputError: matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError("the plot needs matplotlib: pip install -e '.[bench]'") from error
     shown = [row for row in ROWS if row.key in ("kid", "pixel_accuracy", "within_16")]
-    figure = Figure(figsize=(11, 6), layout="constrained")
+    figure = new_figure(11, 6)
     axes = figure.subplots(2, 3).flat
     for axis, row in zip(axes, shown, strict=True):
         for system in MINUTES:
@@ -290,7 +286,7 @@ def plot(found: Mapping[str, Result], path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("quality", __doc__, has_table=True)
+    parser = parser_of("quality", __doc__)
     add_training_options(parser, "quality")
     parser.add_argument("--samples", nargs="+", choices=SAMPLES, default=SAMPLES)
     parser.add_argument("--systems", nargs="+", choices=tuple(MINUTES), default=tuple(MINUTES))
@@ -305,11 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
                 one = partial(scored, options, sample, system, seed)
                 jobs[name_of(sample, system, seed)] = one
 
-    def tell(found: Mapping[str, Result]) -> None:
-        replace_block(options.readme, "quality", lines(found))
-        plot(found, options.plot)
-
-    return carry_out("quality", options, jobs, tell, keeps=True)
+    return carry_out("quality", options, jobs, lines, plot=plot, keeps=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,6 @@ from benchmarks.harness import (
     exit_code,
     parser_of,
     read_results,
-    replace_block,
     say,
     table,
     train_to_end,
@@ -223,7 +222,7 @@ def _percent(values: list[float | None]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("segmentation", __doc__, has_table=True)
+    parser = parser_of("segmentation", __doc__)
     add_training_options(parser, "segmentation")
     names = tuple(TRANSLATIONS)
     parser.add_argument("--translations", nargs="+", choices=names, default=names)
@@ -233,16 +232,13 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = [Job(name, seed) for name in options.translations for seed in options.seeds]
     jobs = {job.name: partial(scored, options, job) for job in wanted}
 
-    def tell(found: Mapping[str, Result]) -> None:
-        replace_block(options.readme, "segmentation", lines(found))
-
     def do() -> int:
         if options.only != "table":
             there = {
                 name: one for name, one in read_results(options.results).items() if name in jobs
             }
             check_alike(there, steps=options.steps or STEPS, fcn_steps=options.fcn_steps)
-        return carry_out("segmentation", options, jobs, tell, keeps=True)
+        return carry_out("segmentation", options, jobs, lines, keeps=True)
 
     return exit_code("segmentation", do)
 

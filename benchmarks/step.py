@@ -35,7 +35,6 @@ from benchmarks.harness import (
     every,
     median_ratio,
     parser_of,
-    replace_block,
     seconds_of,
     table,
 )
@@ -113,7 +112,7 @@ def replay(call: _Call) -> Callable[[], object]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("step", __doc__, has_table=True)
+    parser = parser_of("step", __doc__)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=1)
@@ -127,10 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     key = f"{options.size} pixels, {options.precision}"
     job = partial(measure, Step.of(options), options.precision, options.seconds)
 
-    def tell(found: Mapping[str, Result]) -> None:
-        replace_block(options.readme, "step", lines(found))
-
-    return carry_out("step", options, {key: job}, tell)
+    return carry_out("step", options, {key: job}, lines)
 
 
 def measure(kind: Step, wanted: Any, seconds: float) -> Result:

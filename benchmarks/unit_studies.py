@@ -30,8 +30,8 @@ from benchmarks.harness import (
     carry_out,
     cell,
     every,
+    new_figure,
     parser_of,
-    replace_block,
     say,
     score,
     table,
@@ -40,7 +40,6 @@ from benchmarks.harness import (
 from diptych.data import Data, evaluation_pairs, open_data
 from diptych.data.collections import evenly_spaced
 from diptych.data.images import to_image, to_tensor
-from diptych.errors import InputError
 from diptych.evaluation import evaluate
 from diptych.evaluation.correspondence import correspondence
 from diptych.inference.load import load
@@ -186,16 +185,12 @@ def plot(found: Mapping[str, Result], path: Path) -> None:
     Raises:
         InputError: matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError("the plot needs matplotlib: pip install -e '.[bench]'") from error
     results = by_configuration(found)
     names = {
         "residual blocks shared": {n: f"shared-{n}" for n in SHARED},
         "": {"sharing\nalone": "sharing-alone", "cycle\nalone": "shared-0", "both": "shared-1"},
     }
-    figure = Figure(figsize=(16, 5.6), layout="constrained")
+    figure = new_figure(16, 5.6)
     axes = figure.subplots(len(names), len(MEASURES))
     for row, (title, configurations_) in zip(axes, names.items(), strict=True):
         for axis, measure in zip(row, MEASURES, strict=True):
@@ -219,7 +214,7 @@ def plot(found: Mapping[str, Result], path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("unit_studies", __doc__, has_table=True)
+    parser = parser_of("unit_studies", __doc__)
     add_training_options(parser, "unit_studies")
     parser.add_argument("--configurations", nargs="+", choices=tuple(configurations()))
     parser.add_argument("--plot", type=Path, default=PLOT)
@@ -231,11 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name in options.configurations or configurations()
     }
 
-    def tell(found: Mapping[str, Result]) -> None:
-        replace_block(options.readme, "unit_studies", lines(found))
-        plot(found, options.plot)
-
-    return carry_out("unit_studies", options, jobs, tell, keeps=True)
+    return carry_out("unit_studies", options, jobs, lines, plot=plot, keeps=True)
 
 
 if __name__ == "__main__":

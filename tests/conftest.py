@@ -48,6 +48,24 @@ def picture_folders(tmp_path: Path) -> MakeFolders:
 
 
 @pytest.fixture
+def parted_folders(picture_folders: MakeFolders, tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder of two domains, with a trainA and a trainB for the part "train".
+
+    The images have equal names in both: true pairs.
+    """
+
+    def make(*parts: str) -> Path:
+        root = tmp_path / "dark2bright"
+        root.mkdir()
+        for part in parts:
+            for letter, made in zip("AB", picture_folders(where=f"made-{part}"), strict=True):
+                Path(made).rename(root / f"{part}{letter}")
+        return root
+
+    return make
+
+
+@pytest.fixture
 def fails(capsys: pytest.CaptureFixture[str]) -> Fails:
     """Runs a command that must end with exit code 2 and one line, which it returns."""
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from diptych.errors import InputError, call, check_bounds, command_line, did_you_mean, option
+from diptych.errors import (
+    InputError,
+    call,
+    check_bounds,
+    check_size,
+    command_line,
+    did_you_mean,
+    option,
+)
 
 
 def test_an_option_has_dashes_on_the_command_line_alone():
@@ -41,6 +49,15 @@ def test_bounds_name_the_field_the_value_and_the_bound():
         check_bounds(Config(), {}, shares=("share",))
     with command_line(), pytest.raises(InputError, match=r"^--width is 0: it must be at least 1$"):
         check_bounds(Config(), {"width": 1})
+
+
+def test_sizes_that_networks_cannot_halve_are_refused():
+    check_size(48, needs_power_of_two=False)
+    check_size(64, needs_power_of_two=True)
+    with pytest.raises(InputError, match=r"^size is 48: it must be a power of two, such as 64$"):
+        check_size(48, needs_power_of_two=True)
+    with pytest.raises(InputError, match=r"^size is 50: it must be a multiple of 4$"):
+        check_size(50, needs_power_of_two=False)
 
 
 def test_a_name_that_is_nearly_right_is_offered_and_else_all_are():

@@ -31,13 +31,9 @@ TRAIN = ["train", "cyclegan", "--steps", "4", *SMALL]
 
 
 @pytest.fixture
-def data(picture_folders, tmp_path: Path) -> Path:
+def data(parted_folders) -> Path:
     """Folders with a training, validation and test part, no pairs."""
-    root = tmp_path / "dark2bright"
-    root.mkdir()
-    for part in ("train", "val", "test"):
-        for letter, made in zip("AB", picture_folders(where=f"made-{part}"), strict=True):
-            Path(made).rename(root / f"{part}{letter}")
+    root = parted_folders("train", "val", "test")
     for image in (root / "testB").iterdir():
         image.rename(image.with_name(f"other-{image.name}"))
     for image in (root / "valB").iterdir():

@@ -7,7 +7,17 @@ import torch
 from torch import nn
 
 from diptych.methods import build, list_methods, make_config
-from diptych.types import Classifies, Encodes, Generates, Group, Kept, Method, Translates, Update
+from diptych.types import (
+    Classifies,
+    Encodes,
+    Generates,
+    Group,
+    Kept,
+    Method,
+    Translates,
+    Update,
+    adam,
+)
 
 TRANSLATES = {
     "bigan", "cogan", "cut", "cyclegan", "discogan", "dualgan", "feature_gan", "gatys", "pix2pix",
@@ -39,3 +49,13 @@ def test_a_group_is_the_papers_adam_and_an_update_logs_nothing_unasked() -> None
     assert (group.betas, group.optimiser, group.weight_decay) == ((0.5, 0.999), "adam", 0.0)
     assert group.decay_from == 1.0  # never
     assert dict(Update("generators", torch.zeros(())).terms) == {}
+
+
+def test_adam_takes_a_methods_options_and_decays_weights_only_when_told() -> None:
+    config = make_config("cyclegan", {"lr": 3e-4, "beta1": 0.25, "decay_from": 0.75})
+    first, second = nn.Linear(1, 1), nn.Linear(1, 1)
+    group = adam(config, first, second)
+    assert group == Group(
+        modules=(first, second), lr=3e-4, betas=(0.25, 0.999), decay_from=0.75, weight_decay=0.0
+    )
+    assert adam(config, first, weight_decay=1e-4).weight_decay == 1e-4

@@ -152,7 +152,7 @@ def check_size(size: int, *, needs_power_of_two: bool) -> None:
     """
     multiple = 1 << size.bit_length() - 1 if needs_power_of_two else 4
     if size % multiple:
-        what = "a power of two for this network" if multiple > 4 else "a multiple of 4"
+        what = "a power of two, such as 64" if multiple > 4 else "a multiple of 4"
         raise InputError(f"{option('size')} is {size}: it must be {what}")
 
 

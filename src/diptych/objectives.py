@@ -23,10 +23,7 @@ def l1(image: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes differ.
     """
-    if image.shape != target.shape:
-        raise ValueError(
-            f"l1 compares equal shapes, not {tuple(image.shape)} and {tuple(target.shape)}"
-        )
+    _check_shapes("l1", image, target)
     return (image.float() - target.float()).abs().mean()
 
 
@@ -36,10 +33,7 @@ def l2(image: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes differ.
     """
-    if image.shape != target.shape:
-        raise ValueError(
-            f"l2 compares equal shapes, not {tuple(image.shape)} and {tuple(target.shape)}"
-        )
+    _check_shapes("l2", image, target)
     return (image.float() - target.float()).square().mean()
 
 
@@ -52,11 +46,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes differ.
     """
-    if features.shape != target.shape:
-        raise ValueError(
-            f"content_loss compares equal shapes, not {tuple(features.shape)} and"
-            f" {tuple(target.shape)}"
-        )
+    _check_shapes("content_loss", features, target)
     return 0.5 * (features.float() - target.float()).square().sum()
 
 
@@ -78,13 +68,17 @@ def style_loss(gram: Tensor, target: Tensor, positions: int) -> Tensor:
     Raises:
         ValueError: the shapes differ.
     """
-    if gram.shape != target.shape:
-        raise ValueError(
-            f"style_loss compares equal shapes, not {tuple(gram.shape)} and {tuple(target.shape)}"
-        )
+    _check_shapes("style_loss", gram, target)
     count = gram.shape[-1]
     # Divided first: of large maps, squares of sums lose digits.
     return ((gram.float() - target.float()) / (2 * count * positions)).square().sum()
+
+
+def _check_shapes(loss: str, first: Tensor, second: Tensor) -> None:
+    if first.shape != second.shape:
+        raise ValueError(
+            f"{loss} compares equal shapes, not {tuple(first.shape)} and {tuple(second.shape)}"
+        )
 
 
 def lsgan(score: Tensor, *, real: bool) -> Tensor:

@@ -116,6 +116,34 @@ class Group:
     """Share of the budget after which the rate falls linearly to 0; 1 is never."""
 
 
+class AdamOptions(Protocol):
+    """The options that most methods share, each with its paper's default."""
+
+    @property
+    def lr(self) -> float: ...
+
+    @property
+    def beta1(self) -> float: ...
+
+    @property
+    def decay_from(self) -> float: ...
+
+
+def adam(options: AdamOptions, *modules: nn.Module, weight_decay: float = 0.0) -> Group:
+    """Return the group of `modules`, trained by one Adam with a method's options.
+
+    β₂ is 0.999, the default of Adam's paper (Kingma and Ba 2014, arXiv:1412.6980).
+    """
+    betas = (options.beta1, 0.999)
+    return Group(
+        modules=modules,
+        lr=options.lr,
+        betas=betas,
+        weight_decay=weight_decay,
+        decay_from=options.decay_from,
+    )
+
+
 @runtime_checkable
 class Method(Protocol):
     """An `nn.Module` built as `Name(config, channels=(3, 3))` that can be trained.

@@ -37,14 +37,9 @@ class Ended:
 
 
 @pytest.fixture
-def paired_data(picture_folders, tmp_path: Path) -> str:
+def paired_data(parted_folders) -> str:
     """Train and test images of two domains, with equal names: true pairs."""
-    root = tmp_path / "dark2bright"
-    root.mkdir()
-    for part in ("train", "test"):
-        for letter, made in zip("AB", picture_folders(where=f"made-{part}"), strict=True):
-            Path(made).rename(root / f"{part}{letter}")
-    return str(root)
+    return str(parted_folders("train", "test"))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,14 @@ from diptych.training.loop import DivergedError
 
 @pytest.fixture
 def options(tmp_path: Path) -> argparse.Namespace:
-    return argparse.Namespace(results=tmp_path / "r.json", only=None)
+    readme = tmp_path / "README.md"
+    readme.write_text(block())
+    return argparse.Namespace(results=tmp_path / "r.json", only=None, readme=readme)
+
+
+def block(*lines: str) -> str:
+    """The part of a README that holds the table of the benchmark "x"."""
+    return "\n".join(["<!-- x: begin -->", *lines, "<!-- x: end -->"])
 
 
 def failing() -> dict[str, Any]:
@@ -43,10 +51,9 @@ def test_what_is_kept_is_not_done_again_and_a_failure_does_not_stop_the_rest(opt
 
     keep(options.results, "a", {"figure": 0})
     jobs = {"a": lambda: doing("a"), "b": failing, "c": lambda: doing("c")}
-    told: list[list[str]] = []
-    tell = lambda found: told.append(list(found))  # noqa: E731
-    assert carry_out("x", options, jobs, tell, keeps=True) == 1
-    assert (done, told) == (["c"], [["a", "c"]])
+    assert carry_out("x", options, jobs, sorted, keeps=True) == 1
+    assert done == ["c"]
+    assert options.readme.read_text() == block("a", "c")
     found = read_results(options.results)
     assert found["a"] == {"figure": 0}
     assert {"commit", "machine", "torch", "version", "threads", "versions"} < found["c"].keys()
@@ -54,20 +61,31 @@ def test_what_is_kept_is_not_done_again_and_a_failure_does_not_stop_the_rest(opt
 
 def test_what_is_not_kept_is_measured_again(options) -> None:
     keep(options.results, "a", {"figure": 0})
-    assert carry_out("x", options, {"a": lambda: {"figure": 1}}) == 0
+    assert carry_out("x", options, {"a": lambda: {"figure": 1}}, sorted) == 0
     assert read_results(options.results)["a"]["figure"] == 1
 
 
 def test_half_of_a_command_does_that_half(options) -> None:
     options.only = "table"
-    told: list[int] = []
     jobs = {"a": failing}
-    assert carry_out("x", options, jobs, lambda found: told.append(len(found))) == 2
+    assert carry_out("x", options, jobs, sorted) == 2
     keep(options.results, "a", {})
-    assert carry_out("x", options, jobs, lambda found: told.append(len(found))) == 0
+    assert carry_out("x", options, jobs, sorted) == 0
     options.only = "run"
-    assert carry_out("x", options, {"b": dict}, lambda found: told.append(len(found))) == 0
-    assert told == [1]
+    assert carry_out("x", options, {"b": dict}, sorted) == 0
+    assert options.readme.read_text() == block("a")
+    assert read_results(options.results).keys() == {"a", "b"}
+
+
+def test_a_plot_is_drawn_of_all_that_is_kept(options, tmp_path: Path) -> None:
+    options.plot = tmp_path / "plot.txt"
+
+    def plot(found: Mapping[str, Any], path: Path) -> None:
+        path.write_text(", ".join(found))
+
+    keep(options.results, "a", {})
+    assert carry_out("x", options, {"b": dict}, sorted, plot=plot) == 0
+    assert options.plot.read_text() == "a, b"
 
 
 def test_exit_codes_tell_input_from_a_stop(options, capsys) -> None:
@@ -77,8 +95,8 @@ def test_exit_codes_tell_input_from_a_stop(options, capsys) -> None:
     def stopped() -> dict[str, Any]:
         raise KeyboardInterrupt
 
-    assert carry_out("x", options, {"a": refused}) == 2
-    assert carry_out("x", options, {"a": stopped}) == 130
+    assert carry_out("x", options, {"a": refused}, sorted) == 2
+    assert carry_out("x", options, {"a": stopped}, sorted) == 130
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "benchmarks.x: no such thing",

@@ -67,9 +67,9 @@ def test_doing_nothing_scores_as_the_inputs_do_and_without_features_the_cycle_st
 
     part = evaluate(nothing, _data(), size=16, features=_features()).to_dict()["→Red"]
     assert part["kid"]["mean"] == pytest.approx(part["kid_untranslated"]["mean"])
-    scores = evaluate(nothing, _data(), size=16, features=None, most=8).to_dict()
+    scores = evaluate(nothing, _data(), size=16, features=None, most=16).to_dict()
     part = scores["→Red"]
-    assert (part["images"], part["cycle"], part["collapse"]) == (4, 0.0, None)
+    assert (part["images"], part["cycle"], part["collapse"]) == (8, 0.0, None)
     assert set(part) == {"images", "cycle", "collapse", "spread"}
     assert part["spread"]["outputs"] == part["spread"]["inputs"]
 

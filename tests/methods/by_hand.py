@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from diptych.methods import make_config
 from diptych.types import Clock, Update
+from tests.methods.outside_cases import refusal
 
 
 class Affine(nn.Module):
@@ -79,3 +81,8 @@ def hinge(s: float) -> float:
 
 def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
+
+
+def refused(method: str, options: dict[str, Any]) -> str:
+    """The one line that says what is wrong with options of a method."""
+    return refusal(lambda: make_config(method, options))

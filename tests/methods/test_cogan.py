@@ -20,7 +20,16 @@ from diptych.errors import InputError
 from diptych.methods import make_config
 from diptych.methods.cogan import RECIPES, CoGAN, Config
 from diptych.types import Generates, Unpaired
-from tests.methods.by_hand import Affine, approx, batches, parameters, softplus, terms, updates
+from tests.methods.by_hand import (
+    Affine,
+    approx,
+    batches,
+    parameters,
+    refused,
+    softplus,
+    terms,
+    updates,
+)
 
 D1 = softplus(-3.0) + softplus(2.5)
 D2 = softplus(1.5) + softplus(0.0)
@@ -226,9 +235,7 @@ def test_recipes_are_configurations_of_the_method(name: str):
     ],
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
-    with pytest.raises(InputError) as caught:
-        make_config("cogan", options)
-    assert named in str(caught.value)
+    assert named in refused("cogan", options)
 
 
 def test_cogan_has_two_domains():

@@ -18,7 +18,16 @@ from diptych.methods import make_config
 from diptych.methods.cut import CUT, RECIPES, Config, Generator, patch_nce
 from diptych.networks.resnet import ResNetGenerator
 from diptych.types import Unpaired
-from tests.methods.by_hand import Affine, approx, batches, constant, parameters, terms, updates
+from tests.methods.by_hand import (
+    Affine,
+    approx,
+    batches,
+    constant,
+    parameters,
+    refused,
+    terms,
+    updates,
+)
 
 D_Y = ((0.75 - 1) ** 2 + 1.5**2) / 2
 D_X = ((1.5 - 1) ** 2 + 2.25**2) / 2
@@ -241,9 +250,7 @@ def test_recipes_are_configurations_of_the_method(name: str):
     ],
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
-    with pytest.raises(InputError) as caught:
-        make_config("cut", options)
-    assert named in str(caught.value)
+    assert named in refused("cut", options)
 
 
 def test_cut_has_two_domains():

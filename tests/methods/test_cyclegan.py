@@ -11,7 +11,6 @@ so that fake_y = G(x) = 1/2, fake_x = F(y) = 3/4, F(G(x)) = 0, G(F(y)) = 5/8.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +23,14 @@ from diptych.errors import InputError
 from diptych.methods.cyclegan import RECIPES, Config, CycleGAN
 from diptych.networks.replay import ReplayBuffer
 from diptych.types import Clock, Unpaired, Update
+from tests.methods.by_hand import (
+    Affine,
+    OfPairs,
+    batches,
+    constant,
+    terms,
+    updates,
+)
 
 ADVERSARIAL = (1.5 - 1) ** 2 + (2.25 - 1) ** 2  # D_Y(1/2) = 3/2, D_X(3/4) = 9/4
 FORWARD = 0.5  # |F(G(x)) - x| = |0 - 1/2|
@@ -31,30 +38,6 @@ BACKWARD = 0.875  # |G(F(y)) - y| = |5/8 + 1/4|
 IDENTITY = 0.375 + 0.5  # |G(y) - y| = |1/8 + 1/4|, |F(x) - x| = |0 - 1/2|
 D_Y = 0.5 * ((0.75 - 1) ** 2 + 1.5**2)  # D_Y(y) = 3/4, D_Y(fake_y) = 3/2
 D_X = 0.5 * ((1.5 - 1) ** 2 + 2.25**2)  # D_X(x) = 3/2, D_X(fake_x) = 9/4
-
-
-class Affine(nn.Module):
-    """scale * t + shift."""
-
-    def __init__(self, scale: float, shift: float = 0.0) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor(scale))
-        self.shift = nn.Parameter(torch.tensor(shift))
-
-    def forward(self, t: Tensor) -> Tensor:
-        return self.scale * t + self.shift
-
-
-class OfPairs(nn.Module):
-    """first * a + second * b + shift, of a and b stacked in the channels."""
-
-    def __init__(self, first: float, second: float, shift: float) -> None:
-        super().__init__()
-        self.weights = nn.Parameter(torch.tensor([first, second, shift]))
-
-    def forward(self, pair: Tensor) -> Tensor:
-        assert pair.shape[1] == 6
-        return self.weights[0] * pair[:, :3] + self.weights[1] * pair[:, 3:] + self.weights[2]
 
 
 def _by_hand(**options: Any) -> CycleGAN:
@@ -69,25 +52,12 @@ def _by_hand(**options: Any) -> CycleGAN:
     return method
 
 
-def _constant(value: float) -> Tensor:
-    return torch.full((2, 3, 4, 4), value)
-
-
 def _batches(x: float = 0.5, y: float = -0.25) -> Iterator[Unpaired]:
-    return itertools.repeat(Unpaired(_constant(x), _constant(y)))
+    return batches(Unpaired, x, y)
 
 
 def _updates(method: CycleGAN, seed: int = 0) -> list[Update]:
-    clock = Clock(0, 0.0, torch.Generator().manual_seed(seed))
-    return list(method.iteration(_batches(), clock))
-
-
-def _terms(update: Update) -> dict[str, float]:
-    return {name: term.item() for name, term in update.terms.items()}
-
-
-def _approx(values: dict[str, float]) -> Any:
-    return pytest.approx(values, rel=1e-6)
+    return updates(method, _batches(), seed=seed)
 
 
 # --- the objective -------------------------------------------------------------
@@ -95,9 +65,11 @@ def _approx(values: dict[str, float]) -> Any:
 
 def test_eq_1_2_and_3_have_the_values_worked_out_by_hand():
     generators, discriminators = _updates(_by_hand())
-    assert _terms(generators) == _approx({"adversarial": ADVERSARIAL, "cycle": FORWARD + BACKWARD})
+    assert terms(generators) == pytest.approx(
+        {"adversarial": ADVERSARIAL, "cycle": FORWARD + BACKWARD}
+    )
     assert generators.loss.item() == pytest.approx(ADVERSARIAL + 10 * (FORWARD + BACKWARD))
-    assert _terms(discriminators) == _approx({"D_Y": D_Y, "D_X": D_X})
+    assert terms(discriminators) == pytest.approx({"D_Y": D_Y, "D_X": D_X})
     assert discriminators.loss.item() == pytest.approx(D_Y + D_X)
 
 
@@ -108,7 +80,7 @@ def test_numbers_of_this_file_are_the_fractions_of_its_first_lines():
 
 def test_weights_multiply_their_terms_and_leave_what_is_logged():
     generators, _ = _updates(_by_hand(cycle_weight=4.0, gan_weight=0.5, identity_weight=0.5))
-    assert _terms(generators) == _approx(
+    assert terms(generators) == pytest.approx(
         {"adversarial": ADVERSARIAL, "cycle": FORWARD + BACKWARD, "identity": IDENTITY}
     )
     by_hand = 0.5 * ADVERSARIAL + 4.0 * (FORWARD + BACKWARD) + 4.0 * 0.5 * IDENTITY
@@ -148,7 +120,7 @@ def test_eq_1_with_logarithms(gan_loss: str, adversarial: float):
     assert generators.terms["adversarial"].item() == pytest.approx(adversarial, rel=1e-5)
     total = adversarial + 10 * (FORWARD + BACKWARD)
     assert generators.loss.item() == pytest.approx(total, rel=1e-5)
-    assert _terms(discriminators) == pytest.approx({"D_Y": LOG_D_Y, "D_X": LOG_D_X}, rel=1e-5)
+    assert terms(discriminators) == pytest.approx({"D_Y": LOG_D_Y, "D_X": LOG_D_X}, rel=1e-5)
 
 
 def test_eq_1_with_a_hinge_loss_has_the_values_and_gradients_worked_out_by_hand():
@@ -156,7 +128,7 @@ def test_eq_1_with_a_hinge_loss_has_the_values_and_gradients_worked_out_by_hand(
     generators, discriminators = _updates(method)
     assert generators.terms["adversarial"].item() == pytest.approx(-1.5 - 2.25)
     # max(0, 1 - 3/4) + max(0, 1 + 3/2), and max(0, 1 - 3/2) + max(0, 1 + 9/4): halved.
-    assert _terms(discriminators) == _approx({"D_Y": (0.25 + 2.5) / 2, "D_X": (0 + 3.25) / 2})
+    assert terms(discriminators) == pytest.approx({"D_Y": (0.25 + 2.5) / 2, "D_X": (0 + 3.25) / 2})
     discriminators.loss.backward()
     # By D_Y's factor -y and fake_y, by D_X's only fake_x: x has its margin.
     assert method.D_Y[0].scale.grad.item() == pytest.approx((0.25 + 0.5) / 2)
@@ -169,22 +141,23 @@ def test_eq_1_with_a_hinge_loss_has_the_values_and_gradients_worked_out_by_hand(
 )
 def test_halves_of_eq_2(cycle: str, expected: float):
     generators, discriminators = _updates(_by_hand(cycle=cycle))
-    assert _terms(generators) == _approx({"adversarial": ADVERSARIAL, "cycle": expected})
+    assert terms(generators) == pytest.approx({"adversarial": ADVERSARIAL, "cycle": expected})
     assert generators.loss.item() == pytest.approx(ADVERSARIAL + 10 * expected)
-    assert _terms(discriminators) == _approx({"D_Y": D_Y, "D_X": D_X})  # both, in every ablation
+    # Both, in every ablation.
+    assert terms(discriminators) == pytest.approx({"D_Y": D_Y, "D_X": D_X})
 
 
 @pytest.mark.parametrize("options", [{"cycle": "none"}, {"cycle_weight": 0.0}])
 def test_without_a_cycle_only_eq_1_is_left(options: dict[str, Any]):
     generators, _ = _updates(_by_hand(**options))
-    assert _terms(generators) == _approx({"adversarial": ADVERSARIAL})
+    assert terms(generators) == pytest.approx({"adversarial": ADVERSARIAL})
     assert generators.loss.item() == pytest.approx(ADVERSARIAL)
 
 
 def test_at_gan_weight_zero_there_is_one_update_and_no_discriminator_to_train():
     method = _by_hand(gan_weight=0.0)
     (generators,) = _updates(method)
-    assert _terms(generators) == _approx({"cycle": FORWARD + BACKWARD})
+    assert terms(generators) == pytest.approx({"cycle": FORWARD + BACKWARD})
     assert generators.loss.item() == pytest.approx(10 * (FORWARD + BACKWARD))
     assert list(method.groups()) == ["generators"]
     assert method.fakes_x.images == []
@@ -201,7 +174,7 @@ def test_adversarial_cycle_loss_judges_pairs_by_hand():
         "C_X": 0.5 * ((2.5 - 1) ** 2 + 1.5**2),
         "C_Y": 0.5 * ((0.25 - 1) ** 2 + 1.5**2),
     }
-    assert _terms(discriminators) == _approx({"D_Y": D_Y, "D_X": D_X} | judges)
+    assert terms(discriminators) == pytest.approx({"D_Y": D_Y, "D_X": D_X} | judges)
     assert discriminators.loss.item() == pytest.approx(D_Y + D_X + sum(judges.values()))
 
 
@@ -225,7 +198,7 @@ def test_several_discriminators_are_averaged():
         (0.25 + 0) / 2 + (1.5625 + 0) / 2
     )
     # D_Y2(y) = -1/2: (−3/2)² + 1² = 13/4.  D_X2: 0² + 1² = 1.
-    assert _terms(discriminators) == _approx(
+    assert terms(discriminators) == pytest.approx(
         {"D_Y": (D_Y + 0.5 * 3.25) / 2, "D_X": (D_X + 0.5 * 1.0) / 2}
     )
 
@@ -276,12 +249,12 @@ def test_discriminators_see_the_histories_images_and_generators_fool_with_the_fr
     for i in range(20):
         judged.clear()
         list(method.iteration(_batches(x=i / 20, y=-i / 20), clock))
-        fresh = _constant(i / 40 + 0.25)  # G(x)
+        fresh = constant(i / 40 + 0.25)  # G(x)
         past = twin_y.exchange(fresh, twin_rng)
-        twin_x.exchange(_constant(0.5 + i / 20), twin_rng)
+        twin_x.exchange(constant(0.5 + i / 20), twin_rng)
         fooled, (real, seen) = judged[0], judged[1].chunk(2)
         assert torch.allclose(fooled, fresh)
-        assert torch.allclose(real, _constant(-i / 20))
+        assert torch.allclose(real, constant(-i / 20))
         assert torch.allclose(seen, past)
         older += not torch.allclose(seen, fresh)
     assert older >= 8  # of the 18 iterations with a full history, each with two images
@@ -308,7 +281,7 @@ def test_every_network_starts_from_the_papers_gaussian():
 
 
 @pytest.mark.parametrize(
-    ("recipe", "terms"),
+    ("recipe", "expected"),
     [
         ("cycle-alone", {"cycle": FORWARD + BACKWARD}),
         ("gan-alone", {"adversarial": ADVERSARIAL}),
@@ -316,9 +289,9 @@ def test_every_network_starts_from_the_papers_gaussian():
         ("gan-backward", {"adversarial": ADVERSARIAL, "cycle": BACKWARD}),
     ],
 )
-def test_ablations_leave_out_what_tables_4_and_5_say(recipe: str, terms: dict[str, float]):
+def test_ablations_leave_out_what_tables_4_and_5_say(recipe: str, expected: dict[str, float]):
     options = {k: v for k, v in RECIPES[recipe].config.items() if k != "size"}
-    assert _terms(_updates(_by_hand(**options))[0]) == _approx(terms)
+    assert terms(_updates(_by_hand(**options))[0]) == pytest.approx(expected)
 
 
 # --- translating ---------------------------------------------------------------
@@ -326,9 +299,9 @@ def test_ablations_leave_out_what_tables_4_and_5_say(recipe: str, terms: dict[st
 
 def test_translate_is_g_towards_y_and_f_towards_x():
     method = _by_hand()
-    image = _constant(0.5)
-    assert torch.equal(method.translate(image, (1,)), _constant(0.5))  # G
-    assert torch.equal(method.translate(image, (0,)), _constant(0.0))  # F
+    image = constant(0.5)
+    assert torch.equal(method.translate(image, (1,)), constant(0.5))  # G
+    assert torch.equal(method.translate(image, (0,)), constant(0.0))  # F
 
 
 def test_three_domains_are_refused():

@@ -23,6 +23,7 @@ from tests.methods.by_hand import (
     batches,
     constant,
     parameters,
+    refused,
     sigmoid,
     softplus,
     terms,
@@ -252,9 +253,7 @@ def test_recipes_are_the_two_scripts_of_the_code_and_the_equations_alone():
     ],
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
-    with pytest.raises(InputError) as caught:
-        make_config("discogan", options)
-    assert named in str(caught.value)
+    assert named in refused("discogan", options)
 
 
 def test_discogan_has_two_domains():

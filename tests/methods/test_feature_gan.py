@@ -25,6 +25,7 @@ from tests.methods.by_hand import (
     constant,
     hinge,
     parameters,
+    refused,
     terms,
     updates,
 )
@@ -174,9 +175,7 @@ def test_recipes_are_simgans_own_training_and_that_of_the_comparison():
     ],
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
-    with pytest.raises(InputError) as caught:
-        make_config("feature_gan", options)
-    assert named in str(caught.value)
+    assert named in refused("feature_gan", options)
 
 
 def test_feature_gan_has_two_domains():

@@ -22,6 +22,7 @@ from tests.methods.by_hand import (
     constant,
     hinge,
     parameters,
+    refused,
     softplus,
     terms,
     updates,
@@ -167,9 +168,7 @@ def test_recipes_are_simgans_own_training_and_that_of_the_comparison():
     ],
 )
 def test_a_value_out_of_range_is_named_in_one_line(options: dict[str, Any], named: str):
-    with pytest.raises(InputError) as caught:
-        make_config("simgan", options)
-    assert named in str(caught.value)
+    assert named in refused("simgan", options)
 
 
 def test_simgan_has_two_domains():

@@ -29,35 +29,27 @@ from diptych.methods.unit_adaptation import (
     kl,
 )
 from diptych.types import Adapting, Classifies, Clock, Encodes, Generates, Update
+from tests.methods.by_hand import (
+    Affine,
+    approx,
+    constant,
+    softplus,
+    terms,
+    updates,
+)
 
 F1, F2, F11, F21, F12, F22 = 2, -5 / 2, 27 / 16, 31 / 16, 19 / 8, 31 / 8
 
 
-def _softplus(s: float) -> float:
-    return math.log1p(math.exp(s))
-
-
 # -log sigmoid(s) = softplus(-s), -log(1 - sigmoid(s)) = softplus(s), where s is f/2.
-REAL = (_softplus(-F1 / 2) + _softplus(-F2 / 2)) / 2
-FAKE = sum(_softplus(f / 2) for f in (F11, F21, F12, F22)) / 4
-FOOL = sum(_softplus(-f / 2) for f in (F11, F21, F12, F22)) / 2
+REAL = (softplus(-F1 / 2) + softplus(-F2 / 2)) / 2
+FAKE = sum(softplus(f / 2) for f in (F11, F21, F12, F22)) / 4
+FOOL = sum(softplus(-f / 2) for f in (F11, F21, F12, F22)) / 2
 FEATURE = 11 / 16 + 31 / 16
 # Scores (2, -2): -log softmax is softplus(-4) for class 0 and softplus(4) for class 1.
-CLASSIFICATION = (_softplus(-2 * F1) + _softplus(2 * F1)) / 2
+CLASSIFICATION = (softplus(-2 * F1) + softplus(2 * F1)) / 2
 KL = sum(0.5 * (mu**2 + 1 / 4 + math.log(4) - 1) for mu in (3 / 4, 5 / 4))
 RECONSTRUCTION = (5 / 32) ** 2 + (17 / 16) ** 2
-
-
-class Affine(nn.Module):
-    """scale * t + shift."""
-
-    def __init__(self, scale: float, shift: float = 0.0) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor(scale))
-        self.shift = nn.Parameter(torch.tensor(shift))
-
-    def forward(self, t: Tensor) -> Tensor:
-        return self.scale * t + self.shift
 
 
 class BothSigns(nn.Module):
@@ -82,21 +74,11 @@ def _by_hand(**options: Any) -> UNITAdaptation:
 
 
 def _batches() -> Iterator[Adapting]:
-    x1, x2 = (torch.full((2, 3, 4, 4), value) for value in (0.5, -0.25))
-    return itertools.repeat(Adapting(x1, torch.tensor([0, 1]), x2))
+    return itertools.repeat(Adapting(constant(0.5), torch.tensor([0, 1]), constant(-0.25)))
 
 
 def _updates(method: UNITAdaptation) -> list[Update]:
-    clock = Clock(0, 0.0, torch.Generator().manual_seed(0))
-    return list(method.iteration(_batches(), clock))
-
-
-def _terms(update: Update) -> dict[str, float]:
-    return {name: term.item() for name, term in update.terms.items()}
-
-
-def _approx(values: dict[str, float]) -> Any:
-    return pytest.approx(values, rel=1e-5)
+    return updates(method, _batches())
 
 
 # --- the objective -------------------------------------------------------------
@@ -105,36 +87,34 @@ def _approx(values: dict[str, float]) -> Any:
 def test_the_losses_have_the_values_worked_out_by_hand_and_d_comes_first():
     discriminators, vaes = _updates(_by_hand())
     assert (discriminators.group, vaes.group) == ("discriminators", "vaes")
-    assert _terms(discriminators) == _approx(
+    assert terms(discriminators) == approx(
         {"D": REAL + FAKE, "feature": FEATURE, "classification": CLASSIFICATION}
     )
     total = REAL + FAKE + 0.2048 * FEATURE + 10 * CLASSIFICATION
-    assert discriminators.loss.item() == pytest.approx(total, rel=1e-5)
-    assert _terms(vaes) == _approx(
-        {"adversarial": FOOL, "kl": KL, "reconstruction": RECONSTRUCTION}
-    )
+    assert discriminators.loss.item() == approx(total)
+    assert terms(vaes) == approx({"adversarial": FOOL, "kl": KL, "reconstruction": RECONSTRUCTION})
     total = FOOL + 0.1024 * KL + 3.072 * RECONSTRUCTION
-    assert vaes.loss.item() == pytest.approx(total, rel=1e-5)
+    assert vaes.loss.item() == approx(total)
 
 
 def test_each_weight_multiplies_its_term_alone():
     weights = {"gan": 2.0, "classification": 3.0, "feature": 5.0, "kl": 7.0, "reconstruction": 11.0}
     discriminators, vaes = _updates(_by_hand(**{f"{k}_weight": v for k, v in weights.items()}))
     total = 2 * (REAL + FAKE) + 3 * CLASSIFICATION + 5 * FEATURE
-    assert discriminators.loss.item() == pytest.approx(total, rel=1e-5)
-    assert vaes.loss.item() == pytest.approx(2 * FOOL + 7 * KL + 11 * RECONSTRUCTION, rel=1e-5)
+    assert discriminators.loss.item() == approx(total)
+    assert vaes.loss.item() == approx(2 * FOOL + 7 * KL + 11 * RECONSTRUCTION)
 
 
 def test_the_features_of_a_pair_are_compared_by_squares_where_asked_for():
-    terms = _terms(_updates(_by_hand(feature_loss="l2"))[0])
-    assert terms["feature"] == pytest.approx((11 / 16) ** 2 + (31 / 16) ** 2, rel=1e-5)
+    update = _updates(_by_hand(feature_loss="l2"))[0]
+    assert terms(update)["feature"] == approx((11 / 16) ** 2 + (31 / 16) ** 2)
 
 
 def test_the_source_alone_trains_nothing_but_its_classifier():
     method = _by_hand(gan_weight=0.0)
     (update,) = _updates(method)
-    assert _terms(update) == _approx({"classification": CLASSIFICATION})
-    assert update.loss.item() == pytest.approx(10 * CLASSIFICATION, rel=1e-5)
+    assert terms(update) == approx({"classification": CLASSIFICATION})
+    assert update.loss.item() == approx(10 * CLASSIFICATION)
     own = {id(m) for m in method.groups()["discriminators"].modules}
     assert own == {id(m) for m in (method.D1, method.D_shared, method.C)}
 
@@ -143,7 +123,7 @@ def test_kl_is_that_of_torch_distributions():
     rng = torch.Generator().manual_seed(0)
     mu, sigma = torch.randn(2, 3, 4, 4, generator=rng), torch.rand(2, 3, 4, 4, generator=rng) + 0.1
     truth = kl_divergence(Normal(mu, sigma), Normal(0.0, 1.0)).mean()
-    assert kl(mu, sigma).item() == pytest.approx(truth.item(), rel=1e-5)
+    assert kl(mu, sigma).item() == approx(truth.item())
 
 
 def test_codes_are_sampled_by_their_deviation():
@@ -167,9 +147,9 @@ def test_weights_are_those_of_the_authors_code_at_its_width_and_size():
 def test_translated_images_are_classified_by_the_labels_of_their_sources():
     with_it, _ = _updates(_by_hand(translated_weight=3.0))
     without, _ = _updates(_by_hand())
-    translated = (_softplus(-2 * F12) + _softplus(2 * F12)) / 2  # of classes 0 and 1
-    assert _terms(with_it) == _approx(_terms(without) | {"translated": translated})
-    assert with_it.loss.item() == pytest.approx(without.loss.item() + 3 * translated, rel=1e-5)
+    translated = (softplus(-2 * F12) + softplus(2 * F12)) / 2  # of classes 0 and 1
+    assert terms(with_it) == approx(terms(without) | {"translated": translated})
+    assert with_it.loss.item() == approx(without.loss.item() + 3 * translated)
 
 
 def test_an_augmented_training_sees_other_images_and_the_same_labels():

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from diptych.networks import together
 from diptych.networks.fusing import _run, fuse
 from diptych.networks.patchgan import PatchGAN
 from diptych.networks.resnet import ResNetGenerator
@@ -137,17 +136,6 @@ def test_layers_with_weights_or_memory_are_left_alone():
     fused = copy.deepcopy(layers)
     fuse(fused)
     torch.testing.assert_close(fused(_images()), layers(_images()))
-
-
-def test_together_has_the_values_of_each_alone():
-    network = _network("resnet", torch.contiguous_format)
-    first, second = _images(1, seed=2), _images(3, seed=3)
-    with torch.no_grad():
-        one, other = together(network, first, None, second)
-        torch.testing.assert_close(one, network(first), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(other, network(second), rtol=1e-4, atol=1e-5)
-        (single,) = together(network, first)
-    assert torch.equal(single, network(first))
 
 
 @pytest.mark.slow

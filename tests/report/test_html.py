@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diptych.report.html import whole_page
+from diptych.report.html import plain, whole_page
 from tests.report.test_page import Page, write
 
 
@@ -27,3 +27,8 @@ def test_content_policy_forbids_the_network(tmp_path: Path) -> None:
     [policy] = [a["content"] for a in Page(write(tmp_path)).named("meta") if "http-equiv" in a]
     assert policy is not None
     assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_values_are_escaped_text_and_numbers_have_the_form_that_is_asked_for() -> None:
+    assert [plain(v) for v in (None, True, False, 0.5, 3)] == ["–", "yes", "no", "0.5", "3"]
+    assert plain(["<b>", [None, 2.0]], number=lambda v: f"{v:.2f}") == "&lt;b&gt;, –, 2.00"

@@ -93,7 +93,7 @@ def test_what_happened_to_exposures_is_noted(new_study) -> None:
 def test_the_report_is_plain_values(new_study) -> None:
     folder = new_study()
     session(Study(folder), "r1", 1)
-    text = json.dumps(measure(folder).as_json())
+    text = json.dumps(measure(folder).to_dict())
     assert json.loads(text)["methods"]["alpha"].keys() == {
         "participants", "trials", "fooled", "share", "deviation", "interval"
     }  # fmt: skip

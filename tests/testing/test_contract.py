@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.methods.cyclegan import Config, CycleGAN
-from diptych.testing import Case, check_method, checks_of, tiny_config
+from diptych.testing import check_method
 from diptych.types import Group, Unpaired, Update
 
 CONFIG = Config(width=2, size=32, blocks=1, buffer_size=2)
@@ -223,30 +221,3 @@ def test_a_term_that_does_not_fall_or_is_not_logged_is_said():
         check_method(_Whole, CONFIG, falls="adversarial")
     with pytest.raises(AssertionError, match="no term 'cylce' is logged; there are: adversarial, "):
         check_method(_Whole, CONFIG, falls="cylce")
-
-
-def test_a_whole_method_passes_and_leaves_the_random_state_and_threads_as_they_were():
-    before, threads = torch.get_rng_state(), torch.get_num_threads()
-    check_method(_Whole, CONFIG, falls="cycle")
-    assert torch.equal(torch.get_rng_state(), before)
-    assert torch.get_num_threads() == threads
-
-
-def test_small_options_are_those_that_the_config_has():
-    config = tiny_config(_Whole, blocks=2)
-    assert (config.width, config.size, config.blocks) == (4, 32, 2)
-    assert tiny_config(_Useless) == Config(width=4, size=32)
-
-
-def test_the_checks_of_a_case_are_those_of_what_it_does():
-    names = [check.__name__ for check in checks_of(Case(_Whole, CONFIG, falls="cycle"))]
-    assert len(names) == len(set(names)) == 11
-    assert "check_translation" in names
-    assert "check_generation" not in names
-    assert "check_gathering" in [c.__name__ for c in checks_of(Case(_Whole, CONFIG))]
-
-
-@pytest.mark.slow
-def test_pytest_is_not_needed():
-    script = "import sys, diptych.testing; sys.exit('pytest' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

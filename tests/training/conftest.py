@@ -35,14 +35,9 @@ def start(picture_folders, tmp_path: Path) -> Start:
 
 
 @pytest.fixture
-def paired_folders(picture_folders, tmp_path: Path) -> Path:
+def paired_folders(parted_folders) -> Path:
     """A folder with train, val and test of two domains, with equal names: true pairs."""
-    root = tmp_path / "dark2bright"
-    root.mkdir()
-    for part in ("train", "val", "test"):
-        for letter, made in zip("AB", picture_folders(where=f"made-{part}"), strict=True):
-            Path(made).rename(root / f"{part}{letter}")
-    return root
+    return parted_folders("train", "val", "test")
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from diptych.bench.tables import (
     IMPROVING,
     RowGroup,
     all_tables,
-    as_json,
     cost_table,
     groups_of,
     problems,
@@ -59,7 +58,7 @@ def write_pages(place: Place) -> Path:
     """
     report = read_report(place)
     tables = all_tables(report)
-    values = {"title": report.title, "tables": as_json(tables)}
+    values = {"title": report.title, "tables": [table.to_dict() for table in tables]}
     values |= {"failures": failures(report), "problems": problems(report)}
     texts = {
         JSON_FILE: json.dumps(values, indent=1, ensure_ascii=False) + "\n",

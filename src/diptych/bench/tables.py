@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -98,6 +98,10 @@ class ScoreTable:
     is_detail: bool = False
     """Shown on demand, where a page can."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table as nested plain values, with the figures behind each text."""
+        return asdict(self)
+
 
 @dataclass
 class RowGroup:
@@ -182,11 +186,6 @@ def all_tables(report: BenchReport) -> list[ScoreTable]:
         for table in group.tables
     ]
     return [*tables, cost_table(report)]
-
-
-def as_json(tables: Iterable[ScoreTable]) -> list[dict[str, Any]]:
-    """Plain values, with the figures behind each text."""
-    return [asdict(table) for table in tables]
 
 
 def problems(report: BenchReport) -> list[str]:

@@ -148,7 +148,7 @@ def report_command(arguments: list[str]) -> int:
 
 def _write(options: ReportStudy, reports: Sequence[StudyReport]) -> None:
     if options.json is not None:
-        text = json.dumps([report.as_json() for report in reports], indent=1, ensure_ascii=False)
+        text = json.dumps([report.to_dict() for report in reports], indent=1, ensure_ascii=False)
         atomic_write_text(options.json, text + "\n")
     if options.csv is not None:
         rows = [{"study": str(s)} | row for s in options.studies for row in answer_rows(s)]

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal, cast
 
@@ -35,8 +34,9 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, check_bounds, equal_channel_count
 from diptych.networks import init_normal
+from diptych.networks.dcgan import maps_to_image
 from diptych.objectives import GAN_LOSSES
-from diptych.types import Attributed, Clock, Group, Labelled, Update
+from diptych.types import Attributed, Clock, Group, Labelled, Update, adam
 
 SUMMARY = "one generator for all classes; the discriminator also names the class"
 
@@ -109,8 +109,7 @@ class ACGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
-        return {"discriminator": group(modules=(self.D,)), "generator": group(modules=(self.G,))}
+        return {"discriminator": adam(c, self.D), "generator": adam(c, self.G)}
 
     def iteration(self, batches: Iterator[Labelled], clock: Clock) -> Iterator[Update]:
         gan = GAN_LOSSES[self.config.gan_loss]
@@ -173,18 +172,12 @@ def _generator(config: Config, classes: int, channels: int) -> nn.Sequential:
     """Noise and class, (B, z_size + classes), to an image."""
     widths = [factor * config.width for factor in config.factors]
     side = config.size // 2 ** len(widths)
-    layers: list[nn.Module] = [
+    layers = [
         nn.Linear(config.z_size + classes, widths[0] * side**2),  # no batch norm here
         nn.Unflatten(1, (widths[0], side, side)),
         nn.ReLU(inplace=True),
     ]
-    for k, less in pairwise(widths):
-        layers += [_up(k, less, bias=False), nn.BatchNorm2d(less), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, _up(widths[-1], channels), nn.Tanh())
-
-
-def _up(k: int, less: int, *, bias: bool = True) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(k, less, 5, stride=2, padding=2, output_padding=1, bias=bias)
+    return nn.Sequential(*layers, *maps_to_image(widths, channels))
 
 
 def _discriminator(config: Config, classes: int, channels: int) -> nn.Sequential:

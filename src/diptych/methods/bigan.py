@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -39,7 +38,7 @@ from diptych.networks.patchgan import Patch, check_discriminator_size, make_disc
 from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.objectives import GAN_LOSSES
-from diptych.types import Clock, Group, Recipe, Unpaired, Update
+from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 
 SUMMARY = "one discriminator of pairs: (x, G(x)) against (F(y), y)"
 
@@ -107,10 +106,9 @@ class BiGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
         return {
-            "discriminator": group(modules=(self.D,)),
-            "generators": group(modules=(self.G, self.F)),
+            "discriminator": adam(c, self.D),
+            "generators": adam(c, self.G, self.F),
         }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:

@@ -35,10 +35,10 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, two_channel_counts
+from diptych.errors import InputError, check_bounds, check_size, two_channel_counts
 from diptych.networks import init_normal
 from diptych.objectives import LOG
-from diptych.types import Clock, Group, Recipe, Unpaired, Update
+from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 
 SUMMARY = "two GANs with shared layers; a search for the noise translates"
 
@@ -75,8 +75,7 @@ class Config:
         least = {"width": 1, "size": 16, "batch_size": 2, "z_size": 1, "own_layers": 1}
         least |= {"translation_steps": 1, "weight_decay": 0, "lr": 0}
         check_bounds(self, least, shares=("beta1", "decay_from"))
-        if self.size & (self.size - 1):
-            raise InputError(f"size is {self.size}: it must be a power of two, such as 64")
+        check_size(self.size, needs_power_of_two=True)
         if self.own_layers > self.halvings:
             raise InputError(
                 f"own_layers is {self.own_layers}: at {self.size} pixels it must be at most"
@@ -130,16 +129,10 @@ class CoGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(
-            Group,
-            lr=c.lr,
-            betas=(c.beta1, 0.999),
-            weight_decay=c.weight_decay,
-            decay_from=c.decay_from,
-        )
+        group = partial(adam, c, weight_decay=c.weight_decay)
         return {
-            "discriminators": group(modules=(self.D1, self.D2, self.D_shared)),
-            "generators": group(modules=(self.G_shared, self.G1, self.G2)),
+            "discriminators": group(self.D1, self.D2, self.D_shared),
+            "generators": group(self.G_shared, self.G1, self.G2),
         }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:

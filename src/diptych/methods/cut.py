@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import ClassVar, cast
 
@@ -49,7 +48,7 @@ from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.objectives import LSGAN
-from diptych.types import Clock, Group, Recipe, Unpaired, Update
+from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 
 SUMMARY = "patches of the output must match those of the input (contrastive loss); no way back"
 
@@ -137,10 +136,9 @@ class CUT(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
         return {
-            "discriminators": group(modules=(self.D_X, self.D_Y)),
-            "generators": group(modules=(self.G, self.F, self.H_X, self.H_Y)),
+            "discriminators": adam(c, self.D_X, self.D_Y),
+            "generators": adam(c, self.G, self.F, self.H_X, self.H_Y),
         }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -45,7 +44,7 @@ from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.networks.unet import UNetGenerator
 from diptych.objectives import GAN_LOSSES, l1
-from diptych.types import Clock, Group, Recipe, Unpaired, Update
+from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 
 SUMMARY = "two generators, trained to be each other's inverse"
 
@@ -199,9 +198,8 @@ class CycleGAN(nn.Module):
         c = self.config
         judges: list[nn.Module] = [self.D_X, self.D_Y] if c.gan_weight else []
         judges += [C for C in (self.C_X, self.C_Y) if len(C)]
-        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
-        groups = {"generators": group(modules=(self.G, self.F))}
-        return groups | ({"discriminators": group(modules=tuple(judges))} if judges else {})
+        groups = {"generators": adam(c, self.G, self.F)}
+        return groups | ({"discriminators": adam(c, *judges)} if judges else {})
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
         c = self.config

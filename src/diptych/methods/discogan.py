@@ -41,10 +41,10 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, two_channel_counts
+from diptych.errors import check_bounds, check_size, two_channel_counts
 from diptych.networks.norm import AveragesKept
 from diptych.objectives import LOG, l2
-from diptych.types import Clock, Group, Recipe, Unpaired, Update
+from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 
 SUMMARY = "two generators with a narrow bottleneck, which frees shapes"
 
@@ -85,8 +85,7 @@ class Config:
         least |= {"generator_steps": 1, "weight_decay": 0}
         shares = ("reconstruction_rate", "starting_rate", "curriculum", "matching_rate")
         check_bounds(self, least, shares=(*shares, "beta1", "decay_from"))
-        if self.size & (self.size - 1):
-            raise InputError(f"size is {self.size}: it must be a power of two, such as 64")
+        check_size(self.size, needs_power_of_two=True)
 
 
 PRESETS: Mapping[str, Mapping[str, int]] = {"fast": {"batch_size": 16}}
@@ -134,16 +133,10 @@ class DiscoGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(
-            Group,
-            lr=c.lr,
-            betas=(c.beta1, 0.999),
-            weight_decay=c.weight_decay,
-            decay_from=c.decay_from,
-        )
+        group = partial(adam, c, weight_decay=c.weight_decay)
         return {
-            "discriminators": group(modules=(self.D_A, self.D_B)),
-            "generators": group(modules=(self.G_AB, self.G_BA)),
+            "discriminators": group(self.D_A, self.D_B),
+            "generators": group(self.G_AB, self.G_BA),
         }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:

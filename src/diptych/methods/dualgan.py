@@ -36,7 +36,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, two_channel_counts
+from diptych.errors import InputError, check_bounds, check_size, two_channel_counts
 from diptych.networks import init_normal, together
 from diptych.networks.patchgan import Patch, check_discriminator_size, make_discriminator
 from diptych.networks.unet import UNetGenerator
@@ -83,8 +83,7 @@ class Config:
             raise InputError(f"dropout is {self.dropout}: it must be from 0 to below 1")
         if not self.clip > 0:
             raise InputError(f"clip is {self.clip}: it must be above 0")
-        if self.size & (self.size - 1):
-            raise InputError(f"size is {self.size}: it must be a power of two for this network")
+        check_size(self.size, needs_power_of_two=True)
         check_discriminator_size(self.discriminator, self.size)
 
 

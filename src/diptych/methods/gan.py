@@ -29,17 +29,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds
+from diptych.errors import check_bounds, check_size
 from diptych.networks import init_normal
+from diptych.networks.dcgan import maps_to_image
 from diptych.objectives import GAN_LOSSES
-from diptych.types import Clock, Group, PerDomain, Update
+from diptych.types import Clock, Group, PerDomain, Update, adam
 
 SUMMARY = "a generator and a discriminator for each domain"
 
@@ -73,8 +73,7 @@ class Config:
     def __post_init__(self) -> None:
         least = {"width": 1, "size": 16, "batch_size": 2, "z_size": 1, "discriminator_steps": 1}
         check_bounds(self, least | {"lr": 0}, shares=("beta1", "decay_from"))
-        if self.size & (self.size - 1):
-            raise InputError(f"size is {self.size}: it must be a power of two, such as 64")
+        check_size(self.size, needs_power_of_two=True)
 
     @property
     def widths(self) -> list[int]:
@@ -104,10 +103,9 @@ class GAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
         return {
-            "discriminators": group(modules=tuple(self.D)),
-            "generators": group(modules=tuple(self.G)),
+            "discriminators": adam(c, *self.D),
+            "generators": adam(c, *self.G),
         }
 
     def iteration(self, batches: Iterator[PerDomain], clock: Clock) -> Iterator[Update]:
@@ -143,19 +141,13 @@ class GAN(nn.Module):
 def _generator(config: Config, channels: int) -> nn.Sequential:
     """z to 4x4 maps, and from there to an image by transposed convolutions of stride 2."""
     widths = config.widths[::-1]
-    layers: list[nn.Module] = [
+    layers = [
         nn.Linear(config.z_size, widths[0] * 16, bias=False),
         nn.Unflatten(1, (widths[0], 4, 4)),
         nn.BatchNorm2d(widths[0]),
         nn.ReLU(inplace=True),
     ]
-    for k, less in pairwise(widths):
-        layers += [_up(k, less, bias=False), nn.BatchNorm2d(less), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, _up(widths[-1], channels), nn.Tanh())
-
-
-def _up(k: int, less: int, *, bias: bool = True) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(k, less, 5, stride=2, padding=2, output_padding=1, bias=bias)
+    return nn.Sequential(*layers, *maps_to_image(widths, channels))
 
 
 def _discriminator(config: Config, channels: int) -> nn.Sequential:

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -42,7 +41,7 @@ from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.networks.unet import UNetGenerator
 from diptych.objectives import GAN_LOSSES, l1
-from diptych.types import Clock, Group, Paired, Recipe, Update
+from diptych.types import Clock, Group, Paired, Recipe, Update, adam
 
 SUMMARY = "a conditional GAN with an L1 loss, trained on pairs"
 
@@ -153,9 +152,8 @@ class Pix2Pix(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
-        groups = {"generators": group(modules=(self.G, self.F))}
-        judges = {"discriminators": group(modules=(self.D_X, self.D_Y))}
+        groups = {"generators": adam(c, self.G, self.F)}
+        judges = {"discriminators": adam(c, self.D_X, self.D_Y)}
         return groups | (judges if c.gan_weight else {})
 
     def iteration(self, batches: Iterator[Paired], clock: Clock) -> Iterator[Update]:

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -40,7 +39,7 @@ from diptych.networks.patchgan import Patch, check_discriminator_size, make_disc
 from diptych.networks.replay import ReplayBuffer
 from diptych.networks.resnet import ResNetGenerator, blocks_for
 from diptych.objectives import GAN_LOSSES, l1
-from diptych.types import Clock, Group, Recipe, Unpaired, Update
+from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 
 SUMMARY = "a refiner kept close to its input by an L1 loss on pixels"
 
@@ -121,10 +120,9 @@ class SimGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
         return {
-            "refiners": group(modules=(self.G, self.F)),
-            "discriminators": group(modules=(self.D_X, self.D_Y)),
+            "refiners": adam(c, self.G, self.F),
+            "discriminators": adam(c, self.D_X, self.D_Y),
         }
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
@@ -156,14 +154,11 @@ class SimGAN(nn.Module):
         with torch.no_grad():
             fake_y, fake_x = self.G(batch.x), self.F(batch.y)
         gan = GAN_LOSSES[self.config.gan_loss]
-        terms = {}
-        for name, D, real, fake, history in (
-            ("D_Y", self.D_Y, batch.y, fake_y, self.fakes_y),
-            ("D_X", self.D_X, batch.x, fake_x, self.fakes_x),
-        ):
-            scores = together(D, real, history.mix(fake, rng))  # Sec. 2.3
-            # Eq. (2), halved as CycleGAN's appendix does.
-            terms[name] = 0.5 * gan.tell_apart(*scores)
+        past_y, past_x = self.fakes_y.mix(fake_y, rng), self.fakes_x.mix(fake_x, rng)  # Sec. 2.3
+        terms = {  # Eq. (2), halved as CycleGAN's appendix does
+            "D_Y": 0.5 * gan.tell_apart(*together(self.D_Y, batch.y, past_y)),
+            "D_X": 0.5 * gan.tell_apart(*together(self.D_X, batch.x, past_x)),
+        }
         return Update("discriminators", terms["D_Y"] + terms["D_X"], terms)
 
     def translate(

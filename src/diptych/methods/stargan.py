@@ -39,7 +39,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import ClassVar, cast
 
@@ -50,7 +49,7 @@ from torch import Tensor, nn
 from diptych.errors import InputError, check_bounds, equal_channel_count
 from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import WGAN, gradient_penalty, l1
-from diptych.types import Attributed, Clock, Group, Labelled, Recipe, Update
+from diptych.types import Attributed, Clock, Group, Labelled, Recipe, Update, adam
 
 SUMMARY = "one generator for all domains, told which one to translate to"
 
@@ -134,8 +133,7 @@ class StarGAN(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
-        return {"discriminator": group(modules=(self.D,)), "generator": group(modules=(self.G,))}
+        return {"discriminator": adam(c, self.D), "generator": adam(c, self.G)}
 
     def iteration(self, batches: Iterator[Labelled], clock: Clock) -> Iterator[Update]:
         for _ in range(self.config.critic_steps):

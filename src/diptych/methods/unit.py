@@ -30,18 +30,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import InputError, check_bounds, two_channel_counts
+from diptych.errors import InputError, check_bounds, check_size, two_channel_counts
 from diptych.networks import init_normal, together
 from diptych.networks.norm import InstanceNorm2d
 from diptych.objectives import GAN_LOSSES, l1
-from diptych.types import Clock, Group, Recipe, Unpaired, Update
+from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 
 SUMMARY = "two VAE/GANs that share one latent space"
 
@@ -91,8 +90,7 @@ class Config:
                 f"shared_layers is {self.shared_layers}: there are {RESIDUAL_BLOCKS} residual"
                 " blocks to share"
             )
-        if self.size % 4:
-            raise InputError(f"size is {self.size}: it must be a multiple of 4")
+        check_size(self.size, needs_power_of_two=False)
         if not (self.gan_weight or self.reconstruction_weight or self.has_cycle):
             raise InputError("gan_weight, reconstruction_weight and cycle_weight are all 0")
 
@@ -154,10 +152,9 @@ class UNIT(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(Group, lr=c.lr, betas=(c.beta1, 0.999), decay_from=c.decay_from)
         vaes = (self.E1, self.E2, self.E_shared, self.G_shared, self.G1, self.G2)
-        judges = {"discriminators": group(modules=(self.D1, self.D2))}
-        return {"vaes": group(modules=vaes)} | (judges if c.gan_weight else {})
+        judges = {"discriminators": adam(c, self.D1, self.D2)}
+        return {"vaes": adam(c, *vaes)} | (judges if c.gan_weight else {})
 
     def iteration(self, batches: Iterator[Unpaired], clock: Clock) -> Iterator[Update]:
         c = self.config

@@ -46,10 +46,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diptych.errors import InputError, equal_channel_count, two_channel_counts
+from diptych.errors import InputError, check_bounds, equal_channel_count, two_channel_counts
 from diptych.networks.augmentation import augmented, half_inverted
 from diptych.objectives import LOG, l1
-from diptych.types import Adapting, Clock, Group, Recipe, Update
+from diptych.types import Adapting, Clock, Group, Recipe, Update, adam
 
 SUMMARY = "UNIT with a classifier: labels of one domain, predictions in the other"
 
@@ -106,13 +106,7 @@ class Config:
         least = {"width": 1, "batch_size": 2, "classes": 2, "lr": 0, "weight_decay": 0}
         weights = ("gan", "classification", "translated", "feature", "kl", "reconstruction")
         least |= {f"{name}_weight": 0 for name in weights}
-        for name, bound in least.items():
-            value = vars(self)[name]
-            if not value >= bound:
-                raise InputError(f"{name} is {value}: it must be at least {bound}")
-        for name in ("decay_from", "beta1"):
-            if not 0 <= vars(self)[name] <= 1:
-                raise InputError(f"{name} is {vars(self)[name]}: it must be from 0 to 1")
+        check_bounds(self, least, shares=("decay_from", "beta1"))
         if self.size != SIZE:
             raise InputError(f"size is {self.size}: unit_adaptation's networks are for {SIZE}")
         if not (self.gan_weight or self.classification_weight):
@@ -187,21 +181,15 @@ class UNITAdaptation(nn.Module):
 
     def groups(self) -> dict[str, Group]:
         c = self.config
-        group = partial(
-            Group,
-            lr=c.lr,
-            betas=(c.beta1, 0.999),
-            weight_decay=c.weight_decay,
-            decay_from=c.decay_from,
-        )
+        group = partial(adam, c, weight_decay=c.weight_decay)
         if not c.adapts:
-            return {"discriminators": group(modules=(self.D1, self.D_shared, self.C))}
+            return {"discriminators": group(self.D1, self.D_shared, self.C)}
         judges = (self.D1, self.D2, self.D_shared, self.D_real)
         classifier = (self.C,) if c.classification_weight or c.translated_weight else ()
         encoders = (self.E1, self.E2, self.E_shared, self.E_mu, self.E_sigma)
         return {
-            "discriminators": group(modules=(*judges, *classifier)),
-            "vaes": group(modules=(*encoders, self.G_shared, self.G1, self.G2)),
+            "discriminators": group(*judges, *classifier),
+            "vaes": group(*encoders, self.G_shared, self.G1, self.G2),
         }
 
     def iteration(self, batches: Iterator[Adapting], clock: Clock) -> Iterator[Update]:

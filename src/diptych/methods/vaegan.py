@@ -41,6 +41,7 @@ from torch import Tensor, nn
 
 from diptych.errors import InputError, check_bounds
 from diptych.networks import init_normal
+from diptych.networks.dcgan import doubling
 from diptych.objectives import GAN_LOSSES
 from diptych.types import Clock, Group, PerDomain, Update
 
@@ -247,16 +248,12 @@ def _encoder(config: Config, channels: int) -> nn.Sequential:
 def _decoder(config: Config, channels: int) -> nn.Sequential:
     """Table 1, Dec: 8·8·256, then 256, 128, 32 by conv. ↑, and an image."""
     w, side = config.width, config.side
-
-    def up(k: int, less: int) -> nn.Module:
-        return nn.ConvTranspose2d(k, less, 5, stride=2, padding=2, output_padding=1, bias=False)
-
     return nn.Sequential(
         *_fully_connected(config.z_size, 4 * w * side**2),
         nn.Unflatten(1, (4 * w, side, side)),
-        up(4 * w, 4 * w), *_norm(4 * w),
-        up(4 * w, 2 * w), *_norm(2 * w),
-        up(2 * w, w // 2), *_norm(w // 2),
+        doubling(4 * w, 4 * w, bias=False), *_norm(4 * w),
+        doubling(4 * w, 2 * w, bias=False), *_norm(2 * w),
+        doubling(2 * w, w // 2, bias=False), *_norm(w // 2),
         nn.Conv2d(w // 2, channels, 5, padding=2),
         nn.Tanh(),
     )  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from importlib import resources
+from typing import Any
 
 
 def whole_page(title: str, blocks: Sequence[str], *, style: str = "", script: str = "") -> str:
@@ -28,3 +29,16 @@ def whole_page(title: str, blocks: Sequence[str], *, style: str = "", script: st
         + "\n".join(block for block in blocks if block)
         + f"{end}\n</body>\n</html>\n"
     )
+
+
+def plain(value: Any, number: Callable[[float], str] = str) -> str:
+    """Return an option's or a score's value as HTML: numbers by `number`, a dash for None."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(entry, number) for entry in value)
+    return escape(str(value))

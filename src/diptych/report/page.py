@@ -22,7 +22,7 @@ from diptych.errors import InputError
 from diptych.files import atomic_write_text
 from diptych.report.charts import COLOURS, Series, line_chart, smoothed
 from diptych.report.facts import describe_machine, duration
-from diptych.report.html import whole_page
+from diptych.report.html import plain, whole_page
 from diptych.report.scores import scores_section
 from diptych.report.viewer import PaletteLike, palette_legend, viewer
 
@@ -233,18 +233,8 @@ def _option(name: str, value: Any, defaults: Mapping[str, Any]) -> str:
     # An option that is unset by default has nothing to differ from.
     changed = defaults.get(name) is not None and defaults[name] != value
     mark = ' class="changed"' if changed else ""
-    before = f"<small>default {_value(defaults[name])}</small>" if changed else ""
-    return f"<dt>{escape(name)}</dt><dd{mark}>{_value(value)}{before}</dd>"
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(_value(entry) for entry in value)
-    return escape(str(value))
+    before = f"<small>default {plain(defaults[name])}</small>" if changed else ""
+    return f"<dt>{escape(name)}</dt><dd{mark}>{plain(value)}{before}</dd>"
 
 
 def _provenance() -> str:

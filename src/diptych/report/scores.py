@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from diptych.report.html import plain
+
 MEANINGS = {
     "images": ("Images", "translated or made, and scored"),
     "collapse": (
@@ -145,7 +147,7 @@ def _facts(facts: Mapping[str, Any]) -> str:
     texts = []
     for name, value in facts.items():
         if isinstance(value, list | tuple):
-            texts += [_sentence(_plain(entry)) for entry in value]
+            texts += [_sentence(plain(entry, number)) for entry in value]
         else:
             texts.append(f"{_sentence(_words(name))}: {_cell(value, set())}")
     return "".join(f"{text.rstrip('.')}. " for text in texts).strip()
@@ -211,15 +213,15 @@ def _heading(path: _Row) -> str:
 def _cell(value: Any, told: set[str]) -> str:
     """A score, and in small print what is not yet `told` in its column."""
     if not isinstance(value, Mapping):
-        return _plain(value)
+        return plain(value, number)
     if value.get("why_not"):
         return f"–<small>{escape(str(value['why_not']))}</small>"
-    text = _plain(value.get("mean", value.get("value")))
+    text = plain(value.get("mean", value.get("value")), number)
     spread = value.get("interval", value.get("std"))
     if spread is not None:
-        text += f" ± {_plain(spread)}"
+        text += f" ± {plain(spread, number)}"
     rest = ", ".join(
-        f"{_words(name)} {_plain(entry)}"
+        f"{_words(name)} {plain(entry, number)}"
         for name, entry in value.items()
         if name not in ("mean", "value", "std", "interval", "why_not")
         and not isinstance(entry, Mapping)
@@ -228,18 +230,6 @@ def _cell(value: Any, told: set[str]) -> str:
         return text
     told.add(rest)
     return f"{text}<small>{rest}</small>"
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return number(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(entry) for entry in value)
-    return escape(str(value))
 
 
 def _words(name: str) -> str:

