@@ -30,7 +30,6 @@ from benchmarks.harness import (
     carry_out,
     every,
     parser_of,
-    replace_block,
     table,
     train_to_end,
 )
@@ -258,7 +257,7 @@ def _cells(rows: list[Mapping[str, Any]]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = parser_of("collapse", __doc__, has_table=True)
+    parser = parser_of("collapse", __doc__)
     parser.add_argument("--steps", type=int, help="fewer, for a trial")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
     parser.add_argument("--runs", type=Path, default=RUNS)
@@ -268,11 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, toy in TOYS.items():
         folder = options.runs / slug(name)
         jobs[name] = partial(measure_trained, toy, folder, options)
-
-    def tell(results: Mapping[str, Any]) -> None:
-        replace_block(options.readme, "collapse", lines(results))
-
-    return carry_out("collapse", options, jobs, tell, keeps=True)
+    return carry_out("collapse", options, jobs, lines, keeps=True)
 
 
 if __name__ == "__main__":

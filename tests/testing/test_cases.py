@@ -60,18 +60,19 @@ def test_a_seed_builds_the_same_method_and_the_random_state_follows_it() -> None
 )
 def test_a_batch_has_the_type_that_the_method_takes(name: str, shapes: dict[str, Any]) -> None:
     method = method_class(name)
-    built = Case(method, tiny_config(method, batch_size=3)).build()
-    batch = make_batch(built)
+    case = Case(method, tiny_config(method, batch_size=3))
+    built = case.build()
+    batch = make_batch(case, built)
     assert isinstance(batch, built.batch_type)
     assert {key: tuple(value.shape) for key, value in vars(batch).items()} == shapes
 
 
 def test_batches_are_smooth_in_range_the_seeds_and_other_images_each() -> None:
     method = CASE.build()
-    batches = draw_batches(method)
+    batches = draw_batches(CASE, method)
     first, second = next(batches), next(batches)
-    assert difference(vars(first), vars(make_batch(method, 0)), "batch") is None
-    assert difference(vars(second), vars(make_batch(method, 1)), "batch") is None
+    assert difference(vars(first), vars(make_batch(CASE, method, 0)), "batch") is None
+    assert difference(vars(second), vars(make_batch(CASE, method, 1)), "batch") is None
     assert not torch.equal(first.x, second.x)
     assert first.x.abs().max().item() <= 1
     assert (first.x[..., 1:] - first.x[..., :-1]).abs().max().item() < 0.3  # from 4 pixels to 32
@@ -79,8 +80,12 @@ def test_batches_are_smooth_in_range_the_seeds_and_other_images_each() -> None:
 
 def test_images_of_a_batch_for_each_domain_are_as_many_as_there_are_domains() -> None:
     method = method_class("gan")
-    batch = make_batch(Case(method, tiny_config(method, batch_size=2)).build())
-    assert [tuple(images.shape) for images in batch.images] == [(2, 3, 32, 32)] * 2
+    case = Case(method, tiny_config(method, batch_size=2), channels=(3, 1))
+    batch = make_batch(case, case.build())
+    assert [tuple(images.shape) for images in batch.images] == [
+        (2, 3, 32, 32),
+        (2, 1, 32, 32),
+    ]
 
 
 def test_pictures_are_dark_and_bright_in_ten_folders_each(tmp_path: Path) -> None:
@@ -97,7 +102,7 @@ def test_a_watched_step_notes_what_it_changed_and_what_had_no_gradient() -> None
     method = CASE.build()
     watched = Watched("generators", make_optimisers(method)["generators"], method, CASE)
     assert {name.split(".")[0] for name in watched.own} == {"G", "F"}
-    watched.minimise(method.G(make_batch(method).x).square().mean())
+    watched.minimise(method.G(make_batch(CASE, method).x).square().mean())
     assert {name.split(".")[0] for name in watched.changed} == {"G"}
     assert {name.split(".")[0] for name in watched.without_gradient} == {"F"}
 
@@ -112,7 +117,7 @@ def test_a_watched_step_refuses_losses_that_train_nothing_and_changes_of_another
         watched.minimise(torch.zeros(()))
     watched.own = set()
     with pytest.raises(AssertionError, match=r"changed G\.\d+\..*, of another group"):
-        watched.minimise(method.G(make_batch(method).x).square().mean())
+        watched.minimise(method.G(make_batch(CASE, method).x).square().mean())
 
 
 def test_a_still_optimiser_leaves_all_as_it_is() -> None:
@@ -136,7 +141,7 @@ def test_what_is_yielded_must_be_an_update_of_a_group_of_the_method() -> None:
     ):
         method.yields_losses = yields_losses
         with pytest.raises(AssertionError, match=re.escape(f"Wrong: iteration {message}")):
-            next(Yielding(method, case).iteration(draw_batches(method), fresh_clock()))
+            next(Yielding(method, case).iteration(draw_batches(case, method), fresh_clock()))
 
 
 def test_a_few_names_stand_for_many() -> None:
