@@ -60,6 +60,11 @@ def resume_call(folder: object) -> str:
     return call(f"diptych train --resume {folder}", f"diptych.resume({str(folder)!r})")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: 1 step, 2,000 steps."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 # --- checks ----------------------------------------------------------------------
 
 

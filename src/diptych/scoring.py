@@ -82,6 +82,11 @@ def evaluate(
         InputError: `folder` holds no run, or the run cannot be scored on the data.
     """
     folder = Path(folder)
+    if weights is not None and features is None:
+        raise InputError(
+            f"{option('weights', os.fspath(weights))} is the file of which network? Give"
+            f" {option('features', 'inception')} too"
+        )
     plan = read_plan(folder, method)
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
     settings = replace(settings, palette=tuple(palette) or settings.palette)

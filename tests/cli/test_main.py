@@ -56,7 +56,11 @@ def test_help_version_methods_and_samples_are_printed(capsys) -> None:
 def test_unknown_words_are_named_with_what_there_is(fails, tmp_path) -> None:
     assert fails("frobnicate").startswith("no command 'frobnicate'; there are: train")
     assert fails("train", "cyclgan") == "no method 'cyclgan': did you mean 'cyclegan'?"
-    assert "Unrecognized options: --wdth" in fails("train", "cyclegan", "--wdth", "3")
+    assert fails("train", "cyclegan", "--wdth", "3") == (
+        "no option --wdth: did you mean --width? (see diptych train cyclegan --help)"
+    )
+    assert fails("methods", "foo").startswith("unexpected 'foo': nothing more is expected there")
+    assert fails("samples", "--foo") == "no option --foo (see diptych samples --help)"
     assert "no recipe 'foo'" in fails("train", "cyclegan", "--recipe", "foo")
     assert "no preset 'foo'; there are: paper, fast" in fails(
         "train", "cyclegan", "--preset", "foo"

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from diptych.cli.parse import about
+from diptych.cli.parse import parse
+from diptych.data.samples import SAMPLES
+from diptych.methods import (
+    Installed,
+    about,
+    batch_type_of,
+    find_method,
+    installed_methods,
+    own_methods,
+    summary,
+)
 
-if TYPE_CHECKING:
-    from diptych.methods import Installed
+
+@dataclass(frozen=True)
+class ListMethods:
+    """List the methods, with what each is, the data that it takes, and its recipes."""
+
+
+@dataclass(frozen=True)
+class ListSamples:
+    """List the data sets that need no files of your own, as --data takes them."""
 
 
 def methods_command(arguments: list[str]) -> int:
-    from diptych.methods import installed_methods, own_methods
-
+    parse(ListMethods, arguments, "diptych methods")
     console = Console()
     for name in own_methods():
         _show(console, name)
@@ -28,8 +44,7 @@ def methods_command(arguments: list[str]) -> int:
 
 
 def samples_command(arguments: list[str]) -> int:
-    from diptych.data.samples import SAMPLES
-
+    parse(ListSamples, arguments, "diptych samples")
     table = Table(box=None, pad_edge=False)
     for column in ("--data", "what it is"):
         table.add_column(column)
@@ -53,8 +68,6 @@ def _show_installed(console: Console, method: Installed) -> None:
 
 
 def _show(console: Console, name: str) -> None:
-    from diptych.methods import find_method, summary
-
     console.print(f"[bold]{name}[/]  {about(name).splitlines()[0]}", highlight=False)
     if what := summary(name):
         console.print(f"  {what}", highlight=False)
@@ -67,7 +80,5 @@ def _show(console: Console, name: str) -> None:
 
 def _takes(method: str) -> str:
     """What a method's batches are, in the first words of their own docstring."""
-    from diptych.methods import batch_type_of
-
     text = str(batch_type_of(method).__doc__).splitlines()[0].rstrip(".")
     return text[:1].lower() + text[1:]

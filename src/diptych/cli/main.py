@@ -32,7 +32,7 @@ usage: diptych COMMAND ...
 
 Translate images between two or more image folders, paired or not.
 
-  train METHOD         train a method, for example: diptych train cyclegan --data horse2zebra/
+  train METHOD         train a method
   translate RUN        translate images to another domain
   generate RUN         make new images from noise
   interpolate RUN A B  draw the images between two images
@@ -43,7 +43,13 @@ Translate images between two or more image folders, paired or not.
   methods              list the methods
   samples              list data sets that need no files of your own
 
-Run diptych COMMAND --help for a command's options. diptych --version prints the version.
+For example:
+
+  diptych train cyclegan --data horse2zebra/ --preset fast --minutes 30
+  diptych translate runs/cyclegan-horse2zebra album/ --to zebra
+
+Run diptych COMMAND --help for a command's options.
+Run diptych --version for the version.
 """
 
 

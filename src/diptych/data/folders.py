@@ -18,7 +18,7 @@ from diptych.data.label_maps import LABELS_FOLDER, with_label_maps
 from diptych.data.packed import packed_domain
 from diptych.data.palettes import with_palettes
 from diptych.data.splits import Found, Listing, join, make_data, probe_indices
-from diptych.errors import InputError, option
+from diptych.errors import InputError, counted, option
 
 _IGNORED_FOLDERS = ("__MACOSX", "@eaDir", LABELS_FOLDER)
 _PART_FOLDERS = {
@@ -318,7 +318,7 @@ def _contents(folder: Path, subfolders: list[Path]) -> str:
     if len(subfolders) > 5:
         shown += f" and {len(subfolders) - 5} more"
     folders = f"the folders {shown}" if subfolders else "no folders"
-    return f"{own} images and {folders}"
+    return f"{counted(own, 'image')} and {folders}"
 
 
 def _names_from(folder: Path) -> tuple[str, str]:

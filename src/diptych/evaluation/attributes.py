@@ -17,7 +17,7 @@ from torch import Tensor
 from diptych.data import Data, Split, evaluation_images
 from diptych.data.attributes import Values, changed, exclusions
 from diptych.data.collections import Attributes, evenly_spaced
-from diptych.errors import InputError
+from diptych.errors import InputError, counted
 from diptych.evaluation import paired
 from diptych.evaluation.distances import fid, kid
 from diptych.evaluation.precision import precision_and_recall
@@ -166,4 +166,4 @@ def _batches(known: Attributes, size: int, most: int | None) -> Iterator[tuple[T
             is_empty = False
             yield torch.cat(images), known.values[kept]
     if is_empty:
-        raise InputError(f"none of {len(indices)} images to evaluate on can be used")
+        raise InputError(f"none of {counted(len(indices), 'image')} to evaluate on can be used")

@@ -23,7 +23,7 @@ from diptych.data.images import (
     to_image,
     to_tensor,
 )
-from diptych.errors import InputError, option
+from diptych.errors import InputError, counted, option
 from diptych.inference.translation import Translation
 from diptych.inference.translator import Translator
 
@@ -55,9 +55,9 @@ class TranslatedFiles:
 
     def __str__(self) -> str:
         """The counts, then a line for each broken file; `notes` went to the log."""
-        lines = [f"{_count(len(self.written), 'image')} translated"]
+        lines = [f"{counted(len(self.written), 'image')} translated"]
         if self.broken:
-            lines[0] += f", {_count(len(self.broken), 'broken file')} passed over"
+            lines[0] += f", {counted(len(self.broken), 'broken file')} passed over"
             lines += [f"passed over: {reason}" for _, reason in self.broken]
         return "\n".join(lines)
 
@@ -116,7 +116,7 @@ def translate_files(
             shown = seen if number == 0 else None
             _Run(translator, to, source, seed + number, bars, done, shown).all(jobs)
     if not done.written:
-        count, first = _count(len(rounds[0]), "file"), done.broken[0][1]
+        count, first = counted(len(rounds[0]), "file"), done.broken[0][1]
         raise InputError(f"none of {count} could be translated; first: {first}")
     return done
 
@@ -308,7 +308,3 @@ def _save(image: Image.Image, result: Path, decoded: Decoded) -> None:
     except OSError as error:
         raise InputError(f"cannot make the folder {result.parent}: {error.strerror}") from error
     save_image(image, result, like=decoded)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from diptych.errors import call, option
+from diptych.errors import call, counted, option
 from diptych.training.presets import chosen
 from diptych.training.settings import Plan
 
@@ -82,7 +82,9 @@ def _lines(plan: Plan, steps: int, speed: _Speed) -> list[str]:
         machine = f"{found.processes} processes, {machine}"
     about, of = ("at most about", "of up to") if speed.is_bound else ("about", "of")
     each = _seconds(speed.seconds_per_step)
-    lines = [f"{about} {_long(total)} on this machine ({machine}): {steps:,} steps {of} {each}"]
+    lines = [
+        f"{about} {_long(total)} on this machine ({machine}): {counted(steps, 'step')} {of} {each}"
+    ]
     has_budget = any(vars(plan.run)[name] is not None for name in ("steps", "epochs", "minutes"))
     if total >= _WORTH_SHORTENING and not has_budget:
         lines.append(_shorter(plan, speed.seconds_per_step))

@@ -13,7 +13,7 @@ from torch import nn
 
 from diptych.checkpoint import load_state
 from diptych.data import Data, for_batches, open_data
-from diptych.errors import InputError, option, resume_call
+from diptych.errors import InputError, counted, option, resume_call
 from diptych.methods import method_class
 from diptych.networks.device import cpu_threads, find_device
 from diptych.training.folder import RunFolder, run_folder
@@ -46,14 +46,14 @@ class Outcome:
 def outcome_line(outcome: Outcome) -> str:
     """How a run stands, and how to go on."""
     if outcome.was_finished:
-        return f"{outcome.folder} is finished: {outcome.step:,} of {outcome.steps:,} steps are done"
+        return f"{outcome.folder} is finished, after {counted(outcome.steps, 'step')}"
     if not outcome.is_finished:
         saved = " and saved" if outcome.step else ""  # before the first step there is only the plan
         return (
             f"stopped{saved} at step {outcome.step:,} of {outcome.steps:,}; go on with:"
             f" {resume_call(outcome.folder)}"
         )
-    return f"trained {outcome.steps:,} steps: {outcome.folder}"
+    return f"trained {counted(outcome.steps, 'step')}: {outcome.folder}"
 
 
 # --- beginning and going on -------------------------------------------------------
@@ -134,6 +134,8 @@ def _resume(
     with ranks.first_one_first():  # it puts the files in order
         folder.sweep()
         plan, state = read_plan(folder.path), folder.state()
+    # Before the return: an impossible number is refused where nothing is left to do, too.
+    settings = replace(plan.run, workers=plan.run.workers if workers is None else workers)
     steps = plan.resolved.steps
     if state is not None and steps and state["step"] >= steps:
         folder.make_up_report()  # it may have been killed after its last checkpoint
@@ -141,7 +143,7 @@ def _resume(
     check_logger(plan.run.logger)
     plan = replace(
         plan,
-        run=replace(plan.run, workers=plan.run.workers if workers is None else workers),
+        run=settings,
         resolved=replace(plan.resolved, device=str(find_device(device or plan.resolved.device))),
     )
     data = open_run_data(plan.method, plan.run, plan.config.size)
@@ -244,7 +246,7 @@ def _run(work: _Work, resume_at: int | None) -> Outcome:
 
 def _notes(data: Data, trainer: Trainer) -> tuple[str, ...]:
     skipped = [f"passed over {file}: {reason}" for file, reason in trainer.skipped.items()]
-    more = [f"... and {len(skipped) - 5} more images"] if len(skipped) > 5 else []
+    more = [f"... and {counted(len(skipped) - 5, 'more image')}"] if len(skipped) > 5 else []
     return (*data.notes, *skipped[:5], *more)
 
 

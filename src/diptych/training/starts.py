@@ -21,7 +21,7 @@ from rich.console import Console
 from torch import Tensor
 
 from diptych.data import Data
-from diptych.errors import InputError, option
+from diptych.errors import InputError, counted, option
 from diptych.evaluation import Scores, evaluate
 from diptych.training.folder import RunFolder
 from diptych.training.forecast import Forecast
@@ -85,7 +85,7 @@ def choose_start(
     figures: list[float] = []
     best, state, name = 0, None, ""
     with Interrupt() as interrupt, progress:
-        progress.message(f"trying {starts} starts, {each} steps each")
+        progress.message(f"trying {counted(starts, 'start')}, {counted(each, 'step')} each")
         forecast: Forecast | None = None
         for k in range(starts):
             trainer = begin(k)
