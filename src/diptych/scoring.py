@@ -157,11 +157,16 @@ def score_file(
     """
     method, info = load_translator(path)
     translator = Translator(method, info, device=device)
-    if fcn or adaptation_seed is not None:
+    if fcn or adaptation_seed is not None or vgg16 is not None:
         translator.require_translation()
     if not translator.translates:
         make = translator.generate_batch
         return evaluate_generated(make, data, split, size=size, features=features, memory=memory)
+    if vgg16 is not None and choose_split(data, split).pairs is None:
+        raise InputError(
+            f"{option('vgg16')} compares translations with true pairs, and {data.source} has none:"
+            " leave it out"
+        )
     classifies = isinstance(method, Classifies) and bool(data.classes)
     if classifies and data.classes != info.classes:
         raise InputError(

@@ -144,9 +144,9 @@ def test_what_a_plan_cannot_say_is_named(plan: dict[str, Any], message: str):
 
 
 def test_a_plan_without_a_budget_or_data_says_so():
-    with pytest.raises(InputError, match="^no budget: give --steps or --minutes"):
+    with pytest.raises(InputError, match=r"^no budget: give --steps or --minutes"):
         make_bench({"data": "sample:emoji", "rows": ["unit"]})
-    with pytest.raises(InputError, match="^no data to train on: name a folder or a sample"):
+    with pytest.raises(InputError, match=r"^no data to train on: name a folder or a sample"):
         make_bench({"steps": 8, "rows": ["all"]})
 
 

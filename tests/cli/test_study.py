@@ -19,6 +19,14 @@ def test_what_cannot_be_made_or_served_is_one_line(tmp_path, capsys, new_study) 
     assert "Give runs and --to DOMAIN, or --real FOLDER and --fake" in fails(
         capsys, "make", "--out", out
     )
+    folders = ["make", "--real", real, "--fake", wide, "--out", out]
+    assert fails(capsys, *folders, "--split", "train") == (
+        "--split is for a study of runs, not of folders: leave it out"
+    )
+    assert fails(capsys, "make", real, "--to", "y", "--out", out, "--size", 16) == (
+        "--size is for a study of folders, not of runs: leave it out"
+    )
+    assert fails(capsys, "make").startswith("--out is missing: folder for the study")
     assert "no such folder" in fails(capsys, "make", "--real", out, "--fake", real, "--out", out)
     assert "give --size to scale" in fails(
         capsys, "make", "--real", real, "--fake", wide, "--out", out, *FEW

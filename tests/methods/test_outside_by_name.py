@@ -58,6 +58,22 @@ def test_a_module_and_a_file_are_trained_and_used_from_the_command_line(
             assert main([*command, "--method", given]) == 0
 
 
+def test_one_class_of_a_file_is_trained_and_resumed(
+    package, picture_folders, tmp_path, monkeypatch
+):
+    two = SHARP + "\n\nclass Blunt(CycleGAN):\n    pass\n"
+    Path("pair.py").write_text(two, encoding="utf-8")
+    run = tmp_path / "run"
+    assert _command(picture_folders(), run, "pair.py:Sharp", "--sharp-weight", "3") == 0
+    assert method_of(run) == "pair:Sharp"
+    for again in (["--method", "pair.py:Sharp"], ["--method", "pair:Sharp"]):
+        monkeypatch.setattr(methods, "_given", {})
+        message = refusal(lambda: diptych.resume(run))
+        assert "no method 'pair:Sharp'" in message
+        assert main(["train", "--resume", str(run), *again]) == 0
+    assert main(["train", "pair.py:Sharp", "--resume", str(run)]) == 0
+
+
 def test_a_module_that_is_not_there_or_holds_no_method_is_said_in_one_line(package):
     Path("empty.py").touch()
     two = SHARP + "\n\nclass Blunt(CycleGAN):\n    pass\n"

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from diptych.cli.parse import parse
 from diptych.data.samples import SAMPLES
@@ -68,14 +70,19 @@ def _show_installed(console: Console, method: Installed) -> None:
 
 
 def _show(console: Console, name: str) -> None:
-    console.print(f"[bold]{name}[/]  {about(name).splitlines()[0]}", highlight=False)
-    if what := summary(name):
-        console.print(f"  {what}", highlight=False)
-    console.print(f"  takes {_takes(name)}", style="dim", highlight=False)
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
-    for recipe, one in vars(find_method(name)).get("RECIPES", {}).items():
-        table.add_row(f"--recipe {recipe}", one.summary)
-    console.print(table)
+    told = Text.assemble((name, "bold"), "  ", about(name).splitlines()[0])
+    console.print(told, highlight=False)
+    below = [Text(what)] if (what := summary(name)) else []
+    below.append(Text(f"takes {_takes(name)}", style="dim"))
+    for text in below:
+        console.print(Padding(text, (0, 0, 0, 2)), highlight=False)
+    recipes = vars(find_method(name)).get("RECIPES", {})
+    if recipes:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
+        for recipe, one in recipes.items():
+            table.add_row(f"--recipe {recipe}", one.summary)
+        console.print(table)
+    console.print()
 
 
 def _takes(method: str) -> str:

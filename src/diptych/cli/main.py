@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import logging
 import os
 import sys
@@ -57,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for input that cannot be used,
     1 for training that diverged, 130 for an interrupt."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # one that has no letter for → gets a ?
+            stream.reconfigure(errors="replace")
     try:
         with command_line(), _messages():
             return _dispatch(arguments)

@@ -176,9 +176,9 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
     )
     file = _value_of("config", arguments)
     if file is not None:
-        tables = read_toml(Path(file))
-        config |= tables.get("config", {})
-        settings = renamed(tables.get("run", {}))
+        tables = _tables(Path(file))
+        config |= tables["config"]
+        settings = renamed(tables["run"])
         run |= {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
         run.pop("out", None)  # another run's folder is no default for this one
     if any(_value_of(name, arguments) for name in ("steps", "epochs", "minutes")):
@@ -190,6 +190,25 @@ def _defaults(method: str, arguments: list[str]) -> tuple[dict[str, Any], dict[s
     assert "config" not in SETTING_NAMES
     dataclass_from(Settings, run, owner=file or "the recipe")  # names what is unknown
     return config, run
+
+
+def _tables(path: Path) -> dict[str, dict[str, Any]]:
+    """The tables [config] and [run] of a file like config.toml.
+
+    Raises:
+        InputError: it cannot be read, or has something else.
+    """
+    given = read_toml(path)
+    for key in given:
+        if key not in ("method", "config", "run", "resolved"):
+            raise InputError(
+                f"{path} has an unknown key {key!r}: options go into [config] or [run]"
+            )
+    tables = {key: given.get(key, {}) for key in ("config", "run")}
+    for key, table in tables.items():
+        if not isinstance(table, dict):
+            raise InputError(f"{path}: {key} is {table!r}: it must be a table")
+    return tables
 
 
 def _renamed(arguments: list[str]) -> list[str]:

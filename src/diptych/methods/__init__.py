@@ -163,7 +163,7 @@ def give_for(name: str, source: object, method: type[nn.Module] | None) -> None:
     """
     if method is None:
         if not is_known(name):
-            example = name if {".", ":"} & {*name} else "my_package.my_method"
+            example = name if any(mark in name for mark in ".:") else "my_package.my_method"
             way = call(f"name its module by --method {example}", "pass its class as method=")
             raise InputError(
                 f"{source}: no method {name!r} is Diptych's own or an installed package's; if it"
