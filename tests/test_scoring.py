@@ -93,6 +93,16 @@ def test_nothing_to_choose_from_and_choosing_for_the_validation_images_are_refus
     assert told.replace("\\", "/") == "cannot write no/scores.json: there is no folder no"
 
 
+def test_perceptual_distances_without_true_pairs_to_compare_are_refused(
+    data: Path, tmp_path: Path, fails: Fails
+) -> None:
+    run = tmp_path / "run"
+    _train(data, run)
+    assert fails("evaluate", run, "--vgg16", "vgg16.pth") == (
+        f"--vgg16 compares translations with true pairs, and {data} has none: leave it out"
+    )
+
+
 def test_runs_of_several_seeds_are_averaged_with_intervals(
     data: Path,
     tmp_path: Path,

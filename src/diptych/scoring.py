@@ -91,6 +91,11 @@ def evaluate(
     settings = plan.run if data is None else replace(plan.run, data=data, x=None, y=None)
     settings = replace(settings, palette=tuple(palette) or settings.palette)
     opened = open_run_data(plan.method, settings, plan.config.size)
+    if vgg16 is not None and choose_split(opened, split).pairs is None:
+        raise InputError(
+            f"{option('vgg16')} compares translations with true pairs, and {opened.source} has"
+            " none: leave it out"
+        )
     score = partial(
         score_file,
         size=plan.config.size,
@@ -162,11 +167,6 @@ def score_file(
     if not translator.translates:
         make = translator.generate_batch
         return evaluate_generated(make, data, split, size=size, features=features, memory=memory)
-    if vgg16 is not None and choose_split(data, split).pairs is None:
-        raise InputError(
-            f"{option('vgg16')} compares translations with true pairs, and {data.source} has none:"
-            " leave it out"
-        )
     classifies = isinstance(method, Classifies) and bool(data.classes)
     if classifies and data.classes != info.classes:
         raise InputError(
