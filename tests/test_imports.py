@@ -109,7 +109,7 @@ print(json.dumps([sorted(sys.modules), opened]))
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     modules, opened = json.loads(done.stdout)
-    assert not {"torch", "numpy", "PIL", "safetensors", "rich", "tyro"} & set(modules)
+    assert not {"torch", "numpy", "PIL", "safetensors", "rich"} & set(modules)
     others = [name for name in opened if not name.endswith((".py", ".pyc"))]
     assert others == []
 

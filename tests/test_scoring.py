@@ -88,9 +88,21 @@ def test_nothing_to_choose_from_and_choosing_for_the_validation_images_are_refus
     _train(data, run)
     assert fails("evaluate", run, "--choose").endswith("train with --keep-every")
     assert "score on --split test" in fails("evaluate", run, "--choose", "--split", "validation")
-    assert fails("evaluate") == "nothing to evaluate: name a run's folder"
+    assert fails("evaluate") == "RUN is missing: the run's folder (see diptych evaluate --help)"
+    given = fails("evaluate", run, "--weights", "my.pth")
+    assert given == "--weights my.pth is the file of which network? Give --features inception too"
     told = fails("evaluate", "runs/x", "--json", "no/scores.json")  # before anything is scored
     assert told.replace("\\", "/") == "cannot write no/scores.json: there is no folder no"
+
+
+def test_perceptual_distances_without_true_pairs_to_compare_are_refused(
+    data: Path, tmp_path: Path, fails: Fails
+) -> None:
+    run = tmp_path / "run"
+    _train(data, run)
+    assert fails("evaluate", run, "--vgg16", "vgg16.pth") == (
+        f"--vgg16 compares translations with true pairs, and {data} has none: leave it out"
+    )
 
 
 def test_runs_of_several_seeds_are_averaged_with_intervals(

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import html
-import inspect
-import types
-import typing
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal, get_args, get_origin
 from unittest import mock
 
-import tyro
-
-from diptych.cli.fields import attribute_docstrings
+from diptych.cli import parse
+from diptych.cli.fields import Option, default_text
 from diptych.cli.main import main
+from diptych.cli.parse import Part
 from diptych.methods import list_methods
 
 PAGE = "reference/cli.md"
@@ -36,18 +32,23 @@ COMMANDS = (
 class Parsing(BaseException):
     """What a command would parse its options as; raised in the place of parsing."""
 
-    def __init__(self, kind: Any, about: str) -> None:
-        self.kind = kind
+    def __init__(self, parts: Sequence[Part], about: str) -> None:
+        self.parts = parts
         self.about = about
+
+    @property
+    def options(self) -> list[Option]:
+        return [option for part in self.parts for option in part.options]
 
 
 def declared(*command: str) -> Parsing:
-    """The dataclass and the description that `diptych COMMAND` hands to its parser."""
+    """The parts and the description that `diptych COMMAND` hands to its parser."""
 
-    def stop(kind: Any, **given: Any) -> Any:
-        raise Parsing(kind, given["description"])
+    def stop(parts: Sequence[Part], words: object, program: str, about: str) -> None:
+        raise Parsing(parts, about)
 
-    with mock.patch.object(tyro, "cli", stop):
+    with mock.patch.object(parse, "parse_parts", stop), \
+         mock.patch("diptych.cli.train.parse_parts", stop):  # fmt: skip
         try:
             main([*command, "--help"])
         except Parsing as found:
@@ -71,20 +72,19 @@ _LISTS = {
 
 def _train() -> str:
     first, *_ = list_methods()
-    groups = {f.name: f.type for f in dataclasses.fields(declared("train", first).kind)}
+    *shared, _ = declared("train", first).parts
     parts = [
-        "## diptych train\n\n```text\ndiptych train METHOD [options]\n```\n\n"
+        "## diptych train\n\n```text\ndiptych train METHOD [OPTIONS]\n```\n\n"
         "Train a method. The options of every method come first, then those of each one.\n"
     ]
-    for name, kind in groups.items():
-        if name != "config":
-            parts.append(_options(kind, {}))
+    for part in shared:
+        for title, options in part.shown():
+            parts.append(f"### {title}\n\n{_options(options)}")
     for method in list_methods():
         found = declared("train", method)
-        config = next(f for f in dataclasses.fields(found.kind) if f.name == "config")
         about = found.about.splitlines()[0]
         parts.append(f"### diptych train {method}\n\n{about}\n")
-        parts.append(_options(config.type, vars(config.default)))
+        parts.append(_options(found.parts[-1].options))
     return "\n".join(parts)
 
 
@@ -93,15 +93,10 @@ def _resume() -> str:
 
 
 def _command(name: str, found: Parsing) -> str:
-    places = " ".join(
-        f"{field.upper()}{'...' if 'tuple' in str(hint) else ''}"
-        for field, hint in _hints(found.kind).items()
-        if _is_positional(hint)
-    )
-    usage = " ".join(part for part in (f"diptych {name}", places, "[options]") if part)
-    about = inspect.cleandoc(found.about or found.kind.__doc__ or "")
-    parts = (f"## diptych {name}", f"```text\n{usage}\n```", _prose(about))
-    return "\n\n".join((*parts, _options(found.kind, {})))
+    places = [option.usage for option in found.options if option.is_positional]
+    usage = " ".join([f"diptych {name}", *places, "[OPTIONS]"])
+    parts = (f"## diptych {name}", f"```text\n{usage}\n```", _prose(found.about))
+    return "\n\n".join((*parts, _options(found.options)))
 
 
 def _prose(about: str) -> str:
@@ -110,56 +105,32 @@ def _prose(about: str) -> str:
     return "\n\n".join(f"```text\n{p}\n```" if ": diptych " in p else p for p in parts)
 
 
-def _options(kind: Any, defaults: dict[str, Any]) -> str:
-    hints, told = _hints(kind), attribute_docstrings(kind)
+def _options(options: Sequence[Option]) -> str:
     parts = []
-    for field in dataclasses.fields(kind):
-        hint = hints[field.name]
-        default = defaults.get(field.name, field.default)
-        flag = field.name.replace("_", "-")
-        plain = typing.get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
-        if _is_positional(hint):
-            shown = field.name.upper()
-        elif plain is bool:
-            shown = f"--{flag}, --no-{flag}"
-        else:
-            shown = f"--{flag}"
-        kind_text = html.escape(_type_name(plain) + _default(default))
+    for option in options:
+        shown = option.value if option.is_positional else option.flag
+        if option.is_switch:
+            shown = f"{option.flag}, {option.inverse}"
+        kind = html.escape(_type_name(option) + _default(option))
         parts.append(
             f'<div class="option" markdown="1">\n**`{shown}`**'
-            f' <span class="kind">{kind_text}</span>\n\n{told.get(field.name, "")}\n</div>\n'
+            f' <span class="kind">{kind}</span>\n\n{option.help}\n</div>\n'
         )
     return "\n".join(parts)
 
 
-def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
-
-
-def _is_positional(hint: Any) -> bool:
-    marker = typing.get_args(tyro.conf.Positional[int])[1]
-    return marker in getattr(hint, "__metadata__", ())
-
-
-def _default(value: Any) -> str:
-    if value is dataclasses.MISSING:
+def _default(option: Option) -> str:
+    if option.is_required:
         return ", required"
-    if value is None or value == () or value == "" or isinstance(value, bool):
-        return ", on by default" if value is True else ""
-    shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
-    return f", default {shown}"
+    if option.is_switch:
+        return ", on by default" if option.default else ""
+    shown = default_text(option.default)
+    return f", default {shown}" if shown else ""
 
 
-def _type_name(hint: Any) -> str:
-    names = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH", bool: "switch"}
-    arguments = typing.get_args(hint)
-    if hint in names:
-        return names[hint]
-    if typing.get_origin(hint) is typing.Literal:
-        return " | ".join(map(str, arguments))
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return " | ".join(_type_name(one) for one in arguments if one is not type(None))
-    if typing.get_origin(hint) is tuple:
-        one = _type_name(arguments[0])
-        return f"[{one} ...]" if arguments[-1] is ... else " ".join(map(_type_name, arguments))
-    return str(hint)
+def _type_name(option: Option) -> str:
+    if option.is_switch:
+        return "switch"
+    if get_origin(option.one) is Literal:
+        return " | ".join(map(str, get_args(option.one)))
+    return f"{option.value}..." if option.takes_many else option.value

@@ -62,12 +62,12 @@ def resume_call(folder: object) -> str:
     return call(f"diptych train --resume {folder}", f"diptych.resume({str(folder)!r})")
 
 
-# --- checks ----------------------------------------------------------------------
-
-
 def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 step" or "2,000 steps"."""
+    """Return a number with its noun: 1 step, 2,000 steps."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+# --- checks ----------------------------------------------------------------------
 
 
 LARGEST_SEED = 2**62

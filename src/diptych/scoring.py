@@ -98,6 +98,11 @@ def evaluate(
     opened = open_plan_data(plan, settings)
     is_given = any(place is not None for place in (data, x, y))
     is_own = not is_given or opened.fingerprint == plan.resolved.fingerprint
+    if vgg16 is not None and choose_split(opened, split).pairs is None:
+        raise InputError(
+            f"{option('vgg16')} compares translations with true pairs, and {opened.source} has"
+            " none: leave it out"
+        )
     score = partial(
         score_file,
         size=plan.config.size,
@@ -166,7 +171,7 @@ def score_file(
     """
     method, info = load_translator(path)
     translator = Translator(method, info, device=device)
-    if fcn or adaptation_seed is not None:
+    if fcn or adaptation_seed is not None or vgg16 is not None:
         translator.require_translation()
     if not translator.translates:
         make = translator.generate_batch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -10,23 +11,26 @@ import pytest
 import torch
 from PIL import Image
 
+from diptych import methods
 from diptych.bench import job
 from diptych.bench.job import make_spec
-from diptych.bench.place import read_result
+from diptych.bench.place import read_json, read_result, write_json
 from diptych.bench.results import read_report, value_at
 from diptych.bench.tables import problems
 from diptych.checkpoint import load_translator
 from diptych.data import open_data
 from diptych.data.images import to_tensor
+from diptych.errors import InputError
 from diptych.evaluation import Scores, evaluate
 from diptych.inference.load import load
 from diptych.inference.translator import Translator
-from diptych.methods import make_config
+from diptych.methods import give, make_config, named_method
 from diptych.methods.cyclegan import CycleGAN
 from diptych.networks.device import cpu_threads
 from diptych.training.settings import Settings
 from tests.bench.made_results import forget
 from tests.evaluation.made_labels import train_little, write_labelled
+from tests.methods.outside_cases import SHARP
 
 SCORE = job.score_file
 
@@ -152,6 +156,26 @@ def test_what_cannot_be_carried_out_is_told_with_its_circumstances(paired_data, 
     answer = job.carry_out(spec)
     assert "none" in answer["why_not"]
     assert answer["torch"] == torch.__version__
+
+
+def test_a_method_from_outside_is_imported_as_the_user_named_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(methods, "_given", {})
+    monkeypatch.setattr(job, "_stop_with_input", lambda: None)
+    module = tmp_path / "of_a_bench.py"
+    module.write_text(SHARP + "\n\nclass Blunt(CycleGAN):\n    pass\n", encoding="utf-8")
+    run = Settings(data=str(tmp_path / "nowhere"), steps=4)
+    spec, answer = tmp_path / "spec.json", tmp_path / "answer.json"
+    named = "of_a_bench:Sharp"
+    try:
+        config = make_config(give(named_method(f"{module}:Sharp")), {"sharp_weight": 3.0})
+        write_json(spec, make_spec("measure", named, config, run))
+        methods._given.clear()
+        with pytest.raises(InputError, match="no method 'of_a_bench:Sharp'"):
+            job.main([str(spec), str(answer)])
+        assert job.main([str(spec), str(answer), f"{module}:Sharp"]) == 0
+    finally:
+        sys.modules.pop("of_a_bench", None)
+    assert "nowhere" in read_json(answer)["why_not"]  # it came as far as the data
 
 
 def test_scoring_anew_trains_nothing_where_the_run_is_gone(paired_data, tmp_path):

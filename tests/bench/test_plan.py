@@ -135,7 +135,7 @@ def test_a_named_row_that_the_data_do_not_fit_is_an_error_which_names_it(unpaire
         ({"rows": [{"method": "unit", "recipe": 5}]}, "recipe of a row is 5: it must be a text"),
         ({"rows": [{"method": "unit", "group": 5}]}, "group of UNIT is 5: it must be a name or"),
         ({"rows": [{"method": "unit", "group": [5]}]}, "it must be a name or a list of names"),
-        ({"rows": ["all"], "steps": 10}, "has 10 steps"),
+        ({"rows": ["all"], "steps": 10}, "--steps is 10: .* a multiple of 4"),
     ],
 )
 def test_what_a_plan_cannot_say_is_named(plan: dict[str, Any], message: str):
@@ -144,10 +144,18 @@ def test_what_a_plan_cannot_say_is_named(plan: dict[str, Any], message: str):
 
 
 def test_a_plan_without_a_budget_or_data_says_so():
-    with pytest.raises(InputError, match="UNIT has no budget: give --steps or --minutes"):
+    with pytest.raises(InputError, match=r"^no budget: give --steps or --minutes"):
         make_bench({"data": "sample:emoji", "rows": ["unit"]})
+    with pytest.raises(InputError, match=r"^no data to train on: name a folder or a sample"):
+        make_bench({"steps": 8, "rows": ["all"]})
+
+
+def test_a_row_that_alone_lacks_a_budget_or_data_is_named():
+    other = {"method": "cyclegan", "steps": 4, "data": "sample:emoji"}
+    with pytest.raises(InputError, match="UNIT has no budget: give --steps or --minutes"):
+        make_bench({"data": "sample:emoji", "rows": [other, "unit"]})
     with pytest.raises(InputError, match="UNIT has no data"):
-        make_bench({"steps": 8, "rows": ["unit"]})
+        make_bench({"steps": 8, "rows": [other, "unit"]})
 
 
 def test_the_plans_that_come_along_can_be_trained_as_they_are():

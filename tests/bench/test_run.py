@@ -205,6 +205,12 @@ def test_a_rescoring_that_fails_leaves_the_scores_that_were(bench, carried, plac
     assert read_result(place, "cyclegan", 0) == known
 
 
+def test_modules_that_the_user_named_are_named_to_every_process(bench, carried):
+    assert bench("cyclegan", options=Options(device="cpu", modules=("my.py:My",))) == 0
+    assert len(carried.pieces) == 2
+    assert {piece.modules for piece in carried.pieces} == {("my.py:My",)}
+
+
 def test_lanes_are_devices_and_share_the_threads_of_a_cpu(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
     assert _lanes(Options(device="cpu")) == [Lane("cpu", None)]

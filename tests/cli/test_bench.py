@@ -9,7 +9,8 @@ import pytest
 
 from diptych.bench.place import Place, write_json
 from diptych.bench.run import Running
-from diptych.cli.bench import BenchCommand, _place, _plan
+from diptych.cli.bench import BenchCommand
+from diptych.cli.bench_run import _place, _plan
 from diptych.cli.main import main
 
 
@@ -57,10 +58,15 @@ def test_two_folders_and_palettes_are_options_of_their_own():
         (["a", "b"], "give one target, not 2: a b"),
         (["a", "--x", "b"], "give a, or --x and --y, not both"),
         (["no.toml"], "no.toml cannot be read"),
-        (["--methods", "unit"], "UNIT has no data"),
+        (["--methods", "unit"], "no data to train on: name a folder or a sample, such as"),
         (["--report-only", "nowhere"], "bench/nowhere holds no bench"),
         (["sample:emoji", "--markdown", "no/page.md"], "cannot write no/page.md: there is no"),
-        (["--frobnicate"], "--frobnicate"),
+        ([], "no data to train on: name a folder or a sample, such as diptych bench horse2zebra/"),
+        (["sample:emoji", "--steps", "7"], "--steps is 7: runs are scored at 25% and 50% too"),
+        (["--report-only", "x", "--rescore"], "--report-only trains nothing: leave out it, or"),
+        (["--report-only", "x", "--minutes", "3"], "leave out it, or --minutes"),
+        (["--methods", "mine.py:My"], "mine.py: no such file"),
+        (["--frobnicate"], "no option --frobnicate (see diptych bench --help)"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(arguments, message, capsys, tmp_path, monkeypatch):

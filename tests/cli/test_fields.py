@@ -1,16 +1,18 @@
-"""How the fields of dataclasses show in --help."""
+"""A dataclass's fields as options: names, values, defaults, help."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 import pytest
-import tyro
 
-from diptych.cli.fields import attribute_docstrings
-from diptych.cli.parse import parse
+from diptych.cli.fields import Positional, attribute_docstrings, default_text, options_of
+from diptych.cli.train import Choices
+from diptych.errors import InputError
+from diptych.methods import config_class, own_methods
+from diptych.training.settings import SETTING_NAMES, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,57 +26,90 @@ class Inner:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Derived(Inner):
+    """Options of the inside, and one more."""
+
+    depth: int = 2
+    """Layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What it is for."""
 
-    out: Path | None = None
-    """A folder whose help goes on
-    in a second line."""
+    run: Positional[Path]
+    """A run."""
+    files: Positional[tuple[str, ...]]
+    """Files."""
+    keep_every: int | None = None
+    """Iterations."""
     kind: Literal["a", "b"] | None = None
     """One of two."""
-    names: tuple[str, ...] = ()
-    """Any number."""
+    to: tuple[str, ...] = ("x", "y")
+    """Domains."""
     is_quick: bool = False
     """A flag."""
-    count: Annotated[int, tyro.conf.arg(metavar="N")] = 3
-    """Its own name stays."""
+    is_careful: bool = True
+    """Another."""
+    rate: float = 2e-4
+    """A rate."""
+    table: dict[str, int] = field(default_factory=dict)
+    """No text stands for it."""
 
 
-def _help(kind: type, capsys, monkeypatch) -> str:
-    monkeypatch.setenv("COLUMNS", "100")
-    with pytest.raises(SystemExit):
-        parse(kind, ["--help"], "program", "")
-    return capsys.readouterr().out
+def test_options_are_shown_as_they_are_typed_with_a_word_for_their_values() -> None:
+    shown = {option.name: option.usage for option in options_of(Options)}
+    assert shown == {
+        "run": "RUN",
+        "files": "FILE...",
+        "keep_every": "--keep-every N",
+        "kind": "--kind {a,b}",
+        "to": "--to DOMAIN...",
+        "is_quick": "--is-quick",
+        "is_careful": "--is-careful, --no-is-careful",
+        "rate": "--rate NUMBER",
+    }
+    assert [o.name for o in options_of(Options) if o.is_required] == ["run", "files"]
 
 
-def test_help_is_one_paragraph_and_silent_on_defaults_of_nothing(capsys, monkeypatch) -> None:
-    shown = _help(Options, capsys, monkeypatch)
-    assert "A folder whose help goes on in a second line. " in shown
-    assert "--out PATH" in shown
-    assert "--kind {a,b}" in shown
-    assert "--names [TEXT ...]" in shown
-    assert "--count N" in shown
-    assert "(default: 3)" in shown
-    for noise in ("None", "(default: )", "(default: False)"):
-        assert noise not in shown
+def test_help_ends_with_the_default_unless_it_is_nothing() -> None:
+    shown = {option.name: option.described for option in options_of(Options)}
+    assert shown["rate"] == "A rate. (default: 0.0002)"
+    assert shown["to"] == "Domains. (default: x y)"
+    assert shown["is_careful"] == "Another. (default: on)"
+    for name in ("run", "files", "keep_every", "kind", "is_quick"):
+        assert "default" not in shown[name]
+    assert default_text(10.0) == "10"
 
 
-def test_values_are_parsed_as_before() -> None:
-    given = ["--out", "x", "--kind", "b", "--names", "p", "q", "--is-quick", "--count", "7"]
-    known = Options(out=Path("x"), kind="b", names=("p", "q"), is_quick=True, count=7)
-    assert parse(Options, given, "program", "") == known
+def test_defaults_are_those_of_an_instance_if_there_is_one() -> None:
+    (width, other) = options_of(Inner, Inner(width=8))
+    assert (width.default, other.default) == (8, 0.5)
+    assert width.described == "Channels of the first layer. (default: 8)"
 
 
-def test_classes_made_at_run_time_take_the_defaults_of_their_parts(capsys, monkeypatch) -> None:
-    both = make_dataclass(
-        "Both", [("inner", Inner, field(default=Inner(width=8))), ("n", int, field(default=1))]
-    )
-    shown = _help(both, capsys, monkeypatch)
-    assert "Channels of the first layer. (default: 8)" in shown
-    assert parse(both, ["--undocumented", "0.25"], "program", "").inner == Inner(
-        width=8, undocumented=0.25
-    )
-
-
-def test_docstrings_are_those_below_the_fields() -> None:
+def test_docstrings_are_those_below_the_fields_of_a_class_and_of_its_bases() -> None:
     assert attribute_docstrings(Inner) == {"width": "Channels of the first layer."}
+    assert attribute_docstrings(Derived) == {
+        "width": "Channels of the first layer.",
+        "depth": "Layers.",
+    }
+
+
+def test_a_value_of_another_type_is_refused() -> None:
+    by_name = {option.name: option for option in options_of(Options)}
+    assert by_name["kind"].read("b") == "b"
+    assert by_name["keep_every"].read("12") == 12
+    with pytest.raises(InputError, match="--kind is 'c': it must be one of a, b"):
+        by_name["kind"].read("c")
+
+
+@pytest.mark.parametrize("method", own_methods())
+def test_every_option_of_a_method_can_be_typed_is_explained_and_has_a_name_of_its_own(method):
+    kind: Any = config_class(method)
+    options = options_of(kind)
+    assert [option.name for option in options] == list(kind.__dataclass_fields__)
+    assert [option.name for option in options if not option.help] == []
+    shared = {option.name for one in (Settings, Choices) for option in options_of(one)}
+    assert {option.name for option in options}.isdisjoint(shared)
+    assert {option.name for option in options_of(Settings)} == set(SETTING_NAMES)

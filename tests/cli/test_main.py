@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import subprocess
+import sys
+
 import pytest
 from PIL import Image
 
@@ -56,7 +60,11 @@ def test_help_version_methods_and_samples_are_printed(capsys) -> None:
 def test_unknown_words_are_named_with_what_there_is(fails, tmp_path) -> None:
     assert fails("frobnicate").startswith("no command 'frobnicate'; there are: train")
     assert fails("train", "cyclgan") == "no method 'cyclgan': did you mean 'cyclegan'?"
-    assert "Unrecognized options: --wdth" in fails("train", "cyclegan", "--wdth", "3")
+    assert fails("train", "cyclegan", "--wdth", "3") == (
+        "no option --wdth: did you mean --width? (see diptych train cyclegan --help)"
+    )
+    assert fails("methods", "foo").startswith("unexpected 'foo': nothing more is expected there")
+    assert fails("samples", "--foo") == "no option --foo (see diptych samples --help)"
     assert "no recipe 'foo'" in fails("train", "cyclegan", "--recipe", "foo")
     assert "no preset 'foo'; there are: paper, fast" in fails(
         "train", "cyclegan", "--preset", "foo"
@@ -70,5 +78,40 @@ def test_unknown_words_are_named_with_what_there_is(fails, tmp_path) -> None:
     assert "has no option 'stepz': did you mean 'steps'?" in fails(
         "train", "cyclegan", "--config", config
     )
+    config.write_text("width = 3\n")
+    assert "has an unknown key 'width': options go into [config] or [run]" in fails(
+        "train", "cyclegan", "--config", config
+    )
+    config.write_text("config = 3\n")
+    assert "config is 3: it must be a table" in fails("train", "cyclegan", "--config", config)
     config.write_text("width = = 3")
     assert "is no TOML" in fails("train", "cyclegan", "--config", config)
+
+
+def test_an_output_without_a_letter_for_an_arrow_shows_a_question_mark(monkeypatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    with pytest.raises(SystemExit, match="0"):
+        main(["evaluate", "--help"])
+    out.seek(0)
+    assert "Add the FCN score of labels ? photos." in out.read()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    ["--help", "--version", "translate --help", "evaluate --help", "generate --help",
+     "bench --help", "bench --frobnicate", "study report --help", "translate"],
+)  # fmt: skip
+def test_help_and_slips_need_no_torch(command: str) -> None:
+    script = f"""
+import sys
+from diptych.cli.main import main
+try:
+    code = main({command.split()})
+except SystemExit as stop:
+    code = stop.code
+sys.exit(100 if "torch" in sys.modules else code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == (0 if command.startswith("--") or "--help" in command else 2)

@@ -16,7 +16,17 @@ def test_what_cannot_be_made_or_served_is_one_line(tmp_path, capsys, new_study) 
     wide = folder_of(tmp_path / "wide", FAKE, "abcdef", side=20)
     out = tmp_path / "x"
     assert fails(capsys, "draw").startswith("no command study 'draw'; there are: make, serve")
-    assert "give runs, or --real FOLDER" in fails(capsys, "make", "--out", out)
+    assert "Give runs and --to DOMAIN, or --real FOLDER and --fake" in fails(
+        capsys, "make", "--out", out
+    )
+    folders = ["make", "--real", real, "--fake", wide, "--out", out]
+    assert fails(capsys, *folders, "--split", "train") == (
+        "--split is for a study of runs, not of folders: leave it out"
+    )
+    assert fails(capsys, "make", real, "--to", "y", "--out", out, "--size", 16) == (
+        "--size is for a study of folders, not of runs: leave it out"
+    )
+    assert fails(capsys, "make").startswith("--out is missing: folder for the study")
     assert "no such folder" in fails(capsys, "make", "--real", out, "--fake", real, "--out", out)
     assert "give --size to scale" in fails(
         capsys, "make", "--real", real, "--fake", wide, "--out", out, *FEW
@@ -32,7 +42,7 @@ def test_what_cannot_be_made_or_served_is_one_line(tmp_path, capsys, new_study) 
     assert "--to which domain?" in fails(capsys, "make", tmp_path, "--out", tmp_path / "z")
     assert "no study in" in fails(capsys, "serve", tmp_path)
     assert "cannot listen" in fails(capsys, "serve", out, "--host", "192.0.2.1")
-    assert "report on what?" in fails(capsys, "report")
+    assert "STUDY is missing" in fails(capsys, "report")
     assert "must end in .md, .tex" in fails(capsys, "report", out, "--table", "x.doc")
     for option in ("--json", "--csv", "--plot"):
         missing = fails(capsys, "report", out, option, tmp_path / "no" / "x.png")

@@ -13,8 +13,59 @@ from tests.cli.conftest import SMALL, domains_of, folder_of_photos
 def test_resuming_a_finished_run_says_so_and_succeeds(run, capsys) -> None:
     before = (run / "state.pt").read_bytes()
     assert main(["train", "--resume", str(run)]) == 0
-    assert "is finished: 2 of 2 steps done" in capsys.readouterr().out
+    told = capsys.readouterr().out.splitlines()
+    assert told[-2:] == [f"{run} is finished, after 2 steps",
+                         f"it has no scores yet: diptych evaluate {run}"]  # fmt: skip
+    assert main(["train", "--resume", str(run), "--no-evaluate"]) == 0
+    assert capsys.readouterr().out == f"{run} is finished, after 2 steps\n"
     assert (run / "state.pt").read_bytes() == before
+
+
+def test_a_finished_run_refuses_what_an_unfinished_one_would(fails, run) -> None:
+    negative = fails("train", "--resume", run, "--workers", "-1")
+    assert negative == "--workers is -1: it must not be negative"
+    assert fails("train", "--resume", run, "--device", "nope").startswith("no device 'nope' here")
+
+
+def test_resuming_says_which_options_it_takes_and_what_to_do_instead(fails, run) -> None:
+    for words in (["--size", "64"], ["--size=64"]):
+        assert fails("train", "--resume", run, *words) == (
+            "--size cannot be changed when a run is resumed, only --device, --workers, --method,"
+            " --evaluate; to begin a new run from its weights: diptych train METHOD"
+            f" --init {run} --size ..."
+        )
+    assert fails("train", "--resume") == (
+        "--resume needs a value: --resume RUN (see diptych train --help)"
+    )
+
+
+def test_a_method_named_beside_resume_must_be_that_of_the_run(fails, run, capsys) -> None:
+    assert main(["train", "cyclegan", "--resume", str(run)]) == 0
+    assert "is of the method 'cyclegan', not of UNIT" in fails("train", "unit", "--resume", run)
+    both = fails("train", "unit", "--resume", run, "--method", "unit")
+    assert both == "give unit or --method, not both"
+
+
+def test_options_before_a_method_say_where_the_method_goes(fails) -> None:
+    assert fails("train", "--data", "x") == (
+        "name a method before --data: diptych train METHOD --data ... (see diptych train --help)"
+    )
+
+
+def test_the_last_of_several_recipes_and_presets_holds(folders, tmp_path) -> None:
+    out = tmp_path / "run"
+    twice = ["--recipe", "cycle-alone", "--recipe", "gan-forward"]
+    command = ["train", "cyclegan", *folders, "--steps", "1", "--out", str(out), *SMALL, *twice]
+    assert main(command) == 0
+    assert 'cycle = "forward"\n' in (out / "config.toml").read_text()
+
+
+def test_one_step_is_one_step(folders, tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    assert main(["train", "cyclegan", *folders, "--steps", "1", "--out", str(out), *SMALL]) == 0
+    assert f"trained 1 step: {out}\n" in capsys.readouterr().out
+    assert main(["train", "--resume", str(out), "--no-evaluate"]) == 0
+    assert capsys.readouterr().out == f"{out} is finished, after 1 step\n"
 
 
 def test_a_config_file_a_recipe_and_a_preset_are_where_options_start_from(

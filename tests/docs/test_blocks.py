@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tyro
 from PIL import Image
 
 import diptych
+from diptych.cli import parse, train
 from diptych.cli.main import main
 from diptych.methods import find_method
 from tests.docs.pages import ROOT, Block, blocks, pages, shell
@@ -47,12 +47,13 @@ class Parsed(BaseException):
 @pytest.fixture
 def parse_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands parse their options by their own parsers, and then do nothing."""
-    parse = tyro.cli
+    read = parse.parse_parts
 
-    def stop(*args: Any, **options: Any) -> None:
-        raise Parsed(parse(*args, **options))
+    def stop(*given: Any) -> None:
+        raise Parsed(read(*given))
 
-    monkeypatch.setattr(tyro, "cli", stop)
+    for module in (parse, train):
+        monkeypatch.setattr(module, "parse_parts", stop)
 
 
 def test_the_pages_hold_commands_of_every_kind():

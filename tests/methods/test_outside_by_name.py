@@ -58,16 +58,41 @@ def test_a_module_and_a_file_are_trained_and_used_from_the_command_line(
             assert main([*command, "--method", given]) == 0
 
 
+def test_one_class_of_a_file_is_trained_and_resumed(
+    package, picture_folders, tmp_path, monkeypatch
+):
+    two = SHARP + "\n\nclass Blunt(CycleGAN):\n    pass\n"
+    Path("pair.py").write_text(two, encoding="utf-8")
+    run = tmp_path / "run"
+    assert _command(picture_folders(), run, "pair.py:Sharp", "--sharp-weight", "3") == 0
+    assert method_of(run) == "pair:Sharp"
+    for again in (["--method", "pair.py:Sharp"], ["--method", "pair:Sharp"]):
+        monkeypatch.setattr(methods, "_given", {})
+        message = refusal(lambda: diptych.resume(run))
+        assert "no method 'pair:Sharp'" in message
+        assert main(["train", "--resume", str(run), *again]) == 0
+    assert main(["train", "pair.py:Sharp", "--resume", str(run)]) == 0
+
+
 def test_a_module_that_is_not_there_or_holds_no_method_is_said_in_one_line(package):
     Path("empty.py").touch()
     two = SHARP + "\n\nclass Blunt(CycleGAN):\n    pass\n"
+    Path("pair.py").write_text(two, encoding="utf-8")
+    needs = "a method is a torch.nn.Module with batch_type, groups, iteration"
     (package / "sharp_pkg" / "two.py").write_text(two, encoding="utf-8")
     for text, message in {
         "os.system": "there is no module 'os.system' to take the method 'os.system' from",
         "nope.sharp": "there is no module 'nope' to take",
-        "sharp_pkg.sharp:Blunt": "sharp_pkg.sharp defines no method 'Blunt': a torch.nn.Module",
-        "empty.py": "empty defines no method: a torch.nn.Module with batch_type, groups, iterat",
-        "gone.py": "gone.py: no such file",
+        "sharp_pkg.sharp:Blunt": "sharp_pkg.sharp has no class 'Blunt'; there are: Sharp",
+        "empty.py": f"empty defines no method: {needs}",
+        "gone.py": "gone.py: no such file; give its path from the working directory",
+        "gone.py:Sharp": "gone.py: no such file; give its path",
+        "emty.py": "emty.py: no such file; did you mean empty.py?",
+        "pair.py": "pair defines several methods, Sharp and Blunt: say which, as in pair.py:Sharp",
+        "pair.py:Shrap": "pair has no class 'Shrap': did you mean 'Sharp'?",
+        "pair.py:Config": f"Config in pair is no method that it defines: {needs}",
+        "pair.py:CycleGAN": f"CycleGAN in pair is no method that it defines: {needs}",
+        "pair.py:": "'pair.py:' names no class behind its colon: expected pair.py:MyMethod",
         "a-b.c": "'a-b.c' names no module: expected my_package.my_method or my_method.py",
         "cyclgan": "no method 'cyclgan': did you mean 'cyclegan'?",
         "sharp_pkg.two": "sharp_pkg.two defines several methods, Sharp and Blunt: say which, as in",

@@ -112,7 +112,7 @@ def test_two_processes_go_on_from_the_same_start(paired_folders, tmp_path):
     arguments = ["--data", str(paired_folders), *OPTIONS, "--steps", "11", "--starts", "2"]
     done = _train(2, "cyclegan", *arguments, "--out", str(folder))
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("trying 2 starts of 2 steps each") == 1
+    assert done.stderr.count("trying 2 starts, 2 steps each") == 1
     figures = read_plan(folder).resolved.starts
     assert figures is not None
     assert f"start {figures.index(max(figures)) + 1} goes on" in done.stderr

@@ -158,5 +158,5 @@ def test_in_a_notebook_starts_have_a_bar_too(start, paired, monkeypatch):
     monkeypatch.setattr(starts_module, "find_notebook", Recorded)
     start(steps=11, starts=2, **paired)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
-    assert messages[0] == "trying 2 starts of 2 steps each"
+    assert messages[0] == "trying 2 starts, 2 steps each"
     assert messages[-1].endswith(" goes on")

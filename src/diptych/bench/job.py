@@ -2,7 +2,8 @@
 
 Alone in its process a run has its own threads and peak of memory, and what kills it
 kills nothing else. It stops, as for Ctrl-C, when its standard input ends: so also when
-the process that started it is gone.
+the process that started it is gone. Behind ANSWER come the modules of methods from outside
+that the user named, which it imports.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from diptych.evaluation.scores import Memory, installed
 from diptych.evaluation.segmentation import segmenter_for
 from diptych.files import only_one_process
 from diptych.inference.translator import Translator
-from diptych.methods import make_config
+from diptych.methods import give, make_config, named_method
 from diptych.networks.device import cpu_threads, find_device, find_precision
 from diptych.scoring import score_file
 from diptych.training.changes import Changes
@@ -73,6 +74,8 @@ def main(arguments: list[str]) -> int:
     """Carry out the spec in a file and write what came of it to another; the exit code."""
     _stop_with_input()
     spec, answer = Path(arguments[0]), Path(arguments[1])
+    for module in arguments[2:]:
+        give(named_method(module))
     try:
         write_json(answer, carry_out(json.loads(spec.read_text("utf-8"))))
     except KeyboardInterrupt:

@@ -39,6 +39,8 @@ class Piece:
 
     stem: Path
     spec: Mapping[str, Any]
+    modules: tuple[str, ...] = ()
+    """Modules of methods from outside that the process imports, as the user named them."""
 
     @property
     def answer(self) -> Path:
@@ -99,7 +101,7 @@ def start(piece: Piece, lane: Lane) -> Process:
     piece.answer.unlink(missing_ok=True)
     with piece.log.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "diptych.bench.job", str(file), str(piece.answer)],
+            [sys.executable, "-m", "diptych.bench.job", file, piece.answer, *piece.modules],
             stdin=subprocess.PIPE,  # it stops when this ends
             stdout=log,
             stderr=log,

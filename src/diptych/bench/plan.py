@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from diptych.data import Data, for_batches, stream
-from diptych.errors import InputError, dataclass_from
+from diptych.errors import InputError, counted, dataclass_from
 from diptych.methods import config_class, list_methods, make_config, method_class
 from diptych.training.presets import chosen
 from diptych.training.run import open_whole
@@ -127,6 +127,7 @@ def make_bench(plan: Mapping[str, Any], *, leaves_out: bool = False) -> Bench:
     shared = {key: value for key, value in plan.items() if key not in _PLAN_KEYS}
     named, takes_all = _entries(plan.get("rows", [ALL]))
     _check_shared(shared, list_methods() if takes_all else [str(e["method"]) for e in named])
+    _check_whole([shared, *named], shared if takes_all else {})
     opened: Opened = {}
     wanted = [{"method": name} for name in list_methods()] if takes_all else []
     wanted += named if leaves_out else []
@@ -251,6 +252,28 @@ def _check_shared(shared: Mapping[str, Any], methods: Sequence[str]) -> None:
             raise InputError(f"no row has an option {key!r}: remove it from the plan")
 
 
+def _check_whole(parts: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]) -> None:
+    """What no row has is missing from the plan: a message that names its first row misleads.
+
+    `shared` holds for all methods, if all are asked for.
+    """
+    if not any({"data", "x", "y"} & part.keys() for part in parts):
+        raise InputError(
+            "no data to train on: name a folder or a sample, such as diptych bench horse2zebra/"
+        )
+    if not any({"steps", "minutes"} & part.keys() for part in parts):
+        raise InputError("no budget: give --steps or --minutes")
+    if isinstance(steps := shared.get("steps"), int):
+        _check_quarters(steps, f"--steps is {steps}")
+
+
+def _check_quarters(steps: int, what: str) -> None:
+    if steps % QUARTERS:
+        raise InputError(
+            f"{what}: runs are scored at 25% and 50% too, so give a multiple of {QUARTERS}"
+        )
+
+
 def _fitting(
     entries: Sequence[Mapping[str, Any]],
     plan: Mapping[str, Any],
@@ -344,11 +367,8 @@ def _settings(run: Mapping[str, Any], label: str) -> Settings:
     settings = dataclass_from(Settings, {**run, **lists}, owner="the plan")
     if settings.steps is None and settings.minutes is None:
         raise InputError(f"{label} has no budget: give --steps or --minutes")
-    if settings.steps is not None and settings.steps % QUARTERS:
-        raise InputError(
-            f"{label} has {settings.steps} steps: runs are scored at 25% and 50% too,"
-            f" so give a multiple of {QUARTERS}"
-        )
+    if settings.steps is not None:
+        _check_quarters(settings.steps, f"{label} has {counted(settings.steps, 'step')}")
     if settings.data is None and settings.x is None:
         raise InputError(f"{label} has no data: name them, such as diptych bench horse2zebra/")
     return settings

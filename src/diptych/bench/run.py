@@ -18,7 +18,7 @@ from diptych.bench.place import Place, read_json, read_result, write_json, write
 from diptych.bench.plan import QUARTERS, Bench, Row, check_data, identity, is_same, without_budget
 from diptych.bench.results import is_scored_by
 from diptych.data import Data
-from diptych.errors import InputError
+from diptych.errors import InputError, counted
 from diptych.files import only_one_process
 from diptych.networks.device import Precision, find_device
 from diptych.report.facts import duration
@@ -51,6 +51,8 @@ class Options:
 
     device: str = "auto"
     parallel: int | None = None
+    modules: tuple[str, ...] = ()
+    """Where the methods from outside are, as the user named them: each run imports them."""
     only: tuple[str, ...] = ()
     """Labels, methods or files' names of the rows to carry out now; all by default."""
     rescore: bool = False
@@ -158,7 +160,7 @@ class Running:
                 wanted = without_budget(self._identity(row, row.run))
                 stem = self._place.runs / f"{row.slug}.speed"
                 spec = make_spec("measure", row.method, row.config, row.run)
-                pieces.append((Piece(stem, spec), row, wanted))
+                pieces.append((Piece(stem, spec, self._options.modules), row, wanted))
         rows = {piece.stem: (row, wanted) for piece, row, wanted in pieces}
 
         def end(piece: Piece, answer: dict[str, Any]) -> None:
@@ -288,7 +290,8 @@ class Running:
             trains=self._options.overwrite or not self._is_rescored(job),
             fingerprint=self._data[row.slug].fingerprint,
         )
-        return Piece(place.runs / f"{row.slug}-{job.seed}.job", spec)
+        stem = place.runs / f"{row.slug}-{job.seed}.job"
+        return Piece(stem, spec, self._options.modules)
 
     def _announce(self, jobs: Sequence[Job]) -> None:
         count = sum(1 for _ in self._jobs())
@@ -302,11 +305,12 @@ class Running:
         )
         lanes = len(self._lanes)
         at_once = f", {lanes} at a time" if lanes > 1 else ""
-        self._say(f"{len(jobs)} of {count} runs to do{at_once}: {duration(seconds)} of training")
+        to_do = f"{len(jobs)} of {counted(count, 'run')} to do{at_once}"
+        self._say(f"{to_do}: {duration(seconds)} of training")
 
     def _begin(self, piece: Piece, job: Job) -> None:
         self._began[piece.stem] = time.monotonic()
-        self._say(f"{job.name}: {job.run.steps:,} steps")
+        self._say(f"{job.name}: {counted(job.run.steps or 0, 'step')}")
 
     def _end(self, piece: Piece, job: Job, answer: dict[str, Any]) -> None:
         speed = (read_json(self._place.speed) or {})[job.row.slug]

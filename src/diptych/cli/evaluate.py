@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import tyro
 from rich.console import Console
 
 import diptych
+from diptych.cli.fields import Positional
 from diptych.cli.parse import given_method, parse
-from diptych.errors import InputError
 from diptych.files import atomic_write_text, check_can_write
 
 
@@ -21,7 +20,7 @@ from diptych.files import atomic_write_text, check_can_write
 class Evaluate:
     """Score a run on held-out images and add the scores to its report."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Positional[tuple[Path, ...]]
     """The run's folder. Several runs that differ in their seeds are scored and averaged."""
     data: str | None = None
     """Where the run's data are now, or other data of its domains to score on."""
@@ -57,11 +56,9 @@ class Evaluate:
 
 
 def evaluate_command(arguments: list[str]) -> int:
-    options = parse(Evaluate, arguments, "diptych evaluate", "")
-    if not options.runs:
-        raise InputError("nothing to evaluate: name a run's folder")
+    options = parse(Evaluate, arguments, "diptych evaluate")
     check_can_write(options.json)
-    how = {
+    how: dict[str, Any] = {
         "method": given_method(options.method),
         "data": options.data,
         "x": options.x,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 import diptych
+from diptych.cli.fields import Positional
 from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError, counted
 
@@ -16,7 +15,7 @@ from diptych.errors import InputError, counted
 class Generate:
     """Make new images from noise, in one folder per domain. Equal names share their noise."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """A run's folder or a translator's .safetensors file."""
     to: tuple[str, ...] = ()
     """The domains to make images of; all by default."""
@@ -35,7 +34,7 @@ class Generate:
 
 
 def generate_command(arguments: list[str]) -> int:
-    options = parse(Generate, arguments, "diptych generate", "")
+    options = parse(Generate, arguments, "diptych generate")
     from diptych.inference.latent import generate_files
 
     paths = generate_files(
@@ -54,11 +53,11 @@ def generate_command(arguments: list[str]) -> int:
 class Interpolate:
     """Draw the images between two images in the latent space, as one strip per domain."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """A run's folder or a translator's .safetensors file."""
-    first: tyro.conf.Positional[Path]
+    first: Positional[Path]
     """The image to start from."""
-    second: tyro.conf.Positional[Path]
+    second: Positional[Path]
     """The image to end at."""
     source: tuple[str, ...]
     """The domain of both images, or one domain for each."""
@@ -77,7 +76,7 @@ class Interpolate:
 
 
 def interpolate_command(arguments: list[str]) -> int:
-    options = parse(Interpolate, arguments, "diptych interpolate", "")
+    options = parse(Interpolate, arguments, "diptych interpolate")
     if len(options.source) not in (1, 2):
         raise InputError(f"--source names {len(options.source)} domains: expected one or two")
     from diptych.inference.latent import interpolate, write_strip

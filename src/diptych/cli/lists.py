@@ -2,64 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
-from diptych.cli.parse import about
-from diptych.errors import InputError
+from diptych.cli.parse import parse
+from diptych.data.samples import SAMPLES
+from diptych.methods import (
+    Installed,
+    about,
+    batch_type_of,
+    find_method,
+    installed_methods,
+    own_methods,
+    summary,
+)
 
-if TYPE_CHECKING:
-    from diptych.methods import Installed
+
+@dataclass(frozen=True)
+class ListMethods:
+    """List the methods, with what each is, the data that it takes, and its recipes."""
+
+
+@dataclass(frozen=True)
+class ListSamples:
+    """List the data sets that need no files of your own, as --data takes them."""
 
 
 def methods_command(arguments: list[str]) -> int:
-    """List the methods, their summaries and their recipes."""
-    if _is_help("methods", methods_command, arguments):
-        return 0
-    from diptych.methods import installed_methods, own_methods
-
+    parse(ListMethods, arguments, "diptych methods")
     console = Console()
     for name in own_methods():
         _show(console, name)
     for package, methods in groupby(installed_methods(), lambda method: method.distribution):
-        console.print(f"[bold]From the package {escape(package)}[/]\n", highlight=False)
+        console.print(f"[bold]From the package {package}[/]\n", highlight=False)
         for method in methods:
             _show_installed(console, method)
     return 0
 
 
 def samples_command(arguments: list[str]) -> int:
-    """List the data sets that need no files of your own, for --data."""
-    if _is_help("samples", samples_command, arguments):
-        return 0
-    from diptych.data.samples import SAMPLES
-
+    parse(ListSamples, arguments, "diptych samples")
     table = Table(box=None, pad_edge=False)
     for column in ("--data", "what it is"):
         table.add_column(column)
     for name, what in SAMPLES.items():
-        table.add_row(f"sample:{name}", escape(what))
+        table.add_row(f"sample:{name}", what)
     Console().print(table)
     return 0
-
-
-def _is_help(name: str, command: Callable[[list[str]], int], arguments: list[str]) -> bool:
-    """Print the help of a command without options, if it is asked for.
-
-    Raises:
-        InputError: something else is.
-    """
-    if arguments in (["--help"], ["-h"]):
-        print(f"usage: diptych {name}\n\n{command.__doc__}")
-        return True
-    if arguments:
-        raise InputError(f"diptych {name} takes nothing, so not {' '.join(arguments)}")
-    return False
 
 
 def _show_installed(console: Console, method: Installed) -> None:
@@ -76,23 +70,22 @@ def _show_installed(console: Console, method: Installed) -> None:
 
 
 def _show(console: Console, name: str) -> None:
-    from diptych.methods import find_method, summary
-
-    console.print(
-        f"[bold]{escape(name)}[/]  {escape(about(name).splitlines()[0])}", highlight=False
-    )
-    if what := summary(name):
-        console.print(f"  {escape(what)}", highlight=False)
-    console.print(f"  takes {_takes(name)}", style="dim", highlight=False)
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
-    for recipe, one in vars(find_method(name)).get("RECIPES", {}).items():
-        table.add_row(escape(f"--recipe {recipe}"), escape(one.summary))
-    console.print(table)
+    told = Text.assemble((name, "bold"), "  ", about(name).splitlines()[0])
+    console.print(told, highlight=False)
+    below = [Text(what)] if (what := summary(name)) else []
+    below.append(Text(f"takes {_takes(name)}", style="dim"))
+    for text in below:
+        console.print(Padding(text, (0, 0, 0, 2)), highlight=False)
+    recipes = vars(find_method(name)).get("RECIPES", {})
+    if recipes:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), style="dim")
+        for recipe, one in recipes.items():
+            table.add_row(f"--recipe {recipe}", one.summary)
+        console.print(table)
+    console.print()
 
 
 def _takes(method: str) -> str:
     """What a method's batches are, in the first words of their own docstring."""
-    from diptych.methods import batch_type_of
-
     text = str(batch_type_of(method).__doc__).splitlines()[0].rstrip(".")
     return text[:1].lower() + text[1:]

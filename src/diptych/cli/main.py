@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import logging
 import os
 import sys
@@ -32,7 +33,7 @@ usage: diptych COMMAND ...
 
 Translate images between two or more image folders, paired or not.
 
-  train METHOD         train a method, for example: diptych train cyclegan --data horse2zebra/
+  train METHOD         train a method
   translate RUN        translate images to another domain
   generate RUN         make new images from noise
   interpolate RUN A B  draw the images between two images
@@ -43,7 +44,13 @@ Translate images between two or more image folders, paired or not.
   methods              list the methods
   samples              list data sets that need no files of your own
 
-Run diptych COMMAND --help for a command's options. diptych --version prints the version.
+For example:
+
+  diptych train cyclegan --data horse2zebra/ --preset fast --minutes 30
+  diptych translate runs/cyclegan-horse2zebra album/ --to zebra
+
+Run diptych COMMAND --help for a command's options.
+Run diptych --version for the version.
 """
 
 
@@ -51,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for input that cannot be used,
     1 for training that diverged, 130 for an interrupt."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # one that has no letter for → gets a ?
+            stream.reconfigure(errors="replace")
     try:
         with command_line(), _messages():
             return _dispatch(arguments)

@@ -8,11 +8,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from rich.console import Console
 
+from diptych.cli.fields import Positional
 from diptych.cli.parse import parse, run_command
 from diptych.errors import InputError
 from diptych.files import atomic_write_text, check_can_write
@@ -33,14 +32,15 @@ _COMMANDS = {
 _HELP = """\
 usage: diptych study COMMAND ...
 
-Ask people which image of a pair is real, as CycleGAN's paper does: one second per pair.
+Ask people which image of a pair is real, as CycleGAN's paper does: one second
+per pair.
 
   make RUN...      make a study of runs, or of folders of images
   serve STUDY      let people take part in their browsers
   invite STUDY N   print personal links
   report STUDY...  show how often each method fooled people
 
-diptych study COMMAND --help lists a command's options.
+Run diptych study COMMAND --help for a command's options.
 """
 
 
@@ -62,7 +62,7 @@ def study_command(arguments: list[str]) -> int:
 class Serve:
     """Serve the study's page until Ctrl-C. Answers are saved as they arrive."""
 
-    study: tyro.conf.Positional[Path]
+    study: Positional[Path]
     """The study's folder."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 lets other machines in."""
@@ -73,7 +73,7 @@ class Serve:
 
 
 def serve_command(arguments: list[str]) -> int:
-    options: Serve = parse(Serve, arguments, "diptych study serve", "")
+    options: Serve = parse(Serve, arguments, "diptych study serve")
 
     with StudyServer(Study(options.study), options.host, options.port, options.url) as server:
         host, port = server.server_address[:2]
@@ -86,16 +86,16 @@ def serve_command(arguments: list[str]) -> int:
 class Invite:
     """Print personal links. From then on, only people with a link can take part."""
 
-    study: tyro.conf.Positional[Path]
+    study: Positional[Path]
     """The study's folder."""
-    count: tyro.conf.Positional[int]
+    count: Positional[int]
     """Number of links."""
     url: str = "http://127.0.0.1:8000/"
     """The study's public address."""
 
 
 def invite_command(arguments: list[str]) -> int:
-    options: Invite = parse(Invite, arguments, "diptych study invite", "")
+    options: Invite = parse(Invite, arguments, "diptych study invite")
 
     for code in Study(options.study).invite(options.count):
         print(f"{options.url.rstrip('/')}/#{code}")
@@ -109,7 +109,7 @@ def invite_command(arguments: list[str]) -> int:
 class ReportStudy:
     """Show how often people took each method's images for real. Several studies are columns."""
 
-    studies: tyro.conf.Positional[tuple[Path, ...]]
+    studies: Positional[tuple[Path, ...]]
     """Studies' folders."""
     json: Path | None = None
     """Write the figures to this file, too."""
@@ -121,17 +121,14 @@ class ReportStudy:
     """Draw a plot: .png, .svg or .pdf."""
     paper: bool = False
     """Show the rows of CycleGAN's Table 1, as cited."""
-    resamples: Annotated[int, tyro.conf.arg(metavar="N")] = 10_000
+    resamples: int = 10_000
     """Number of bootstrap resamples."""
     seed: int = 0
     """Seed of the bootstrap."""
 
 
 def report_command(arguments: list[str]) -> int:
-    options: ReportStudy = parse(ReportStudy, arguments, "diptych study report", "")
-    if not options.studies:
-        raise InputError("report on what? Name a study's folder")
-
+    options: ReportStudy = parse(ReportStudy, arguments, "diptych study report")
     if options.table is not None and options.table.suffix not in (".md", ".tex"):
         raise InputError(f"cannot write a table to {options.table}: its name must end in .md, .tex")
     check_can_write(options.json, options.csv, options.table, options.plot)

@@ -9,10 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
 import diptych
 from diptych.checkpoint import read_translator
+from diptych.cli.fields import Positional
 from diptych.cli.parse import parse
 from diptych.data import Data, open_data
 from diptych.errors import InputError
@@ -25,16 +24,19 @@ from diptych.training.settings import CONFIG_FILE, read_plan
 
 _log = logging.getLogger(__name__)
 
+_OF_RUNS = ("source", "data", "split", "images", "device")
+_OF_FOLDERS = ("real", "fake", "size", "direction")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Make:
     """Make a study of real images and each method's images.
 
     From runs: diptych study make RUN... --to DOMAIN --out studies/x
-    From folders: diptych study make --real DIR --fake NAME=DIR NAME=DIR --out studies/x
+    From folders: diptych study make --real DIR --fake NAME=DIR... --out studies/x
     """
 
-    runs: tyro.conf.Positional[tuple[str, ...]] = ()
+    runs: Positional[tuple[str, ...]] = ()
     """Runs' folders or .safetensors files, each as RUN or NAME=RUN. The default name is the
     method's."""
     out: Path
@@ -79,13 +81,19 @@ class Make:
 
 
 def make_command(arguments: list[str]) -> int:
-    options: Make = parse(Make, arguments, "diptych study make", "")
+    options: Make = parse(Make, arguments, "diptych study make")
     if options.runs and (options.real or options.fake):
         raise InputError("give runs, or --real and --fake, not both")
+    this, other, unused = (
+        ("runs", "folders", _OF_FOLDERS) if options.runs else ("folders", "runs", _OF_RUNS)
+    )
     if options.images < 1:
         raise InputError(f"--images is {options.images}: it must be at least 1")
     if options.size is not None and options.size < 1:
         raise InputError(f"--size is {options.size}: it must be at least 1")
+    for name in unused:
+        if vars(options)[name] != vars(Make)[name]:
+            raise InputError(f"--{name} is for a study of {other}, not of {this}: leave it out")
     if options.out.exists():  # before minutes of translating
         raise InputError(f"{options.out} is there already: give another --out, or remove it")
     if options.runs:
@@ -172,7 +180,10 @@ def _method_of(path: Path) -> str:
 
 def _make_of_folders(options: Make) -> None:
     if options.real is None or not options.fake:
-        raise InputError("give runs, or --real FOLDER and --fake NAME=FOLDER")
+        raise InputError(
+            "a study of what? Give runs and --to DOMAIN, or --real FOLDER and --fake NAME=FOLDER"
+            " (see diptych study make --help)"
+        )
     fakes = named_paths(options.fake, lambda path: path.name)
     make_study(
         options.out,

@@ -7,11 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import tyro
+from typing import TYPE_CHECKING, Literal
 
 import diptych
+from diptych.cli.fields import Positional, Repeated
 from diptych.cli.parse import given_method, parse
 from diptych.errors import InputError
 
@@ -26,11 +25,11 @@ _log = logging.getLogger(__name__)
 class Translate:
     """Translate images to another domain. Each result keeps its input's size and name."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """A run's folder or a translator's .safetensors file."""
-    inputs: tyro.conf.Positional[tuple[str, ...]]
+    inputs: Positional[tuple[str, ...]]
     """Images, folders of images, or patterns such as "album/**/*.jpg"."""
-    to: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    to: Repeated[tuple[str, ...]] = ()
     """The target domain; not needed where there is only one. With attributes, give --to once
     for each attribute that the results should have."""
     style: tuple[Path, ...] = ()
@@ -65,9 +64,7 @@ class Translate:
 def translate_command(arguments: list[str]) -> int:
     # The option was called --samples in 0.1.0.
     renamed = [re.sub(r"^--samples(?==|$)", "--draws", argument) for argument in arguments]
-    options = parse(Translate, renamed, "diptych translate", "")
-    if not options.inputs:
-        raise InputError("nothing to translate: name images or folders after the run")
+    options = parse(Translate, renamed, "diptych translate")
     if options.style and options.to:
         raise InputError(f"give --to {' '.join(options.to)} or --style, not both")
     translator = diptych.load(

@@ -26,7 +26,7 @@ from diptych.data.transforms import (
     read_for_training,
     training_images,
 )
-from diptych.errors import InputError
+from diptych.errors import InputError, counted
 
 PROBED = 16
 """When the stream opens, up to this many images of each domain are tried until one works."""
@@ -97,8 +97,9 @@ class Column:
         tried = probe_indices(len(self), PROBED)
         if not any(self._load(index, 0) is not None for index in tried):
             raise InputError(
-                f"none of {len(tried)} images tried in {' and '.join(self.names) or 'the data'} "
-                f"can be used; the first: {self.unusable[tried[0]]}"
+                f"none of {counted(len(tried), 'image')} tried in"
+                f" {' and '.join(self.names) or 'the data'} can be used; the first:"
+                f" {self.unusable[tried[0]]}"
             )
 
     def label(self, index: int, member: int = 0) -> str:

@@ -23,7 +23,7 @@ from diptych.data.listing import (
 from diptych.data.names import names_from, names_of_folders, nfc, replaced, selected
 from diptych.data.packed import packed_domain
 from diptych.data.splits import Found, make_data, probe_indices
-from diptych.errors import InputError, option
+from diptych.errors import InputError, counted, option
 
 _PARTS = {
     "train": "train",
@@ -347,4 +347,4 @@ def _contents(folder: Path, found: Sequence[Path]) -> str:
     if len(found) > 5:
         shown += f" and {len(found) - 5} more"
     folders = f"the folders {shown}" if found else "no folders"
-    return f"{own} images and {folders}"
+    return f"{counted(own, 'image')} and {folders}"

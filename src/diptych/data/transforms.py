@@ -21,7 +21,7 @@ from torch import Tensor
 
 from diptych.data.collections import Images, ReadsReduced
 from diptych.data.raster import Raster
-from diptych.errors import InputError, option
+from diptych.errors import InputError, counted, option
 
 LOAD_SHARE = 286 / 256
 """Load size divided by size, from the authors' code."""
@@ -170,7 +170,9 @@ def evaluation_pairs(
             reasons.append(str(error))
     if not rows:
         why = f"; the first: {reasons[0]}" if reasons else ""
-        raise InputError(f"none of {len(reasons)} images to evaluate on can be used{why}")
+        raise InputError(
+            f"none of {counted(len(reasons), 'image')} to evaluate on can be used{why}"
+        )
     return tuple(torch.stack(column) for column in zip(*rows, strict=True))
 
 

@@ -19,7 +19,7 @@ from diptych.data.attributes import Values, changed, exclusions
 from diptych.data.collections import Attributes, evenly_spaced
 from diptych.data.pixels import PixelFormat
 from diptych.data.raster import view
-from diptych.errors import InputError
+from diptych.errors import InputError, counted
 from diptych.evaluation import paired
 from diptych.evaluation.collapse import CollapseSums
 from diptych.evaluation.distances import fid, kid
@@ -174,4 +174,4 @@ def _batches(known: Attributes, size: int, most: int | None) -> Iterator[tuple[T
             is_empty = False
             yield torch.cat(images), known.values[kept]
     if is_empty:
-        raise InputError(f"none of {len(indices)} images to evaluate on can be used")
+        raise InputError(f"none of {counted(len(indices), 'image')} to evaluate on can be used")

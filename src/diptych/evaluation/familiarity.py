@@ -45,7 +45,7 @@ from torch import Tensor
 from diptych.data import Data, Images
 from diptych.data.collections import evenly_spaced
 from diptych.data.images import to_tensor
-from diptych.errors import InputError
+from diptych.errors import InputError, counted
 from diptych.evaluation.precision import kth_nearest
 from diptych.files import atomic_write
 from diptych.networks.features import FeatureNetwork, load_features
@@ -286,8 +286,8 @@ class Watch:
         more = f" and {len(self.unlike) - _NAMED} more" if len(self.unlike) > _NAMED else ""
         are = "is" if len(self.unlike) == 1 else "are"
         return (
-            f"{len(self.unlike)} of {self.seen} inputs {are} unlike the training images of"
-            f" {' or '.join(self._domains)}, as a whole or in a part, so expect little:"
+            f"{len(self.unlike)} of {counted(self.seen, 'input')} {are} unlike the training images"
+            f" of {' or '.join(self._domains)}, as a whole or in a part, so expect little:"
             f" {shown}{more}"
         )
 

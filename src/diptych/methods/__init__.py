@@ -8,6 +8,7 @@ packages. Nothing is ever imported because a run's or a translator's file names 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -170,7 +171,7 @@ def give_for(name: str, source: object, method: type[nn.Module] | None) -> None:
         raise InputError(f"method is {method!r}: it must be the class of a method of your own")
     if method is None:
         if not is_known(name):
-            example = name if "." in name else "my_package.my_method"
+            example = name if any(mark in name for mark in ".:") else "my_package.my_method"
             way = call(f"name its module by --method {example}", "pass its class as method=")
             raise InputError(
                 f"{source}: no method {name!r} is Diptych's own or an installed package's; if it"
@@ -201,7 +202,7 @@ def about(name: str) -> str:
     kind = method_class(name)
     module = find_method(name)
     of_file = module.__doc__ if _outside.classes_in(module) == [kind] else None
-    return of_file or kind.__doc__ or kind.__name__
+    return inspect.cleandoc(of_file or kind.__doc__ or kind.__name__)
 
 
 def summary(name: str) -> str:

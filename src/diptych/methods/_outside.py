@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, cast, get_args, get_type_hints
 
 from torch import nn
 
-from diptych.errors import InputError
+from diptych.errors import InputError, did_you_mean, nearest
 from diptych.types import Batch, Method
 
 GROUP = "diptych.methods"
@@ -115,38 +115,50 @@ def classes_in(module: ModuleType) -> list[type[nn.Module]]:
     ]
 
 
-def class_in(module: ModuleType, name: str = "") -> type[nn.Module]:
-    """The method called `name` in a module, or its only one.
+def class_in(module: ModuleType, name: str = "", *, typed: str = "") -> type[nn.Module]:
+    """The method called `name` in a module, or its only one; `typed` is how its user names it.
 
     Raises:
         InputError: there is none, several, or what there is lacks a part of a method.
     """
-    classes = [kind for kind in classes_in(module) if name in ("", kind.__name__)]
+    methods = classes_in(module)
+    classes = [kind for kind in methods if name in ("", kind.__name__)]
     if not classes:
-        what = f"no method {name!r}" if name else "no method"
-        raise InputError(
-            f"{module.__name__} defines {what}: a torch.nn.Module with {', '.join(_PARTS)}"
-        )
+        raise InputError(_why_none(module, name, [kind.__name__ for kind in methods]))
     if len(classes) > 1:
         names = " and ".join(kind.__name__ for kind in classes)
         raise InputError(
             f"{module.__name__} defines several methods, {names}: say which, as in"
-            f" {module.__name__}:{classes[0].__name__}"
+            f" {typed or module.__name__}:{classes[0].__name__}"
         )
     return check_method_class(classes[0])
 
 
-def import_method(text: str) -> type[nn.Module]:
-    """The method that a user names by `package.module`, `package.module:Class` or `file.py`.
+def _why_none(module: ModuleType, name: str, known: Sequence[str]) -> str:
+    """Why a module has no method called `name`, or none at all if that is empty."""
+    what_it_takes = f"a method is a torch.nn.Module with {', '.join(_PARTS)}"
+    if not name:
+        return f"{module.__name__} defines no method: {what_it_takes}"
+    if isinstance(vars(module).get(name), type):
+        return f"{name} in {module.__name__} is no method that it defines: {what_it_takes}"
+    return f"{module.__name__} has no class {name!r}{did_you_mean(name, known)}"
 
+
+def import_method(text: str) -> type[nn.Module]:
+    """The method that a user names by a module or a file, `package.module` or `file.py`.
+
+    If that defines several, its class follows, as in `package.module:Class` or `file.py:Class`.
     The working directory is searched last. An error inside the module propagates.
 
     Raises:
         InputError: there is no such module or file, or no method in it.
     """
-    if text.endswith(".py"):
-        return class_in(_import_file(Path(text)))
-    name, _, kind = text.partition(":")
+    has_class = ":" in text and not text.endswith(".py")  # C:\mine.py has a colon, too
+    name, _, kind = text.rpartition(":") if has_class else (text, "", "")
+    if has_class and not kind.isidentifier():
+        raise InputError(f"{text!r} names no class behind its colon: expected {name}:MyMethod")
+    if name.endswith(".py"):
+        return class_in(_import_file(Path(name)), kind, typed=name)
     if not all(part.isidentifier() for part in name.split(".")):
         raise InputError(f"{text!r} names no module: expected my_package.my_method or my_method.py")
     here = str(Path.cwd())
@@ -167,7 +179,9 @@ def import_method(text: str) -> type[nn.Module]:
 def _import_file(path: Path) -> ModuleType:
     name, path = path.stem, path.resolve()
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        close = nearest(path.name, [one.name for one in path.parent.glob("*.py")])
+        hint = f"did you mean {close}?" if close else "give its path from the working directory"
+        raise InputError(f"{path}: no such file; {hint}")
     if not name.isidentifier():
         raise InputError(f"{path}: a method's file needs a name such as my_method.py")
     loaded = sys.modules.get(name)

@@ -37,10 +37,17 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        reason = str(error).splitlines()[0]
-        raise InputError(f"no device {name!r} here ({reason}): use cpu or auto") from error
+    except (RuntimeError, AssertionError, NotImplementedError):  # torch without CUDA asserts
+        known = " or ".join(["auto", "cpu", *_accelerators()])
+        raise InputError(f"no device {name!r} here: {option('device')} must be {known}") from None
     return device
+
+
+def _accelerators() -> list[str]:
+    """The names of this machine's devices besides the CPU."""
+    count = torch.cuda.device_count()
+    gpus = ["cuda", *(f"cuda:{i}" for i in range(count) if count > 1)] if count else []
+    return gpus + ["mps"] * torch.backends.mps.is_available()
 
 
 def find_precision(precision: Precision, device: torch.device) -> Precision:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import torch
 
+from diptych.errors import counted
+
 
 def describe_machine() -> str:
     """The processor, its cores, and the graphics card if torch can use one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    text = f"{_processor()}, {cores} core{'' if cores == 1 else 's'}"
+    text = f"{_processor()}, {counted(cores or 1, 'core')}"
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()} ({text})"
     return text

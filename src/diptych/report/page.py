@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from diptych.errors import InputError
+from diptych.errors import InputError, counted
 from diptych.files import atomic_write_text
 from diptych.report.charts import COLOURS, Series, line_chart, smoothed
 from diptych.report.facts import describe_machine, duration
@@ -111,7 +111,7 @@ def _lede(title: str, metrics: Sequence[Mapping[str, Any]], machine: str) -> str
         return f"{escape(title)}, on {escape(machine)}. Nothing is logged yet."
     last = metrics[-1]
     steps = int(last["step"])
-    text = f"{steps:,} step{'' if steps == 1 else 's'}"
+    text = counted(steps, "step")
     if last.get("seconds"):
         text += f" in {duration(last['seconds'])}"
     speeds = sorted(m["images_per_second"] for m in metrics if m.get("images_per_second"))

@@ -51,8 +51,7 @@ class Outcome:
 def outcome_line(outcome: Outcome) -> str:
     """How a run stands, and how to go on."""
     if outcome.was_finished:
-        of = counted(outcome.steps, "step")
-        return f"{outcome.folder} is finished: {outcome.step:,} of {of} done"
+        return f"{outcome.folder} is finished, after {counted(outcome.steps, 'step')}"
     if not outcome.is_finished:
         saved = " and saved" if outcome.step else ""  # before the first step there is only the plan
         return (
@@ -243,7 +242,7 @@ def _run(work: _Work, resume_at: int | None) -> Outcome:
 
 def _notes(data: Data, trainer: Trainer) -> tuple[str, ...]:
     skipped = [f"passed over {file}: {reason}" for file, reason in trainer.skipped.items()]
-    more = [f"... and {len(skipped) - 5} more images"] if len(skipped) > 5 else []
+    more = [f"... and {counted(len(skipped) - 5, 'more image')}"] if len(skipped) > 5 else []
     return (*data.notes, *skipped[:5], *more)
 
 

@@ -85,7 +85,7 @@ def choose_start(
     figures: list[float] = []
     best, state, name = 0, None, ""
     with Interrupt() as interrupt, progress:
-        progress.message(f"trying {counted(starts, 'start')} of {counted(each, 'step')} each")
+        progress.message(f"trying {counted(starts, 'start')}, {counted(each, 'step')} each")
         forecast: Forecast | None = None
         for k in range(starts):
             trainer = begin(k)
