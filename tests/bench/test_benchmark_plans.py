@@ -11,7 +11,8 @@ from rich.console import Console
 from diptych.bench.place import Place, read_result
 from diptych.bench.plan import make_bench
 from diptych.bench.run import Options, Running
-from diptych.cli.bench import BenchCommand, _plan
+from diptych.cli.bench import BenchCommand
+from diptych.cli.bench_run import _plan
 from tests.bench.conftest import TINY
 
 PLANS = Path(__file__).parents[2] / "benchmarks" / "plans"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from diptych.cli.main import main
 from diptych.data.samples import SAMPLES
 from diptych.methods import list_methods
@@ -23,11 +21,3 @@ def test_every_sample_is_listed_as_data_takes_it(capsys) -> None:
     assert main(["samples"]) == 0
     shown = capsys.readouterr().out
     assert all(f"sample:{name}" in shown for name in SAMPLES)
-
-
-@pytest.mark.parametrize("command", ["methods", "samples"])
-def test_lists_have_a_help_and_take_nothing(command, capsys) -> None:
-    assert main([command, "--help"]) == 0
-    assert f"usage: diptych {command}" in capsys.readouterr().out
-    assert main([command, "foo"]) == 2
-    assert capsys.readouterr().err == f"diptych: diptych {command} takes nothing, so not foo\n"

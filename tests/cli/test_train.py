@@ -30,9 +30,9 @@ def test_a_finished_run_refuses_what_an_unfinished_one_would(fails, run) -> None
 def test_resuming_says_which_options_it_takes_and_what_to_do_instead(fails, run) -> None:
     for words in (["--size", "64"], ["--size=64"]):
         assert fails("train", "--resume", run, *words) == (
-            "--size cannot be changed when a run is resumed, only --device, --workers, --method,"
-            " --evaluate; to begin a new run from its weights: diptych train METHOD"
-            f" --init {run} --size ..."
+            "--size cannot be changed when a run is resumed, only --device, --workers, --data, --x,"
+            " --y, --steps, --method, --evaluate; to begin a new run from its weights: diptych"
+            f" train METHOD --init {run} --size ..."
         )
     assert fails("train", "--resume") == (
         "--resume needs a value: --resume RUN (see diptych train --help)"
