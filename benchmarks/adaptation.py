@@ -57,7 +57,8 @@ CONFIG: dict[str, Any] = {
     "feature_weight": 1.0,
     "reconstruction_weight": 10.0,
 }
-"""Of both rows: a network that two cores train in minutes, and a rate and weights for few steps.
+"""The options of both rows: a network that two cores train in minutes, a rate and weights for few
+steps.
 
 The authors' weights are for 200,000 steps. These were chosen by what needs no label of
 the target: after 1,000 steps on MNIST → MNIST-M the discriminators still tell real from

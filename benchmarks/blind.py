@@ -46,7 +46,7 @@ def classes_of(images: Images, palette: Palette) -> NDArray[np.int64]:
 
 
 def of_classes(train: NDArray[np.int64], test: NDArray[np.int64]) -> dict[str, float]:
-    """Of (N, H, W) and (M, H, W) classes: accuracy of one class, and of one `at_each_place`."""
+    """Return the accuracy of one class, or of one `at_each_place`: (N, H, W), (M, H, W) classes."""
     counts = np.stack([(train == k).sum(axis=0) for k in range(int(train.max()) + 1)])
     one, each = counts.sum(axis=(1, 2)).argmax(), counts.argmax(axis=0)
     return {
@@ -56,7 +56,7 @@ def of_classes(train: NDArray[np.int64], test: NDArray[np.int64]) -> dict[str, f
 
 
 def of_colour(train: NDArray[np.uint8], test: Tensor) -> dict[str, Any]:
-    """Of (N, H, W, 3) in 0 to 255 and (M, 3, H, W) in [-1, 1]: the median colour's scores."""
+    """Return the median colour's scores: (N, H, W, 3) in 0 to 255, (M, 3, H, W) in [-1, 1]."""
     colour = np.median(train.reshape(-1, 3), axis=0)
     output = torch.tensor(colour / 127.5 - 1, dtype=test.dtype)[:, None, None].expand_as(test)
     return {

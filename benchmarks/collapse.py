@@ -161,7 +161,8 @@ def measured(outputs: Tensor, x: Tensor, y: Tensor, *, is_paired: bool) -> dict[
 def _range(
     whole: Collapse, draws: list[Collapse], share: Callable[[Collapse], float | None]
 ) -> list[float | None]:
-    """Of all images, then the least and the most of the draws that have a reference."""
+    """Return the figure of all images, then the least and the most of the draws that have a
+    reference."""
     known = [value for value in map(share, draws) if value is not None]
     figures = [share(whole), min(known, default=None), max(known, default=None)]
     return [None if value is None else round(value, 4) for value in figures]

@@ -68,7 +68,10 @@ class Known:
 
 
 def known_domains(network: FeatureNetwork) -> Iterator[Known]:
-    """Of each of `DOMAINS`, in their order. Raises InputError: the samples extra is missing."""
+    """Return the data of each of `DOMAINS`, in their order.
+
+    Raises InputError: the features extra is missing.
+    """
     learnt: dict[str, Familiarity] = {}
     for sample, domain in DOMAINS:
         data = open_data(f"sample:{sample}", size=SIZE)
@@ -116,7 +119,7 @@ def holding(things: Images, part: int) -> Change:
 
 
 def looks(network: FeatureNetwork, images: Images, change: Change | None = None) -> Look:
-    """Of all images, each as `change` makes it."""
+    """Return the figures of all images, each as `change` makes it."""
     rng = torch.Generator().manual_seed(SEED)
     found = []
     for start in range(0, len(images), _BATCH):

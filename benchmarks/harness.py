@@ -226,7 +226,7 @@ def seconds_of(step: Callable[[], object], count: int = 1) -> float:
 
 
 def median_ratio(these: Sequence[float], those: Sequence[float]) -> float:
-    """Of figures that were taken by turns."""
+    """Return the median ratio of figures that were taken by turns."""
     return statistics.median(a / b for a, b in zip(these, those, strict=True))
 
 

@@ -88,7 +88,8 @@ def measure(options: argparse.Namespace) -> Result:
 def _images_per_second(
     options: argparse.Namespace, folder: Path, *, runs: int, processes: int
 ) -> float:
-    """Of `runs` trainings at once, in so many processes each, their first steps left out."""
+    """Return the speed of `runs` trainings at once, in so many processes each, without their
+    first steps."""
     outs = [folder / f"run{number}" for number in range(runs)]
     started = [_start(options, folder, out, processes) for out in outs]
     for process in started:

@@ -67,11 +67,11 @@ from diptych.training.trainer import Trainer
 
 METHOD = "cyclegan"
 MINUTES = {"reference": 20.0, "product": 7.0}
-"""Of each system: the plain CycleGAN, and Diptych's."""
+"""The budget of each system: the plain CycleGAN, and Diptych's."""
 NAMES = {"reference": "reference", "product": "CycleGAN"}
 SAMPLES = ("earth-climate", "earth-map")
 SIZE, WIDTH, BLOCKS = 64, 32, 6
-"""Of the preset `fast`, and so of the reference."""
+"""The options of the preset `fast`, and so of the reference."""
 SNAPSHOTS = 10
 """Translators kept on the way of the first seed."""
 OVERHEAD = {"reference": 1.0, "product": 1.03}

@@ -55,7 +55,7 @@ METHOD = "cyclegan"
 SAMPLE = "earth-adaptation"
 SIZE = 64
 STEPS = 1500
-"""Of CycleGAN: what ten minutes of two cores are worth."""
+"""The steps of CycleGAN: what ten minutes of two cores are worth."""
 LABELS: dict[Row, str] = {
     "source only": "source only (maps as they are)",
     "target (oracle)": "oracle (aerial pictures)",
@@ -68,7 +68,7 @@ class Translation:
 
     label: str
     identity_weight: float
-    """Of CycleGAN's identity loss, as a share of the cycle's; the paper's is 0.5."""
+    """The weight of CycleGAN's identity loss, as a share of the cycle's; the paper's is 0.5."""
 
 
 TRANSLATIONS = {

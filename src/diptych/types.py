@@ -111,7 +111,7 @@ class Group:
     """Adam's; the first is also SGD's momentum, the second RMSprop's smoothing."""
     optimiser: Literal["adam", "rmsprop", "sgd"] = "adam"
     weight_decay: float = 0.0
-    """Of ½‖weights‖², whose gradient is added to the loss's before the optimiser sees it."""
+    """Weight of ½‖weights‖², whose gradient is added to the loss's before the optimiser sees it."""
     decay_from: float = 1.0
     """Share of the budget after which the rate falls linearly to 0; 1 is never."""
 

@@ -74,7 +74,7 @@ def _package(name: str) -> Any:
 
 
 def _features(n: int, shift: float, seed: int, dimensions: int = 64) -> Tensor:
-    """Of ReLUs, as pooled features are; float32."""
+    """Return values of ReLUs, as pooled features are; float32."""
     rng = torch.Generator().manual_seed(seed)
     mixed = torch.randn(dimensions, dimensions, generator=torch.Generator().manual_seed(99))
     return (torch.randn(n, dimensions, generator=rng) @ mixed / 8 + shift).relu()

@@ -36,7 +36,7 @@ def _data(validation: bool = True) -> Data:
 
 
 def _scorer(shift: float) -> Callable[[Data, str], Scores]:
-    """Of a translator that makes images so much brighter towards b, and darker towards a."""
+    """Return a translator that makes images so much brighter towards b, and darker towards a."""
 
     def translate(image: Tensor, to: str) -> Tensor:
         return image + (shift if to == "b" else -shift)

@@ -19,7 +19,7 @@ from diptych.networks.vgg import VGG16
 
 @pytest.fixture(scope="module")
 def vgg() -> FeatureNetwork:
-    """Of the weights that the global seed 0 draws: what is tested is what is done with them."""
+    """Return a network of weights that seed 0 draws, since any weights will do."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return FeatureNetwork("vgg16", VGG16())

@@ -13,7 +13,7 @@ SMALL = {
     "vaegan": {"batch_size": 3},
     "gatys": {"batch_size": 2, "translation_steps": 2},
 }
-"""Of methods whose papers take hundreds of images a step, or minutes to translate."""
+"""Options for methods whose papers take hundreds of images a step, or minutes to translate."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "acgan": [
         {"gan_loss": "log", "size": 64, "width": 2},

@@ -66,7 +66,7 @@ def test_the_three_strides_scores_are_added_where_they_belong(network):
 
 
 def test_one_place_of_a_deep_map_reaches_the_pixels_that_it_is_of(network, monkeypatch):
-    """Of a 4x4 map of stride 32, place (1, 2): pixels around row 48, column 80."""
+    """Place (1, 2) of a 4x4 map of stride 32 sees pixels around row 48, column 80."""
     own = FCN8s(network.trunk, 3).requires_grad_(False)
     own.score32.weight[0, 0] = 1.0
     maps = {"stage3": torch.zeros(1, 40, 16, 16), "stage5": torch.zeros(1, 112, 8, 8)}

@@ -37,7 +37,7 @@ def test_layers_are_the_relus_by_block():
 
 
 def _weights() -> dict[str, Tensor]:
-    """Of the names and shapes of torchvision's file, its classifier included."""
+    """Return weights with the names and shapes of torchvision's file, its classifier included."""
     torch.manual_seed(0)
     state = {name: w * 0.5 for name, w in VGG16().state_dict().items()}
     return state | {"classifier.0.weight": torch.zeros(2, 2)}

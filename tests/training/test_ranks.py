@@ -26,7 +26,7 @@ _TRAIN = ("-m", "diptych", "train")
 
 
 def _command(processes: int, *arguments: str) -> list[str]:
-    """Of torchrun, for the training or the script that `arguments` name."""
+    """Return the command of torchrun for the training or the script that `arguments` name."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts=1"]
     return [*launcher, "--monitor-interval=0.1", f"--nproc-per-node={processes}", *arguments]
 

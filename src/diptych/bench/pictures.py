@@ -27,7 +27,7 @@ _TILE = 64
 """Smaller pictures are enlarged to about this, by a whole factor."""
 _GAP = 4
 _SEED = 0
-"""Of new images."""
+"""The seed of new images."""
 
 
 def write_pictures(

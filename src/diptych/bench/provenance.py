@@ -81,7 +81,10 @@ def stretches_of(known: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _commit(*beside: Path) -> tuple[str | None, bool]:
-    """Of a checkout of Diptych; None where it is installed, even inside another checkout."""
+    """Return the commit of a checkout of Diptych, and whether it is changed.
+
+    The commit is None where Diptych is installed, even inside another checkout.
+    """
     here = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str | None:

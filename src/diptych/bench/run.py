@@ -336,7 +336,7 @@ class Running:
 
 
 def _as_failure(answer: dict[str, Any]) -> dict[str, Any]:
-    """Of timing: that a row diverged in its first steps is why it is not trained."""
+    """Return the answer of timing; a divergence becomes the reason why a row is not trained."""
     diverged = answer.pop("diverged", None)
     return answer if diverged is None else {**answer, "why_not": diverged}
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from diptych.evaluation.seeds import interval
 
 LEAST_GAIN = 0.05
-"""Of an earlier score: less is no improvement worth a mark."""
+"""The share of an earlier score below which an improvement is not worth a mark."""
 
 
 def is_improving(
@@ -28,7 +28,7 @@ def is_improving(
 
 
 def _is_gain(before: Sequence[float], after: Sequence[float]) -> bool:
-    """Of scores of which the higher is the better one."""
+    """Whether scores of which the higher is the better have a gain."""
     gain, half = interval([late - early for early, late in zip(before, after, strict=True)])
     if gain <= LEAST_GAIN * abs(statistics.fmean(before)):
         return False

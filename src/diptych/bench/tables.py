@@ -73,7 +73,7 @@ class Cell:
     text: str
     mean: float | None = None
     half_width: float | None = None
-    """Of the 95% t-interval over seeds."""
+    """Half the width of the 95% t-interval over seeds."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class ScoreTable:
     name: str
     title: str
     columns: tuple[str, ...]
-    """Of the cells; the labels' column has no heading."""
+    """Headings of the cells; the labels' column has none."""
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
     is_detail: bool = False
@@ -132,7 +132,7 @@ def groups_of(
 
 
 def of_the_way(scores: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Of scores before the end of the budget what tables show: the main ones of each part."""
+    """Return the main scores of each part, which tables show before the end of the budget."""
     parts = {part: found for part, found in scores.items() if isinstance(found, Mapping)}
     kept: dict[str, dict[str, Any]] = {}
     for part, found in parts.items():
@@ -363,7 +363,7 @@ def _data_cell(row: Measured) -> Cell:
 
 
 def _mean_kids(row: Measured) -> list[float]:
-    """Of each seed, the mean of KID over the directions or domains that have one."""
+    """Return, for each seed, the mean KID over the directions or domains that have one."""
     means = []
     for run in row.scored:
         found = [value_at(run["scores"]["100"].get(part), KID.path) for part in row.parts]

@@ -33,7 +33,7 @@ _SECTIONS = {
     "Run": ("out", "seed", "checkpoint_every", "keep_every", "preview_every", "logger"),
     "Machine": ("device", "precision", "threads", "workers", "compile", "recompute"),
 }
-"""Of `Settings`, as --help shows them; the others follow."""
+"""The options of `Settings` by title, as --help shows them; the others follow."""
 
 
 @dataclass(frozen=True, kw_only=True)

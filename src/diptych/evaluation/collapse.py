@@ -104,7 +104,7 @@ class Collapse:
     inputs: Spread | None
     """None for images made from noise."""
     targets: Spread
-    """Of real images of the target domain."""
+    """The figures of real images of the target domain."""
 
     @property
     def verdict(self) -> Verdict | None:

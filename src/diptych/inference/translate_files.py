@@ -192,9 +192,9 @@ class _Run:
     bars: Progress
     done: TranslatedFiles
     given: PixelFormat
-    """Of the inputs."""
+    """The inputs' pixel format."""
     target: PixelFormat
-    """Of the results."""
+    """The results' pixel format."""
     max_pixels: int
     seen: Callable[[str, Image.Image], None] | None = None
     made: dict[Path, list[NDArray[Any]]] = field(default_factory=dict)

@@ -41,7 +41,7 @@ from diptych.types import Attributed, Clock, Group, Labelled, Update, adam
 SUMMARY = "one generator for all classes; the discriminator also names the class"
 
 _SLOPE = 0.2
-"""Of D's leaky ReLUs; 0.2 in the appendix."""
+"""The slope of D's leaky ReLUs; 0.2 in the appendix."""
 _G_LARGE, _G_SMALL = (48, 24, 16, 12), (24, 12, 6)
 """Maps of G over the width: 768, 384, 256, 192 for ImageNet and 384, 192, 96 for CIFAR-10."""
 _FROM_PIXELS = 128

@@ -43,7 +43,8 @@ from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 SUMMARY = "two GANs with shared layers; a search for the noise translates"
 
 _DROPOUT = (0.1, 0.3, 0.3, 0.5)
-"""Of D's third layer and those after it, then of its fully connected one: the code's."""
+"""Dropout of D's third layer and those after it, then of its fully connected one, as in the
+code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Config:
     beta1: float = 0.5
     """Adam's momentum; 0.5 in Sec. 4."""
     weight_decay: float = 1e-4
-    """Of all that is learnt; 1e-4 in the code, of convolutions and linear layers alone."""
+    """Decay of all weights; 1e-4 in the code, of convolutions and linear layers alone."""
     decay_from: float = 1.0
     """Share of the budget at a constant rate before its linear fall to 0; the paper has none."""
 

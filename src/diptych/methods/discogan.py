@@ -70,13 +70,13 @@ class Config:
     matching_rate: float = 0.9
     """Share of feature matching in the adversarial part; 0.9 in the code, 0 is Eq. (4) alone."""
     generator_steps: int = 2
-    """Of the generators, after one of the discriminators; 2 in the code."""
+    """Steps of the generators after one of the discriminators; 2 in the code."""
     lr: float = 2e-4
     """Adam's learning rate; 2e-4 in Sec. 3.1."""
     beta1: float = 0.5
     """Adam's momentum; 0.5 in Sec. 3.1."""
     weight_decay: float = 1e-4
-    """Of all weights; 1e-4 in Sec. 3.1, 1e-5 in the code."""
+    """Decay of all weights; 1e-4 in Sec. 3.1, 1e-5 in the code."""
     decay_from: float = 1.0
     """Share of the budget at a constant rate before its linear fall to 0; the paper has none."""
 

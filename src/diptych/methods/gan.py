@@ -44,7 +44,7 @@ from diptych.types import Clock, Group, PerDomain, Update, adam
 SUMMARY = "a generator and a discriminator for each domain"
 
 _SLOPE = 0.2
-"""Of D's leaky ReLUs (DCGAN)."""
+"""The slope of D's leaky ReLUs (DCGAN)."""
 
 
 @dataclass(frozen=True, kw_only=True)

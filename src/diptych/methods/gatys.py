@@ -88,7 +88,7 @@ class Config:
     content_layer: str | None = None
     """Whose map is kept; by default relu4_2 (Sec. 3) of VGGs, stage4 of EfficientNet-Lite0."""
     pooling: Literal["average", "max"] = "average"
-    """Of VGGs; Sec. 2 prefers averages."""
+    """How VGGs pool; Sec. 2 prefers averages."""
     content_weight: float = 1e-3
     """α in Eq. (7), of a mean over places where Eq. (1) has a sum."""
     style_weight: float = 1.0

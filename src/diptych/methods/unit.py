@@ -45,7 +45,7 @@ from diptych.types import Clock, Group, Recipe, Unpaired, Update, adam
 SUMMARY = "two VAE/GANs that share one latent space"
 
 RESIDUAL_BLOCKS = 4
-"""Of each encoder and each generator, those that are shared included (appendix)."""
+"""Residual blocks of each encoder and each generator, shared ones included (appendix)."""
 _D_LAYERS = 5
 
 

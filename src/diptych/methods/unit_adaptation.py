@@ -70,17 +70,18 @@ class Config:
     classes: int = 10
     """Classes that the source is labelled with."""
     gan_weight: float = 1.0
-    """Of the adversarial losses; 1 in the authors' code. 0 is the classifier alone."""
+    """Weight of the adversarial losses; 1 in the authors' code. 0 is the classifier alone."""
     classification_weight: float = 10.0
-    """Of the source's cross-entropy; 10 in the authors' code."""
+    """Weight of the source's cross-entropy; 10 in the authors' code."""
     feature_weight: float = 0.2048
-    """Of the pairs' distance; 1e-4 in the authors' code for a sum over 2,048 features."""
+    """Weight of the pairs' distance; 1e-4 in the authors' code for a sum over 2,048 features."""
     feature_loss: Literal["l1", "l2"] = "l1"
     """The distance: |·| in Sec. 4, squares in the authors' code."""
     kl_weight: float = 0.1024
-    """Of the codes' divergence; 1e-4 in the authors' code for twice a sum over 512 elements."""
+    """Weight of the codes' divergence; 1e-4 in the authors' code for twice a sum over 512
+    elements."""
     reconstruction_weight: float = 3.072
-    """Of the squared error; 1e-3 in the authors' code for a sum over 3,072 elements."""
+    """Weight of the squared error; 1e-3 in the authors' code for a sum over 3,072 elements."""
     coordinates: bool = True
     """Show the encoders each pixel's place as two more channels, as the authors' code does."""
     grey: Literal["neither", "source", "target", "both"] = "neither"
@@ -90,7 +91,8 @@ class Config:
     invert_source: bool = False
     """The same for the source, where that is MNIST."""
     translated_weight: float = 0.0
-    """Of the cross-entropy of translated source images, labelled as these; not in the paper."""
+    """Weight of the cross-entropy of translated source images, labelled as these; not in the
+    paper."""
     augment: bool = False
     """Turn, scale and shift every image a little, at random; not in the paper."""
     lr: float = 2e-4

@@ -48,7 +48,7 @@ from diptych.types import Clock, Group, PerDomain, Update
 SUMMARY = "a VAE that compares images by a GAN discriminator's features"
 
 _HALVINGS = 3
-"""Of Enc and Dis, from an image to their last maps, and as many doublings of Dec."""
+"""How often Enc and Dis halve an image down to their last maps, and Dec doubles its first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class Config:
 
     @property
     def side(self) -> int:
-        """Of the smallest maps: 8 at 64 pixels."""
+        """The side of the smallest maps: 8 at 64 pixels."""
         return self.size >> _HALVINGS
 
 

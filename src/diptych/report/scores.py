@@ -64,7 +64,7 @@ _GROUPS = {
     "fcn_untranslated": ("FCN of the label images", "taken as photos: what doing nothing scores"),
     "untranslated": ("Untranslated", "of the inputs as they are: what doing nothing scores"),
 }
-"""Of scores that hold several."""
+"""Titles and explanations of scores that hold several."""
 _DETAIL_KEYS = {"per_class", "accuracy_per_class", "iou_per_class"}
 _VALUE_KEYS = ("mean", "value", "why_not")
 _Row = tuple[str, ...]

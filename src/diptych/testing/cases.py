@@ -37,7 +37,7 @@ class Case:
     """The one group that is stepped meanwhile; None is all. In a game between two groups no
     term need fall while both are stepped."""
     channels: tuple[int, ...] = (3,) * DOMAINS
-    """Of each domain's images."""
+    """The number of channels of each domain's images."""
     untrained: Collection[str] = ()
     """Attributes that these options leave as they were initialised: no loss reaches them."""
 

@@ -33,11 +33,13 @@ PER_RUN = 12
 """How many previews a run draws, besides the one before its first step."""
 ROWS = 6
 _SLOW_ROWS = 2
-"""Of methods that optimise when they translate, which takes seconds an image."""
+"""The number of rows for methods that optimise when they translate, which takes seconds an
+image."""
 _COLUMNS = 8
-"""Of real and new images, those of all domains together, or two a domain if they are many."""
+"""The number of columns of real and new images, for all domains together; two a domain if they are
+many."""
 _SEED = 0
-"""Of the noise, which is the same in every picture."""
+"""The seed of the noise, which is the same in every picture."""
 _MOST_ATTRIBUTES = 10
 """So many columns can be told apart on a screen."""
 
@@ -217,7 +219,7 @@ class CollapseWatch:
 
 
 def _collapse(made: Iterable[tuple[Tensor, Tensor | None]], real: Tensor) -> Collapse:
-    """Of batches of outputs, each with its inputs, beside real images of the target."""
+    """Return the figures of outputs with their inputs, beside real images of the target."""
     sums = CollapseSums()
     for outputs, inputs in made:
         sums.add(outputs, inputs)

@@ -78,11 +78,11 @@ class Settings:
     """Pixels of the shorter side before the random crop; 286/256 of the size by default, 0 is
     no scaling."""
     seed: int = 0
-    """Of initialisation, data order and replay; the same seed repeats the run."""
+    """Seed of initialisation, data order and replay; the same seed repeats the run."""
     starts: int = 1
     """First weights to try, of which the best on the validation split's true pairs goes on."""
     precision: Precision = "auto"
-    """Of the forward passes; auto takes bf16 where the device is fast at it."""
+    """Precision of the forward passes; auto takes bf16 where the device is fast at it."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile what stands between convolutions; auto does it for runs long enough to gain."""
     recompute: bool = False
@@ -131,7 +131,7 @@ class Resolved:
 
     domains: tuple[str, ...]
     fingerprint: str
-    """Of the data."""
+    """Fingerprint of the data."""
     steps: int | None = None
     """The budget; None while a budget in minutes has not been measured."""
     seconds_per_step: float | None = None
@@ -139,11 +139,11 @@ class Resolved:
     precision: Precision
     device: str
     pixels: tuple[PixelFormat, ...] = ()
-    """Of each domain; empty for runs of versions that knew 8-bit RGB only."""
+    """Each domain's pixel format; empty for runs of versions that knew 8-bit RGB only."""
     processes: int = 1
     """That train together, as torchrun started them: each takes a batch of its own."""
     threads: int
-    """Of the CPU: sums are rounded in their order, so the run's bits depend on it."""
+    """CPU threads: sums are rounded in their order, so the run's bits depend on it."""
     compiled: bool | None = None
     """Whether kernels are compiled for it; None while that has not been decided."""
     starts: tuple[float, ...] | None = None
@@ -151,7 +151,7 @@ class Resolved:
     starts_by: str | None = None
     """What was measured of them; more of it is better."""
     version: str = __version__
-    """Of Diptych."""
+    """Version of Diptych."""
     started_in: str = ""
     """The folder from which relative places are found."""
 

@@ -34,7 +34,7 @@ from diptych.training.trainer import Trainer
 from diptych.types import Translates
 
 SHARE = 0.1
-"""Of the budget that each start takes."""
+"""The share of the budget that each start takes."""
 
 
 def check_starts(plan: Plan, data: Data, trainer: Trainer) -> None:

@@ -36,7 +36,8 @@ _SEEDS_APART = 1_000_003
 _STARTS_APART = 1_000_000_007
 """Between the seeds of two starts, far from those of the ranks."""
 _SEGMENTS = 4
-"""Of each network, with --recompute: few, since the first and last layers are the largest."""
+"""Segments of each network with --recompute: few, since the first and last layers are the
+largest."""
 
 
 class Trainer:
