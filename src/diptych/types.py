@@ -5,7 +5,8 @@ capabilities below it; there is nothing to inherit. Its `iteration` is a
 generator: it yields each loss, the trainer performs that update, and the
 method goes on with the stepped weights.
 
-Images are (B, 3, H, W) float32 RGB in [-1, 1] everywhere inside Diptych.
+Images are (B, C, H, W) float32 in [-1, 1] everywhere inside Diptych. C is the number of channels
+of their domain: 3 for colour, 1 for grey.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ class Unpaired:
     """Images of two domains that nobody has paired: independent draws."""
 
     x: Tensor
-    """(B, 3, H, W) in [-1, 1], domain X."""
+    """(B, C, H, W) in [-1, 1], domain X."""
     y: Tensor
-    """(B, 3, H, W) in [-1, 1], domain Y."""
+    """(B, C, H, W) in [-1, 1], domain Y."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Paired:
     """The same scenes in two domains: x[i] and y[i] belong together."""
 
     x: Tensor
-    """(B, 3, H, W) in [-1, 1], domain X."""
+    """(B, C, H, W) in [-1, 1], domain X."""
     y: Tensor
-    """(B, 3, H, W) in [-1, 1], domain Y."""
+    """(B, C, H, W) in [-1, 1], domain Y."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Labelled:
     """Images of any number of domains, one folder each, or with a table of attributes."""
 
     image: Tensor
-    """(B, 3, H, W) in [-1, 1]."""
+    """(B, C, H, W) in [-1, 1]."""
     label: Tensor
     """(B, K) in {0, 1}: one-hot for one folder a domain, attributes for a table."""
 
@@ -53,7 +54,7 @@ class PerDomain:
     """Images of any number of domains, one folder each, that nobody has paired."""
 
     images: tuple[Tensor, ...]
-    """(B, 3, H, W) in [-1, 1], one a domain."""
+    """(B, C, H, W) in [-1, 1], one a domain."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,11 @@ class Adapting:
     """A labelled source and an unlabelled target."""
 
     x: Tensor
-    """(B, 3, H, W) in [-1, 1], source."""
+    """(B, C, H, W) in [-1, 1], source."""
     x_label: Tensor
     """(B,) int64 class of each source image."""
     y: Tensor
-    """(B, 3, H, W) in [-1, 1], target."""
+    """(B, C, H, W) in [-1, 1], target."""
 
 
 Batch = Unpaired | Paired | Labelled | PerDomain | Adapting
@@ -207,7 +208,7 @@ class Translates(Kept, Sized, Protocol):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] to the same shape and range.
+        """(B, C, H, W) in [-1, 1] to the same shape and range.
 
         `to` names the domains' indices that the result belongs to; it has one
         entry except for methods with attributes.
@@ -231,9 +232,9 @@ class Styles(Protocol):
     def stylise(
         self, image: Tensor, styles: Sequence[Tensor], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] to the same, in the common style of `styles`.
+        """(B, C, H, W) in [-1, 1] to the same, in the common style of `styles`.
 
-        Each style is (1, 3, h, w) in [-1, 1], of any size.
+        Each style is (1, C, h, w) in [-1, 1], of any size.
         """
         ...
 
@@ -253,7 +254,7 @@ class Generates(Kept, Protocol):
     """Makes images of a domain from noise."""
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
-        """(n, 3, size, size) in [-1, 1]."""
+        """(n, C, size, size) in [-1, 1]."""
         ...
 
 
@@ -276,7 +277,7 @@ class Classifies(Protocol):
         ...
 
     def classify(self, image: Tensor, source: int) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] of domain `source` to (B, classes): the highest is the class."""
+        """(B, C, H, W) in [-1, 1] of domain `source` to (B, classes): the highest is the class."""
         ...
 
 

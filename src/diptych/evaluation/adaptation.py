@@ -14,7 +14,7 @@ from diptych.data.transforms import evaluation_images
 from diptych.errors import InputError
 
 Classify = Callable[[Tensor, str], Tensor]
-"""Takes (B, 3, H, W) images in [-1, 1] and their domain's name; returns (B, classes) scores."""
+"""Takes (B, C, H, W) images in [-1, 1] and their domain's name; returns (B, classes) scores."""
 
 _BATCH = 100
 

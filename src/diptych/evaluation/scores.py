@@ -304,7 +304,7 @@ class RealFeatures:
         return self._features("split", domain, self._images[domain], min(length, most or length))
 
     def some(self, domain: int) -> Tensor:
-        """Return at most 16 images of the scored split, evenly spread, as (N, 3, H, W)."""
+        """Return at most 16 images of the scored split, evenly spread, as (N, C, H, W)."""
         return next(_batches((self._images[domain],), self._size, self._data.is_tiled, _BATCH))[0]
 
     def of_training(self, domain: int) -> Tensor:

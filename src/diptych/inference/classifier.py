@@ -69,7 +69,7 @@ class Classifier:
         return names[0] if is_one else names
 
     def classify_batch(self, images: Tensor, source: str) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] of domain `source` to (B, classes) scores, on `images`' device.
+        """(B, C, H, W) in [-1, 1] of domain `source` to (B, classes) scores, on `images`' device.
 
         Raises:
             InputError: an unknown domain.

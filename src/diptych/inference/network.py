@@ -12,7 +12,7 @@ from diptych.types import Translates
 
 
 class TranslationNetwork(nn.Module):
-    """What `Translator.network` returns: (B, 3, H, W) RGB in [-1, 1] to the same shape and range.
+    """What `Translator.network` returns: (B, C, H, W) in [-1, 1] to images of the target domain.
 
         network = translator.network("zebra")
         output = network.finish(network(network.prepare(images)), *images.shape[2:])
@@ -20,7 +20,8 @@ class TranslationNetwork(nn.Module):
     Before: height and width must be what the networks take. That is `fixed_size` pixels where
     it is not None; otherwise multiples of `size_multiple` of at least `least_size`. `prepare`
     brings images there, and `finish` brings the results back to the images' own size.
-    After: values stay in [-1, 1]; (x + 1) / 2 is RGB from 0 to 1.
+    After: values stay in [-1, 1]. The target's `PixelFormat` turns them into its own values; for
+    8 bits, (x + 1) / 2 is from 0 to 1.
 
     The weights are a copy, frozen and in eval mode: moving or changing them leaves the
     translator as it is. Only the parts that translating needs are there. Everything is computed
@@ -60,7 +61,7 @@ class TranslationNetwork(nn.Module):
         return self.sizes.least
 
     def prepare(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) of any size to a size that the network takes.
+        """(B, C, H, W) of any size to a size that the network takes.
 
         Images are resized to `fixed_size` (bicubic, antialiased; values may overshoot a
         little), or continued at the right and the bottom by their mirror image.

@@ -33,7 +33,7 @@ class InputSize:
         return rounded[0], rounded[1]
 
     def prepare(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) to a size that the networks take.
+        """(B, C, H, W) to a size that the networks take.
 
         Images are resized to `fixed`, or continued at the right and the bottom by their
         mirror image.
@@ -72,7 +72,7 @@ def _mirror(size: int, length: int, device: torch.device) -> Tensor:
 
 
 def resize(images: Tensor, height: int, width: int) -> Tensor:
-    """(B, 3, H, W) to `height` and `width`, bicubic and antialiased; values may overshoot."""
+    """(B, C, H, W) to `height` and `width`, bicubic and antialiased; values may overshoot."""
     if images.shape[2:] == (height, width):
         return images
     return F.interpolate(

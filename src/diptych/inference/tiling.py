@@ -332,10 +332,8 @@ def _moments(x: Tensor) -> Moments:
 
 
 def _merge(a: Moments, b: Moments) -> Moments:
-    """Return the moments of two disjoint parts: Chan et al.
-
-    1979, Eq. (1.5), without its cancellation.
-    """
+    """Return the moments of two disjoint parts: Eq. (1.5) of Chan et al. 1979, without its
+    cancellation."""
     count = a.count + b.count
     share = b.count / count
     delta = b.mean - a.mean

@@ -142,13 +142,13 @@ class ACGAN(nn.Module):
         yield Update("generator", terms["source"] + terms["class"], terms)  # maximises L_C - L_S
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
-        """(n, 3, size, size) in [-1, 1] of class `to`; of one `rng`, all classes share their z."""
+        """(n, C, size, size) in [-1, 1] of class `to`; of one `rng`, all classes share their z."""
         device = next(self.parameters()).device
         z = torch.randn((n, self.config.z_size), generator=rng).to(device)
         return self.make(torch.full((n,), to, device=device), z)
 
     def make(self, c: Tensor, z: Tensor) -> Tensor:
-        """X_fake = G(c, z): (B,) int64 and (B, z_size) to (B, 3, size, size) in [-1, 1]."""
+        """X_fake = G(c, z): (B,) int64 and (B, z_size) to (B, C, size, size) in [-1, 1]."""
         return cast(Tensor, self.G(torch.cat([z, F.one_hot(c, self.classes).to(z)], dim=1)))
 
     def judge(self, image: Tensor) -> tuple[Tensor, Tensor]:

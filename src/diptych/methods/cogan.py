@@ -157,13 +157,13 @@ class CoGAN(nn.Module):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, size, size) in [-1, 1]: each image's z is found, which takes seconds (Sec. 5)."""
+        """(B, C, size, size) in [-1, 1]: each image's z is found, which takes seconds (Sec. 5)."""
         assert to in ((0,), (1,)), to
         z = torch.cat([self.find(one[None], 1 - to[0]) for one in image])
         return self.render(z, to[0])
 
     def find(self, image: Tensor, source: int) -> Tensor:
-        """z (1, z_size) whose rendering in domain `source` is closest to (1, 3, size, size).
+        """z (1, z_size) whose rendering in domain `source` is closest to (1, C, size, size).
 
         argmin of the squared Euclidean distance (Sec. 5), also where gradients are off.
         """
@@ -184,11 +184,11 @@ class CoGAN(nn.Module):
         return z.detach()
 
     def render(self, z: Tensor, to: int) -> Tensor:
-        """g1(z) or g2(z): (B, z_size) to (B, 3, size, size) in [-1, 1]."""
+        """g1(z) or g2(z): (B, z_size) to (B, C, size, size) in [-1, 1]."""
         return cast(Tensor, (self.G1, self.G2)[to](self.G_shared(z)))
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
-        """(n, 3, size, size) in [-1, 1]; of one `rng`, images of both domains belong together."""
+        """(n, C, size, size) in [-1, 1]; of one `rng`, images of both domains belong together."""
         return self.render(self._draw(n, rng).to(next(self.parameters()).device), to)
 
     def _render(self, z: Tensor) -> tuple[Tensor, Tensor]:

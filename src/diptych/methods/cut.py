@@ -173,7 +173,7 @@ class CUT(nn.Module):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, H, W) in [-1, 1]: G(image) for to=(1,), F(image) for to=(0,)."""
+        """(B, C, H, W) in [-1, 1]: G(image) for to=(1,), F(image) for to=(0,)."""
         assert to in ((0,), (1,)), to
         return cast(Tensor, (self.F, self.G)[to[0]](image))
 

@@ -242,7 +242,7 @@ class CycleGAN(nn.Module):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, H, W) in [-1, 1]: G(image) for to=(1,), F(image) for to=(0,)."""
+        """(B, C, H, W) in [-1, 1]: G(image) for to=(1,), F(image) for to=(0,)."""
         assert to in ((0,), (1,)), to
         network = self.G if to == (1,) else self.F
         return cast(Tensor, network(image))

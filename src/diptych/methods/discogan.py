@@ -181,7 +181,7 @@ class DiscoGAN(nn.Module):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, size, size) in [-1, 1]: G_AB(image) for to=(1,), G_BA(image) for to=(0,)."""
+        """(B, C, size, size) in [-1, 1]: G_AB(image) for to=(1,), G_BA(image) for to=(0,)."""
         assert to in ((0,), (1,)), to
         return cast(Tensor, (self.G_BA, self.G_AB)[to[0]](image))
 

@@ -129,7 +129,7 @@ class GAN(nn.Module):
         yield Update("generators", torch.stack([*terms.values()]).sum(), terms)
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
-        """(n, 3, size, size) in [-1, 1] of domain `to`; images of two domains are unrelated."""
+        """(n, C, size, size) in [-1, 1] of domain `to`; images of two domains are unrelated."""
         z = self._draw(n, rng).to(next(self.parameters()).device)
         return cast(Tensor, self.G[to](z))
 

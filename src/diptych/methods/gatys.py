@@ -155,7 +155,7 @@ class Gatys(nn.Module):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] in the mean style of domain `to`, which takes seconds each.
+        """(B, C, H, W) in [-1, 1] in the mean style of domain `to`, which takes seconds each.
 
         Before anything is gathered, an image is its own translation.
         """
@@ -169,7 +169,7 @@ class Gatys(nn.Module):
     def stylise(
         self, image: Tensor, styles: Sequence[Tensor], rng: torch.Generator | None = None
     ) -> Tensor:
-        """As `translate`, in the mean style of `styles`, each (1, 3, h, w) in [-1, 1]."""
+        """As `translate`, in the mean style of `styles`, each (1, C, h, w) in [-1, 1]."""
         with torch.no_grad():
             maps = [self._maps(_scaled(style.float(), _positions(image))) for style in styles]
             mean = {
@@ -194,7 +194,7 @@ class Gatys(nn.Module):
         return torch.cat(found)
 
     def _render(self, p: Tensor, x: Tensor, style: _Style) -> Tensor:
-        """(1, 3, H, W) that minimises Eq. (7), looked for from x; Gram matrices a position."""
+        """(1, C, H, W) that minimises Eq. (7), looked for from x; Gram matrices a position."""
         with torch.enable_grad(), torch.autocast(p.device.type, enabled=False):
             P = self._maps(p)[self.config.layers.content].detach()
             x = x.clone().requires_grad_()
@@ -307,7 +307,7 @@ def _positions(maps: Tensor) -> int:
 
 
 def _scaled(image: Tensor, area: int) -> Tensor:
-    """(1, 3, h, w) in [-1, 1] in its proportions, of about `area` pixels."""
+    """(1, C, h, w) in [-1, 1] in its proportions, of about `area` pixels."""
     height, width = image.shape[2:]
     scale = math.sqrt(area / (height * width))
     size = [max(16, round(side * scale)) for side in (height, width)]

@@ -186,7 +186,7 @@ class Pix2Pix(nn.Module):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, H, W) in [-1, 1]: G(image, z) for to=(1,), F(image, z) for to=(0,).
+        """(B, C, H, W) in [-1, 1]: G(image, z) for to=(1,), F(image, z) for to=(0,).
 
         `rng` draws z, once for the whole batch; without it, z is that of seed 0.
         """

@@ -178,7 +178,7 @@ class StarGAN(nn.Module):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, H, W) in [-1, 1]: G(image, c), where the label c has ones at `to` alone.
+        """(B, C, H, W) in [-1, 1]: G(image, c), where the label c has ones at `to` alone.
 
         So of attributes all those that the result is to have are named, and all others
         are such that it is not to have.

@@ -194,17 +194,17 @@ class UNIT(nn.Module):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, H, W) in [-1, 1], by the mean of the code."""
+        """(B, C, H, W) in [-1, 1], by the mean of the code."""
         assert to in ((0,), (1,)), to
         return self.decode(self.encode(image, 1 - to[0]), to[0])
 
     def draw(self, image: Tensor, to: tuple[int, ...], rng: torch.Generator) -> Tensor:
-        """(B, 3, H, W) in [-1, 1], by a sample of the code, as the paper translates."""
+        """(B, C, H, W) in [-1, 1], by a sample of the code, as the paper translates."""
         assert to in ((0,), (1,)), to
         return self.decode(self._sample(self.encode(image, 1 - to[0]), rng), to[0])
 
     def encode(self, image: Tensor, source: int) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] of domain `source` to the mean (B, 4 width, H/4, W/4)."""
+        """(B, C, H, W) in [-1, 1] of domain `source` to the mean (B, 4 width, H/4, W/4)."""
         return cast(Tensor, self.E_shared((self.E1, self.E2)[source](image)))
 
     def decode(self, z: Tensor, to: int) -> Tensor:
@@ -212,7 +212,7 @@ class UNIT(nn.Module):
         return cast(Tensor, (self.G1, self.G2)[to](self.G_shared(z)))
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
-        """(n, 3, size, size) in [-1, 1], decoded from z ~ N(0, I): the GAN of Table 1."""
+        """(n, C, size, size) in [-1, 1], decoded from z ~ N(0, I): the GAN of Table 1."""
         c, device = self.config, next(self.parameters()).device
         shape = (n, 4 * c.width, c.size // 4, c.size // 4)
         return self.decode(torch.randn(shape, generator=rng).to(device), to)

@@ -248,7 +248,7 @@ class UNITAdaptation(nn.Module):
         yield Update("vaes", loss, terms)
 
     def classify(self, image: Tensor, source: int) -> Tensor:
-        """(B, 3, 32, 32) in [-1, 1] of domain `source` to (B, classes) scores, by tied layers.
+        """(B, C, 32, 32) in [-1, 1] of domain `source` to (B, classes) scores, by tied layers.
 
         Without a target in training, D1 sees its images too.
         """
@@ -258,21 +258,21 @@ class UNITAdaptation(nn.Module):
     def translate(
         self, image: Tensor, to: tuple[int, ...], rng: torch.Generator | None = None
     ) -> Tensor:
-        """(B, 3, 32, 32) in [-1, 1], by the mean of the code."""
+        """(B, C, 32, 32) in [-1, 1], by the mean of the code."""
         assert to in ((0,), (1,)), to
         return self.decode(self.encode(image, 1 - to[0]), to[0])
 
     def encode(self, image: Tensor, source: int) -> Tensor:
-        """(B, 3, 32, 32) in [-1, 1] of domain `source` to the mean (B, 8 width, 1, 1)."""
+        """(B, C, 32, 32) in [-1, 1] of domain `source` to the mean (B, 8 width, 1, 1)."""
         E = (self.E1, self.E2)[source]
         return cast(Tensor, self.E_mu(self.E_shared(E(self._placed(image)))))
 
     def decode(self, z: Tensor, to: int) -> Tensor:
-        """A code (B, 8 width, 1, 1) to an image (B, 3, 32, 32) in [-1, 1] of domain `to`."""
+        """A code (B, 8 width, 1, 1) to an image (B, C, 32, 32) in [-1, 1] of domain `to`."""
         return self._image(self.G_shared(z), to)
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
-        """(n, 3, 32, 32) in [-1, 1], decoded from z ~ N(0, I)."""
+        """(n, C, 32, 32) in [-1, 1], decoded from z ~ N(0, I)."""
         z = torch.randn((n, 8 * self.config.width, 1, 1), generator=rng)
         return self.decode(z.to(next(self.parameters()).device), to)
 

@@ -170,15 +170,15 @@ class VAEGAN(nn.Module):
         yield Update("discriminators", torch.stack([*terms.values()]).sum(), terms)
 
     def encode(self, image: Tensor, source: int) -> Tensor:
-        """(B, 3, size, size) in [-1, 1] of domain `source` to the mean (B, z_size) of its code."""
+        """(B, C, size, size) in [-1, 1] of domain `source` to the mean (B, z_size) of its code."""
         return self._moments(source, image)[0]
 
     def decode(self, z: Tensor, to: int) -> Tensor:
-        """(B, z_size) to (B, 3, size, size) in [-1, 1] of domain `to`."""
+        """(B, z_size) to (B, C, size, size) in [-1, 1] of domain `to`."""
         return cast(Tensor, self.Dec[to](z))
 
     def generate(self, n: int, to: int, rng: torch.Generator) -> Tensor:
-        """(n, 3, size, size) in [-1, 1], decoded from z ~ N(0, I)."""
+        """(n, C, size, size) in [-1, 1], decoded from z ~ N(0, I)."""
         return self.decode(self._draw(n, rng).to(next(self.parameters()).device), to)
 
     def _moments(self, k: int, x: Tensor) -> tuple[Tensor, Tensor]:
