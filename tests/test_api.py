@@ -86,7 +86,7 @@ PHOTO = np.zeros((16, 16, 3), np.uint8)
         (lambda run: diptych.open_data(run, size="a"), "size is 'a': it must be a whole number"),
         (lambda run: diptych.train("cyclegan", data=run, on_log=3), "on_log is 3: it must be a fu"),
         (lambda run: diptych.resume(run, on_preview="x"), "on_preview is 'x': it must be a funct"),
-        (lambda run: diptych.evaluate(run, weights="a.pth"), "give features='inception' with it"),
+        (lambda run: diptych.evaluate(run, weights="a.pth"), "Give features='inception' too"),
         (lambda run: diptych.translate_files("runs/x", "a", "b"), "'runs/x' is no translator: gi"),
         (lambda run: run.translator()(PHOTO, "y", seed="a"), "seed is 'a': it must be a whole"),
         (lambda run: run.translator()(PHOTO, "y", seed=-1), "seed is -1: it must not be negative"),

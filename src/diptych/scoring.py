@@ -87,10 +87,10 @@ def evaluate(
         InputError: `folder` holds no run, or the run cannot be scored on the data.
     """
     folder = check_path(folder, "a run's folder")
-    if weights is not None and features != "inception":
+    if weights is not None and features is None:
         raise InputError(
-            f"{option('weights', str(weights))} is the file of another network than the installed"
-            f" one: give {option('features', 'inception')} with it"
+            f"{option('weights', os.fspath(weights))} is the file of which network? Give"
+            f" {option('features', 'inception')} too"
         )
     plan = read_plan(folder, method)
     settings = moved(plan.run, data, x, y)
