@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from diptych.api import Run, resume, train
+    from diptych.checkup import Checkup, doctor
     from diptych.data import open_data
     from diptych.errors import InputError
     from diptych.evaluation import Scores
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from diptych.scoring import evaluate, evaluate_seeds
 
 _HOMES = {
+    "Checkup": "checkup",
     "Classifier": "inference.classifier",
     "InputError": "errors",
     "Run": "api",
     "Scores": "evaluation",
     "Translation": "inference.translation",
     "Translator": "inference.translator",
+    "doctor": "checkup",
     "evaluate": "scoring",
     "evaluate_seeds": "scoring",
     "list_methods": "methods",
@@ -47,6 +50,7 @@ _HOMES = {
 """In which module each public name is defined."""
 
 __all__ = [
+    "Checkup",
     "Classifier",
     "InputError",
     "Run",
@@ -54,6 +58,7 @@ __all__ = [
     "Translation",
     "Translator",
     "__version__",
+    "doctor",
     "evaluate",
     "evaluate_seeds",
     "list_methods",

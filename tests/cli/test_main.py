@@ -58,7 +58,7 @@ def test_help_version_methods_and_samples_are_printed(capsys) -> None:
 
 
 def test_unknown_words_are_named_with_what_there_is(fails, tmp_path) -> None:
-    assert fails("frobnicate").startswith("no command 'frobnicate'; there are: train")
+    assert fails("frobnicate").startswith("no command 'frobnicate'; there are: doctor, train")
     assert fails("train", "cyclgan") == "no method 'cyclgan': did you mean 'cyclegan'?"
     assert fails("train", "cyclegan", "--wdth", "3") == (
         "no option --wdth: did you mean --width? (see diptych train cyclegan --help)"

@@ -15,6 +15,7 @@ from diptych.cli.parse import complain, run_command
 from diptych.errors import InputError, command_line
 
 _COMMANDS = {
+    "doctor": "doctor.doctor_command",
     "train": "train.train_command",
     "translate": "translate.translate_command",
     "generate": "generate.generate_command",
@@ -33,6 +34,7 @@ usage: diptych COMMAND ...
 
 Translate images between two or more image folders, paired or not.
 
+  doctor DATA          check data before a long training
   train METHOD         train a method
   translate RUN        translate images to another domain
   generate RUN         make new images from noise

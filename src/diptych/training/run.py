@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from diptych.checkpoint import load_state
 from diptych.data import Data, for_batches, open_data
 from diptych.data.pixel_choice import PixelOptions
 from diptych.data.pixels import PixelFormat
+from diptych.data.shared_files import shared_files_note
 from diptych.data.splits import ordered_as
 from diptych.errors import InputError, check_path, counted, option, resume_call
 from diptych.methods import method_class
@@ -85,6 +86,7 @@ def train(
     device = find_device(settings.device)
     ranks = join_ranks(device)
     data = open_run_data(method, settings, config.size)
+    data = replace(data, notes=(*data.notes, *shared_files_note(data)))
     if settings.init is not None:
         data = ordered_as_in(data, check_path(settings.init, "a run's folder"))
     path = Path(settings.out or f"runs/{_slug(method)}-{_data_name(settings, data)}")
